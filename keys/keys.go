@@ -1,0 +1,17 @@
+// Package keys is the public half of identity: domain names and origins, suites, public keys,
+// key IDs, verifier keys, and the verification of one signature. It holds no secret and reads
+// no clock, no file and no network, so that a browser compiles it as it is.
+//
+// A key is written in full where it is registered, as a suite and its SubjectPublicKeyInfo
+// (SPKI, RFC 5280 section 4.1) in DER, and by reference wherever it signs:
+//
+//	public-key ed25519 MCowBQYDK2VwAyEA6TJ5GubnqECkYWTJBHhkJtXngh3YspoA1hyucq/dTaQ=
+//	key ed25519 sha256:83e3e5f3d1f9cd1f2a7b5a3a6ed4b4ab0e41b7cf26d1bbd6a2f2ffb2d5a7ce8a
+//
+// The reference is the SHA-256 of the SPKI bytes:
+//
+//	openssl pkey -pubin -in key.pem -outform DER | sha256sum
+//
+// A suite fixes key type, hash, padding and encoding together; it is fixed when the key is
+// registered and never read from a signature.
+package keys
