@@ -1,0 +1,62 @@
+package source
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+
+	"filippo.io/mldsa"
+	"github.com/sigstore/sigstore/pkg/signature"
+
+	"github.com/tccm/undersigned/keys"
+)
+
+// scheme returns the hash that a suite applies before the key's own operation, and the options
+// of that operation.
+func scheme(suite keys.Suite) (crypto.Hash, crypto.SignerOpts) {
+	switch suite {
+	case keys.ECDSAP256SHA256, keys.RSAPKCS1SHA256:
+		return crypto.SHA256, crypto.SHA256
+	case keys.ECDSAP384SHA384:
+		return crypto.SHA384, crypto.SHA384
+	case keys.RSAPSSSHA256:
+		return crypto.SHA256, &rsa.PSSOptions{SaltLength: 32, Hash: crypto.SHA256}
+	case keys.MLDSA44:
+		return 0, &mldsa.Options{}
+	}
+	return 0, crypto.Hash(0)
+}
+
+// sign makes one signature: keys in memory through sigstore, any other signer (a device, an
+// agent), which sigstore does not take, and ML-DSA by its own Sign.
+func sign(signer crypto.Signer, suite keys.Suite, msg []byte) ([]byte, error) {
+	hash, opts := scheme(suite)
+	var s signature.Signer
+	var err error
+	switch key := signer.(type) {
+	case ed25519.PrivateKey:
+		s, err = signature.LoadED25519Signer(key)
+	case *ecdsa.PrivateKey:
+		s, err = signature.LoadECDSASigner(key, hash)
+	case *rsa.PrivateKey:
+		if pss, ok := opts.(*rsa.PSSOptions); ok {
+			// A signer of its own for each signature: it writes to its options.
+			s, err = signature.LoadRSAPSSSigner(key, hash, pss)
+		} else {
+			s, err = signature.LoadRSAPKCS1v15Signer(key, hash)
+		}
+	default:
+		digest, _, err := signature.ComputeDigestForSigning(bytes.NewReader(msg), hash, nil)
+		if err != nil {
+			return nil, err
+		}
+		return signer.Sign(rand.Reader, digest, opts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.SignMessage(bytes.NewReader(msg))
+}

@@ -1,0 +1,496 @@
+package source
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"filippo.io/mldsa"
+	mldsax509 "filippo.io/mldsa/x509"
+	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
+	"github.com/sigstore/sigstore/pkg/cryptoutils"
+
+	"github.com/tccm/undersigned/keys"
+)
+
+// rsaKey is made once: making one takes a second.
+var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, rsaBits)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+// newKey is Generate, with the one RSA key.
+func newKey(t *testing.T, suite keys.Suite) *Key {
+	t.Helper()
+	var key *Key
+	var err error
+	if suite == keys.RSAPSSSHA256 || suite == keys.RSAPKCS1SHA256 {
+		key, err = New(rsaKey(), suite)
+	} else {
+		key, err = Generate(suite)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func static(password string) PasswordFunc {
+	return func(bool) ([]byte, error) { return []byte(password), nil }
+}
+
+func forbidden(t *testing.T) PasswordFunc {
+	return func(bool) ([]byte, error) {
+		t.Error("asked for the password of a file that is not encrypted")
+		return nil, io.EOF
+	}
+}
+
+func write(t *testing.T, data []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestEverySuiteSignsSavesAndLoads(t *testing.T) {
+	msg := []byte("undersigned/endorsement/v1\n")
+	for _, suite := range keys.Suites() {
+		t.Run(string(suite), func(t *testing.T) {
+			key := newKey(t, suite)
+			if key.Suite() != suite {
+				t.Fatalf("Suite() = %s", key.Suite())
+			}
+			for _, password := range [][]byte{nil, []byte("correct horse")} {
+				path := filepath.Join(t.TempDir(), "key.pem")
+				if err := key.Save(path, password); err != nil {
+					t.Fatal(err)
+				}
+				info, err := os.Stat(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if runtime.GOOS != "windows" && info.Mode() != 0o600 {
+					t.Errorf("mode %v, want 0600", info.Mode())
+				}
+				ask := forbidden(t)
+				if password != nil {
+					ask = static(string(password))
+				}
+				again, err := Load(path, ask, suite)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if again.Public().Ref() != key.Public().Ref() {
+					t.Error("another key came back")
+				}
+				sig, err := again.Sign(msg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !key.Public().Verify(msg, sig) {
+					t.Error("the signature does not verify")
+				}
+				if key.Public().Verify(append(msg, ' '), sig) {
+					t.Error("the signature verifies another message")
+				}
+			}
+		})
+	}
+}
+
+func TestGenerateRSA(t *testing.T) {
+	key, err := Generate(keys.RSAPSSSHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bits := key.signer.(*rsa.PrivateKey).N.BitLen(); bits != rsaBits {
+		t.Errorf("%d bits", bits)
+	}
+}
+
+func TestGenerateUnknownSuite(t *testing.T) {
+	for _, suite := range []keys.Suite{"", "sshsig", "none"} {
+		if _, err := Generate(suite); !errors.Is(err, keys.ErrUnknownSuite) {
+			t.Errorf("Generate(%q): %v", suite, err)
+		}
+	}
+}
+
+func TestDefaultSuite(t *testing.T) {
+	for _, suite := range keys.Suites() {
+		key, err := New(newKey(t, suite).signer, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := suite
+		if suite == keys.RSAPKCS1SHA256 {
+			want = keys.RSAPSSSHA256
+		}
+		if key.Suite() != want {
+			t.Errorf("%s: the default is %s", suite, key.Suite())
+		}
+	}
+}
+
+// cosign's own steps: PKCS#8, encrypted.Encrypt, one PEM block of either name; and back.
+func TestCosign(t *testing.T) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, password := range []string{"hunter2", ""} {
+		box, err := encrypted.Encrypt(der, []byte(password))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range []string{"ENCRYPTED COSIGN PRIVATE KEY", "ENCRYPTED SIGSTORE PRIVATE KEY"} {
+			path := write(t, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: box}))
+			key, err := Load(path, static(password), "")
+			if err != nil {
+				t.Fatalf("%s: %v", kind, err)
+			}
+			if !private.PublicKey.Equal(key.signer.Public()) {
+				t.Error("another key")
+			}
+		}
+	}
+
+	ours := newKey(t, keys.ECDSAP256SHA256)
+	path := filepath.Join(t.TempDir(), "key.pem")
+	if err := ours.Save(path, []byte("hunter2")); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, rest := pem.Decode(data)
+	if block == nil || block.Type != "ENCRYPTED SIGSTORE PRIVATE KEY" || len(rest) > 0 || len(block.Headers) > 0 {
+		t.Fatal("not the block that cosign reads")
+	}
+	if der, err = encrypted.Decrypt(block.Bytes, []byte("hunter2")); err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !theirs.(*ecdsa.PrivateKey).Equal(ours.signer) {
+		t.Error("cosign reads another key")
+	}
+	theirs, err = cryptoutils.UnmarshalPEMToPrivateKey(data, cryptoutils.StaticPasswordFunc([]byte("hunter2")))
+	if err != nil || !theirs.(*ecdsa.PrivateKey).Equal(ours.signer) {
+		t.Errorf("sigstore reads another key: %v", err)
+	}
+}
+
+// The files that openssl makes, in every form that is read.
+func TestOpenSSL(t *testing.T) {
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Skip("openssl is not installed")
+	}
+	dir := t.TempDir()
+	run := func(name string, args ...string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if out, err := exec.Command(openssl, append(args, "-out", path)...).CombinedOutput(); err != nil {
+			t.Fatalf("openssl %v: %v\n%s", args, err, out)
+		}
+		if err := os.Chmod(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	ed := run("ed", "genpkey", "-algorithm", "ed25519")
+	p256 := run("p256", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+	p384 := run("p384", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384")
+	rsa3072 := run("rsa", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:3072")
+	for _, c := range []struct {
+		name, path string
+		suite      keys.Suite
+	}{
+		{"ed25519", ed, keys.Ed25519},
+		{"p256", p256, keys.ECDSAP256SHA256},
+		{"p384", p384, keys.ECDSAP384SHA384},
+		{"rsa", rsa3072, keys.RSAPSSSHA256},
+		{"sec1", run("sec1", "ec", "-in", p256), keys.ECDSAP256SHA256},
+		{"pkcs1", run("pkcs1", "rsa", "-in", rsa3072, "-traditional"), keys.RSAPSSSHA256},
+		{"encrypted ed25519", run("ed.enc", "pkcs8", "-topk8", "-in", ed, "-passout", "pass:hunter2"), keys.Ed25519},
+		{"encrypted rsa", run("rsa.enc", "pkcs8", "-topk8", "-in", rsa3072, "-passout", "pass:hunter2"), keys.RSAPSSSHA256},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			key, err := Load(c.path, static("hunter2"), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if key.Suite() != c.suite {
+				t.Errorf("suite %s, want %s", key.Suite(), c.suite)
+			}
+		})
+	}
+	if _, err := Load(rsa3072, nil, keys.RSAPKCS1SHA256); err != nil {
+		t.Error(err)
+	}
+	if _, err := Load(filepath.Join(dir, "ed.enc"), static("wrong"), ""); !errors.Is(err, ErrPassword) {
+		t.Errorf("wrong password: %v", err)
+	}
+	old := run("old", "ec", "-in", p256, "-aes256", "-passout", "pass:hunter2")
+	wantError(t, old, static("hunter2"), "", "encrypted in openssl's old way")
+}
+
+func wantError(t *testing.T, path string, password PasswordFunc, suite keys.Suite, want string) {
+	t.Helper()
+	key, err := Load(path, password, suite)
+	if err == nil {
+		t.Fatalf("loaded as %s, want: %s", key.Suite(), want)
+	}
+	if !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+		t.Errorf("error %q, want %q and the file", err, want)
+	}
+}
+
+func pkcs8(t *testing.T, key any) []byte {
+	t.Helper()
+	der, err := mldsax509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
+
+func TestRefused(t *testing.T) {
+	good := pkcs8(t, newKey(t, keys.Ed25519).signer)
+	spki, err := cryptoutils.MarshalPublicKeyToPEM(newKey(t, keys.Ed25519).signer.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p521, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weak, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	large, err := mldsa.GenerateKey(mldsa.MLDSA65())
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(kind string, body []byte) []byte {
+		return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: body})
+	}
+	box, err := encrypted.Encrypt([]byte("not a key"), []byte("hunter2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name  string
+		data  []byte
+		suite keys.Suite
+		want  string
+	}{
+		{"empty", nil, "", "no PEM block"},
+		{"not PEM", []byte("hello\n"), "", "no PEM block"},
+		{"cut off", good[:len(good)-10], "", "no PEM block"},
+		{"too large", bytes.Repeat([]byte("x"), maxKeyFile+1), "", "larger than"},
+		{"two keys", append(bytes.Clone(good), good...), "", "more than one PEM block"},
+		{"key and public key", append(bytes.Clone(good), spki...), "", "more than one PEM block"},
+		{"a damaged second block", append(bytes.Clone(good), "-----BEGIN PRIVATE KEY-----\n"...), "", "more than one PEM block"},
+		{"public key", spki, "", "it holds a public key"},
+		{"certificate", block("CERTIFICATE", []byte{1}), "", "it holds a public key"},
+		{"openssh", block("OPENSSH PRIVATE KEY", []byte{1}), "", "OpenSSH"},
+		{"something else", block("PGP MESSAGE", []byte{1}), "", "not a private key"},
+		{"not PKCS#8", block("PRIVATE KEY", []byte("hello")), "", "damaged"},
+		{"not SEC 1", block("EC PRIVATE KEY", []byte("hello")), "", "damaged"},
+		{"not cosign's JSON", block("ENCRYPTED SIGSTORE PRIVATE KEY", []byte("hello")), "", "not in cosign's format"},
+		{"JSON of another kind", block("ENCRYPTED SIGSTORE PRIVATE KEY", []byte("{}")), "", "unknown kdf"},
+		{"encrypted rubbish", block("ENCRYPTED SIGSTORE PRIVATE KEY", box), "", "damaged"},
+		{"not PBES2", block("ENCRYPTED PRIVATE KEY", []byte("hello")), "", "the password is wrong or the file is damaged"},
+		{"P-521", pkcs8(t, p521), "", "a curve that no suite has"},
+		{"RSA-2048", pkcs8(t, weak), "", "an RSA key of 2048 bits that no record accepts"},
+		{"ML-DSA-65", pkcs8(t, large), "", "ML-DSA-44 is the one to use"},
+		{"Ed25519 as ECDSA", good, keys.ECDSAP256SHA256, "it is an Ed25519 key, which signs as ed25519 and never as ecdsa-p256-sha256"},
+		{"RSA as ML-DSA", pkcs8(t, rsaKey()), keys.MLDSA44, "signs as rsa-pss-sha256 or rsa-pkcs1-sha256 and never as mldsa44"},
+		{"unknown suite", good, "sshsig", "never as sshsig"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			wantError(t, write(t, c.data), static("hunter2"), c.suite, c.want)
+		})
+	}
+}
+
+func TestKeyAgreementKeyIsRefused(t *testing.T) {
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Skip("openssl is not installed")
+	}
+	out, err := exec.Command(openssl, "genpkey", "-algorithm", "x25519").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, write(t, out), nil, "", "it holds a key that cannot sign")
+}
+
+func TestPasswords(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key.pem")
+	key := newKey(t, keys.Ed25519)
+	if err := key.Save(path, []byte("")); err == nil || !strings.Contains(err.Error(), "empty") {
+		t.Errorf("an empty password: %v", err)
+	}
+	if err := key.Save(path, []byte("right")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path, nil, ""); !errors.Is(err, ErrPasswordNeeded) {
+		t.Errorf("no password: %v", err)
+	}
+	if _, err := Load(path, static("wrong"), ""); !errors.Is(err, ErrPassword) || strings.Contains(err.Error(), "wrong\"") {
+		t.Errorf("wrong password: %v", err)
+	}
+	failed := func(bool) ([]byte, error) { return nil, errNoTerminal }
+	if _, err := Load(path, failed, ""); !errors.Is(err, errNoTerminal) {
+		t.Errorf("no terminal: %v", err)
+	}
+}
+
+func TestOthersMayRead(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("windows has no mode bits")
+	}
+	path := write(t, pkcs8(t, newKey(t, keys.Ed25519).signer))
+	for _, mode := range []fs.FileMode{0o640, 0o604, 0o620, 0o610, 0o644} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, path, nil, "", "run: chmod 600 "+path)
+		if _, err := Load(path, nil, ""); !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("%04o: %v", mode, err)
+		}
+	}
+	for _, mode := range []fs.FileMode{0o600, 0o400, 0o700} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(path, nil, ""); err != nil {
+			t.Errorf("%04o: %v", mode, err)
+		}
+	}
+	if got := quote("it's here"); got != `'it'\''s here'` {
+		t.Errorf("quoted as %s", got)
+	}
+}
+
+func TestSaveNeverReplaces(t *testing.T) {
+	path := write(t, []byte("precious"))
+	err := newKey(t, keys.Ed25519).Save(path, nil)
+	if !errors.Is(err, fs.ErrExist) {
+		t.Errorf("error %v", err)
+	}
+	if data, _ := os.ReadFile(path); string(data) != "precious" {
+		t.Error("the file was changed")
+	}
+	if err := newKey(t, keys.Ed25519).Save(filepath.Join(path, "below"), nil); err == nil {
+		t.Error("saved below a file")
+	}
+}
+
+func TestNoFile(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Load(filepath.Join(dir, "absent"), nil, ""); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
+	wantError(t, dir, nil, "", "is a directory")
+}
+
+// device is a signer whose key cannot be had, as in an HSM.
+type device struct {
+	crypto.Signer
+	broken bool
+}
+
+func (d device) Sign(r io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	sig, err := d.Signer.Sign(r, digest, opts)
+	if d.broken && err == nil {
+		sig[len(sig)/2] ^= 1
+	}
+	return sig, err
+}
+
+func TestDevice(t *testing.T) {
+	msg := []byte("hello")
+	for _, suite := range keys.Suites() {
+		key, err := New(device{newKey(t, suite).signer, false}, suite)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sig, err := key.Sign(msg)
+		if err != nil || !key.Public().Verify(msg, sig) {
+			t.Errorf("%s: %v", suite, err)
+		}
+		if err := key.Save(filepath.Join(t.TempDir(), "key"), nil); err == nil || !strings.Contains(err.Error(), "device") {
+			t.Errorf("%s: saved: %v", suite, err)
+		}
+		if key, err = New(device{key.signer, true}, suite); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := key.Sign(msg); !errors.Is(err, errSignature) {
+			t.Errorf("%s: a broken signature leaves: %v", suite, err)
+		}
+	}
+}
+
+func TestManyAtOnce(t *testing.T) {
+	for _, suite := range keys.Suites() {
+		key := newKey(t, suite)
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				if _, err := key.Sign([]byte("hello")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
+func TestForeignTypes(t *testing.T) {
+	if _, err := New(strange{}, ""); err == nil {
+		t.Error("a key of no suite is taken")
+	}
+	small := make(ed25519.PrivateKey, ed25519.PrivateKeySize)
+	small[32] = 1 // the neutral element
+	if _, err := New(small, keys.Ed25519); err == nil || !strings.Contains(err.Error(), "no record accepts") {
+		t.Errorf("a key of small order: %v", err)
+	}
+}
+
+type strange struct{ crypto.Signer }
+
+func (strange) Public() crypto.PublicKey { return "a string" }
