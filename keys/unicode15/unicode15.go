@@ -199,7 +199,7 @@ func Skeletons(s string) [2]string {
 // word keeps the letters, marks and numbers.
 func word(s string) string {
 	return strings.Map(func(r rune) rune {
-		if p := lookup(r); !p.Has(record.Letter|record.Mark|record.Number) || p.Has(record.Ignorable) {
+		if !has(r, record.Letter|record.Mark|record.Number) {
 			return -1
 		}
 		return r

@@ -242,9 +242,6 @@ func generate(d database, prototypes string) []byte {
 			if r == ' ' || c[0] != 'Z' && c[0] != 'C' && !ignorable[r] {
 				flags |= record.FreeText
 			}
-			if ignorable[r] {
-				flags |= record.Ignorable
-			}
 			switch script[r] {
 			case "Grek":
 				flags |= record.Greek

@@ -6,16 +6,15 @@ package record
 type Flags uint16
 
 const (
-	FreeText  Flags = 1 << iota // may stand in free text
-	PValid                      // RFC 5892
-	ContextO                    // RFC 5892
-	Letter                      // general category L
-	Mark                        // general category M
-	Number                      // general category N
-	Ignorable                   // Default_Ignorable_Code_Point
-	Greek                       // Script is Greek
-	Hebrew                      // Script is Hebrew
-	Japanese                    // Script is Hiragana, Katakana or Han
+	FreeText Flags = 1 << iota // may stand in free text
+	PValid                     // RFC 5892
+	ContextO                   // RFC 5892
+	Letter                     // general category L
+	Mark                       // general category M
+	Number                     // general category N
+	Greek                      // Script is Greek
+	Hebrew                     // Script is Hebrew
+	Japanese                   // Script is Hiragana, Katakana or Han
 )
 
 // The Bidi classes that RFC 5893 tells apart.
