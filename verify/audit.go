@@ -1,0 +1,669 @@
+package verify
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/roll"
+)
+
+// AuditSchema names the JSON form of a Report.
+const AuditSchema = "undersigned/audit/v1"
+
+// Exit codes that Reports and Verdicts carry. The gravest applies, in the order 20, 21, 13, 10, 12, 11, 3, 0.
+const (
+	CodeOK            = 0  // nothing contradicts
+	CodeMalformed     = 1  // what was handed in is not in the form that it must have
+	CodeUnchecked     = 3  // could not check: network, missing file, stale copy, a form of a later version
+	CodeOtherText     = 10 // the text differs
+	CodeNotFound      = 11 // no endorsement found
+	CodeWithdrawn     = 12 // endorsed, but withdrawn or superseded
+	CodeUntrusted     = 13 // bad signature, or the key is not theirs
+	CodeContradiction = 20 // the record contradicts itself
+	CodeQuorum        = 21 // not enough witnesses, or they disagree
+)
+
+// AuditOptions says how Audit goes about it. The zero value is fine.
+type AuditOptions struct {
+	// Paths lists everything that the source holds, if it can tell (Archive.Paths): what the record does not
+	// account for is then a finding, and every published note and text in it is checked. nil: a source that
+	// cannot tell, such as a server.
+	Paths []string
+	// Receipts are those that will be judged beside the report (Input.Record): the audit holds them against
+	// the record.
+	Receipts []*Receipt
+	// Progress is called now and then, from one goroutine, with the number of entries done so far.
+	Progress func(done, total uint64)
+	// Now is the clock, for MaxAge. nil: time.Now.
+	Now func() time.Time
+	// MaxAge is how old the newest time in the checkpoint may be; 0: any age.
+	MaxAge time.Duration
+}
+
+// Report is what an audit found. Its JSON form is the schema "undersigned/audit/v1".
+type Report struct {
+	Schema   string `json:"schema"`
+	OK       bool   `json:"ok"` // Code is 0
+	Code     int    `json:"code"`
+	Sentence string `json:"sentence"` // for people
+
+	Origin     string                `json:"origin,omitempty"`
+	Size       uint64                `json:"size"`
+	Root       string                `json:"root,omitempty"`    // base64, as in the checkpoint
+	Seen       *time.Time            `json:"seen,omitempty"`    // the newest time in the checkpoint's signatures, UTC
+	Witnesses  []string              `json:"witnesses"`         // the policy's names of those that cosigned the checkpoint
+	Entries    map[entry.Kind]uint64 `json:"entries"`           // admitted entries by kind
+	Refused    uint64                `json:"refused"`           // entries in the log that its own rules refuse
+	Past       uint64                `json:"past_checkpoints"`  // earlier checkpoint notes that were checked
+	Texts      uint64                `json:"texts"`             // texts that were checked
+	Findings   []Finding             `json:"findings"`          // the gravest first, then by index; at most MaxFindings
+	Unlisted   uint64                `json:"unlisted_findings"` // how many more there were
+	Beyond     *uint64               `json:"beyond,omitempty"`  // the first entry of a form that this version does not know
+	LastRecord *time.Time            `json:"last_admitted,omitempty"`
+
+	// State is the folded record, nil if the audit did not come to it.
+	State *roll.State `json:"-"`
+
+	checkpoint *SignedCheckpoint
+	receipts   map[*Receipt]*noted
+}
+
+// Finding is one thing that an audit found wrong, or could not check.
+type Finding struct {
+	Code     int     `json:"code"`            // CodeContradiction, CodeUntrusted, CodeQuorum, CodeUnchecked or CodeMalformed
+	Index    *uint64 `json:"index,omitempty"` // of the entry that it is about
+	Rule     string  `json:"rule,omitempty"`  // the rule of admission that an entry breaks (roll.Rule)
+	Sentence string  `json:"sentence"`        // for people
+}
+
+// MaxFindings bounds the findings that a report lists.
+const MaxFindings = 100
+
+// noted is what an audit keeps for the judgement of one receipt.
+type noted struct {
+	root    [32]byte // the record's at the size of the receipt's checkpoint
+	rooted  bool
+	refusal *roll.Inadmissible // why the record's own rules refuse the entry
+}
+
+// Audit replays a whole record: it opens the checkpoint under the policy, reads every tile and entry
+// bundle and holds each byte against the root hash, folds the entries by the rules that they are kept
+// by (signatures are checked on all cores), and checks every earlier checkpoint note that entries quote
+// or that an archive holds. It streams, and keeps little more than the folded state. The error is
+// that of ctx; all else is in the report.
+func Audit(ctx context.Context, p *Policy, fetch Fetch, o AuditOptions) (*Report, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	a := &auditor{
+		policy: p, fetch: fetch, o: o,
+		report: &Report{Schema: AuditSchema, Witnesses: []string{}, Entries: make(map[entry.Kind]uint64), Findings: []Finding{}, receipts: make(map[*Receipt]*noted)},
+		past:   make(map[uint64]*pastNote),
+		slots:  make(chan struct{}, runtime.GOMAXPROCS(0)),
+	}
+	a.run(ctx)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return a.conclude(), nil
+}
+
+// AuditArchive is Audit of an archive, all of it.
+func AuditArchive(ctx context.Context, p *Policy, a *Archive, o AuditOptions) (*Report, error) {
+	o.Paths = a.Paths()
+	return Audit(ctx, p, a.Fetch, o)
+}
+
+// auditor is one audit under way.
+type auditor struct {
+	policy *Policy
+	fetch  Fetch
+	o      AuditOptions
+	report *Report // fields but Findings, Unlisted, Past: of the goroutine that runs
+	hashes *HashReader
+	last   time.Time // admitted of the last admitted entry
+
+	mu       sync.Mutex // guards what follows, and in report Findings, Unlisted and Past
+	past     map[uint64]*pastNote
+	order    []uint64 // keys of past, oldest first
+	checking sync.WaitGroup
+	slots    chan struct{} // one for each past note that is being checked
+}
+
+// slack is how far the ledger's clock and a witness's may be apart (the sequencer stops there).
+const slack = 5 * time.Minute
+
+func (a *auditor) run(ctx context.Context) {
+	note, err := a.fetch(ctx, checkpointPath)
+	if err != nil {
+		a.broken(&fetchError{checkpointPath, err})
+		return
+	}
+	c, err := a.policy.Open(note)
+	var quorum *QuorumError
+	if errors.As(err, &quorum) {
+		a.find(CodeQuorum, nil, "", fmt.Sprintf("The %d of the policy's %d witnesses that have seen this copy of the record are not the quorum that it asks for.", quorum.Have, quorum.All))
+	} else if err != nil {
+		a.broken(err)
+		return
+	}
+	r := a.report
+	r.checkpoint, r.Origin, r.Size, r.Root = c, c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:])
+	for _, s := range c.Cosignatures {
+		r.Witnesses = append(r.Witnesses, s.Witness)
+	}
+	newest := later(c.Seen(), c.LogTime)
+	if !newest.IsZero() {
+		r.Seen = &newest
+	}
+	if a.hashes, err = NewHashReader(ctx, c.Checkpoint, a.fetch); err != nil {
+		a.broken(err)
+		return
+	}
+	r.State = roll.New(c.Origin)
+	if err := a.replay(ctx); err != nil {
+		a.broken(err)
+	} else {
+		a.paths(ctx)
+	}
+	a.checking.Wait()
+	a.receipts(ctx)
+	if !a.last.IsZero() {
+		r.LastRecord = &a.last
+		if !newest.IsZero() && a.last.After(newest.Add(slack)) {
+			a.find(CodeContradiction, nil, "", "The last entry says that it was recorded after every time in the signatures on this copy of the record.")
+		}
+	}
+	if a.o.MaxAge > 0 && (newest.IsZero() || a.o.Now().Sub(newest) > a.o.MaxAge) {
+		a.find(CodeUnchecked, nil, "", "This copy of the record is older than was asked for, or does not say how old it is.")
+	}
+}
+
+// find adds a finding. It may be called from any goroutine.
+func (a *auditor) find(code int, index *uint64, rule roll.Rule, sentence string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	// A few more than can be listed are kept, so that which are listed hangs less on the order of arrival.
+	if len(a.report.Findings) >= 10*MaxFindings {
+		a.report.Unlisted++
+		return
+	}
+	a.report.Findings = append(a.report.Findings, Finding{code, index, string(rule), sentence})
+}
+
+// broken adds the finding for an error that stops what was under way.
+func (a *auditor) broken(err error) {
+	code, sentence := explain(err)
+	a.find(code, nil, "", sentence)
+}
+
+// explain gives the code and a sentence for the errors of this package and of a Fetch.
+func explain(err error) (code int, sentence string) {
+	var wrong *ContradictionError
+	var format *FormatError
+	var untrusted *UntrustedError
+	var fetch *fetchError
+	switch {
+	case errors.As(err, &wrong):
+		return CodeContradiction, "In this copy of the record, " + wrong.Problem + "."
+	case errors.As(err, &format):
+		return CodeMalformed, "What should be a " + format.What + " is not one: " + format.Problem + "."
+	case errors.As(err, &untrusted):
+		return CodeUntrusted, "This copy of the record is not vouched for by a log that the policy trusts: " + untrusted.Problem + "."
+	case errors.As(err, &fetch) && errors.Is(err, fs.ErrNotExist):
+		return CodeUnchecked, "Could not check: " + fetch.path + " is missing."
+	case errors.As(err, &fetch):
+		return CodeUnchecked, "Could not check: " + fetch.path + " could not be read."
+	}
+	return CodeUnchecked, "Could not check: the record could not be read."
+}
+
+// bundle is one entry bundle on its way to the fold.
+type bundle struct {
+	first  uint64
+	raw    [][]byte
+	leaves []*entry.Leaf // nil where raw does not parse
+	err    error
+	ready  chan struct{}
+}
+
+const (
+	bundlesAhead = 4  // read and parsed while others are being folded
+	chunkLen     = 64 // entries whose signatures are checked while those before them are being folded
+)
+
+// chunk is a run of entries whose signatures are being checked.
+type chunk struct {
+	first   uint64
+	raw     [][]byte
+	leaves  []*entry.Leaf
+	sigs    []*roll.Signatures
+	next    atomic.Int64
+	workers sync.WaitGroup
+}
+
+// replay reads all entries in order and folds them.
+func (a *auditor) replay(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	size := a.report.Size
+	queue := make(chan *bundle, bundlesAhead)
+	defer func() { // nothing reads from the source after Audit has returned
+		cancel()
+		for b := range queue {
+			<-b.ready
+		}
+	}()
+	go func() {
+		defer close(queue)
+		for i := uint64(0); i*TileWidth < size; i++ {
+			b := &bundle{first: i * TileWidth, ready: make(chan struct{})}
+			select {
+			case queue <- b:
+				go a.read(ctx, b)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	var before *chunk
+	done := uint64(0)
+	for b := range queue {
+		<-b.ready
+		if b.err != nil {
+			return b.err
+		}
+		for at := 0; at < len(b.raw) && a.report.Beyond == nil; at += chunkLen {
+			end := min(at+chunkLen, len(b.raw))
+			c := &chunk{first: b.first + uint64(at), raw: b.raw[at:end], leaves: b.leaves[at:end], sigs: make([]*roll.Signatures, end-at)}
+			a.check(c)
+			a.fold(ctx, before)
+			before = c
+		}
+		if before != nil {
+			done = before.first
+		}
+		a.progress(done)
+	}
+	a.fold(ctx, before)
+	if ctx.Err() == nil {
+		a.progress(size)
+	}
+	return ctx.Err()
+}
+
+func (a *auditor) progress(done uint64) {
+	if a.o.Progress != nil {
+		a.o.Progress(done, a.report.Size)
+	}
+}
+
+// read fetches a bundle, holds it against the root hash and parses its leaves.
+func (a *auditor) read(ctx context.Context, b *bundle) {
+	defer close(b.ready)
+	b.raw, b.err = a.hashes.Entries(ctx, b.first/TileWidth)
+	b.leaves = make([]*entry.Leaf, len(b.raw))
+	for i, raw := range b.raw {
+		if leaf, err := entry.ParseLeaf(raw); err == nil {
+			b.leaves[i] = leaf
+		}
+	}
+}
+
+// check starts to check the signatures of a chunk, as far as the keys registered by now allow.
+func (a *auditor) check(c *chunk) {
+	for range min(runtime.GOMAXPROCS(0), len(c.raw)) {
+		c.workers.Go(func() {
+			for i := c.next.Add(1) - 1; i < int64(len(c.leaves)); i = c.next.Add(1) - 1 {
+				if l := c.leaves[i]; l != nil {
+					c.sigs[i] = a.report.State.CheckSignatures(l.Entry)
+				}
+			}
+		})
+	}
+}
+
+// fold applies a chunk's leaves once their signatures are checked.
+func (a *auditor) fold(ctx context.Context, c *chunk) {
+	if c == nil {
+		return
+	}
+	c.workers.Wait()
+	for i, l := range c.leaves {
+		if a.report.Beyond != nil || ctx.Err() != nil {
+			return
+		}
+		index := c.first + uint64(i)
+		var err error
+		if l != nil {
+			err = a.report.State.ApplyLeaf(index, l, c.sigs[i])
+		} else {
+			err = a.report.State.Apply(index, c.raw[i])
+		}
+		a.applied(ctx, index, l, err)
+	}
+}
+
+// applied takes in what the fold said about one leaf.
+func (a *auditor) applied(ctx context.Context, index uint64, l *entry.Leaf, err error) {
+	var refusal *roll.Inadmissible
+	switch {
+	case err == nil:
+		a.report.Entries[l.Entry.Body.Kind()]++
+		a.last = l.Admitted
+		if e, ok := l.Entry.Body.(*entry.Endorsement); ok {
+			a.quoted(ctx, quote{index, l.Admitted, e.After})
+		}
+	case errors.As(err, &refusal):
+		a.report.Refused++
+		a.find(CodeContradiction, &index, refusal.Rule, fmt.Sprintf("Entry %d is in the record though its rules refuse it: %s", index, refusal.Detail))
+		for _, r := range a.o.Receipts {
+			if r.Index == index {
+				a.note(r).refusal = refusal
+			}
+		}
+	default:
+		a.report.Beyond = &index
+		a.find(CodeUnchecked, &index, "", fmt.Sprintf("Could not check beyond entry %d: it is of a form that this version does not know.", index))
+	}
+}
+
+// pastNote is an earlier checkpoint note, published at checkpoints/<size>.
+type pastNote struct {
+	size   uint64
+	done   bool      // guarded by auditor.mu, as is quotes
+	quotes []quote   // to be checked when done
+	hash   [32]byte  // of the whole note; valid when done
+	from   time.Time // the earliest time in it; zero if there is none
+	bad    bool      // it was not to be had or is found wrong: that is one finding, not one for every quote
+}
+
+// quote is one entry's after line.
+type quote struct {
+	index    uint64
+	admitted time.Time
+	after    entry.After
+}
+
+// maxPast bounds the past notes that are remembered. One that is quoted again after it was forgotten
+// is checked again.
+const maxPast = 1 << 14
+
+// quoted checks the note that an entry quotes, once for all the entries that quote it.
+func (a *auditor) quoted(ctx context.Context, q quote) {
+	n, fresh := a.pastNote(q.after.Size)
+	a.mu.Lock()
+	done := n.done
+	if !done {
+		n.quotes = append(n.quotes, q)
+	}
+	a.mu.Unlock()
+	if fresh {
+		a.start(ctx, n)
+	}
+	if done {
+		a.compare(n, q)
+	}
+}
+
+// pastNote returns the record of a past note, and whether its check has to be started.
+func (a *auditor) pastNote(size uint64) (n *pastNote, fresh bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if n := a.past[size]; n != nil {
+		return n, false
+	}
+	if len(a.order) == maxPast {
+		delete(a.past, a.order[0])
+		a.order = a.order[1:]
+	}
+	n = &pastNote{size: size}
+	a.past[size] = n
+	a.order = append(a.order, size)
+	return n, true
+}
+
+// start checks a past note beside the fold, as many at a time as there are slots.
+func (a *auditor) start(ctx context.Context, n *pastNote) {
+	a.slots <- struct{}{}
+	a.checking.Go(func() {
+		defer func() { <-a.slots }()
+		hash, c, err := a.checkPast(ctx, CheckpointPath(n.size), n.size)
+		if err != nil {
+			a.pastBroken(n.size, err)
+		}
+		a.mu.Lock()
+		n.done, n.bad, n.hash = true, err != nil, hash
+		if c != nil {
+			n.from = earlier(c.FirstSeen(), c.LogTime)
+		}
+		quotes := n.quotes
+		n.quotes = nil
+		a.report.Past++
+		a.mu.Unlock()
+		for _, q := range quotes {
+			a.compare(n, q)
+		}
+	})
+}
+
+func (a *auditor) pastBroken(size uint64, err error) {
+	code, sentence := explain(err)
+	if code == CodeMalformed { // it is no question of a file handed in: the record quotes or holds it
+		code = CodeContradiction
+	}
+	a.find(code, nil, "", fmt.Sprintf("The published copy of the record of size %d: %s", size, sentence))
+}
+
+// checkPast checks the note at a path: signed by a log of the policy for this origin, of this size, and with
+// the root hash that the record had at that size.
+func (a *auditor) checkPast(ctx context.Context, path string, size uint64) (hash [32]byte, c *SignedCheckpoint, err error) {
+	note, err := a.fetch(ctx, path)
+	if err != nil {
+		return hash, nil, &fetchError{path, err}
+	}
+	hash = sha256.Sum256(note)
+	if c, err = a.policy.OpenPast(note); err != nil {
+		return hash, nil, err
+	}
+	if c.Origin != a.report.Origin || c.Size != size {
+		return hash, nil, contradiction("%s is a checkpoint of another record or size", path)
+	}
+	root, err := a.hashes.RootAt(ctx, size)
+	if err == nil && root != c.Root {
+		err = contradiction("%s and the record as it is now disagree about the first %d entries", path, size)
+	}
+	return hash, c, err
+}
+
+// compare checks one quotation of a past note that has been checked.
+func (a *auditor) compare(n *pastNote, q quote) {
+	switch {
+	case n.bad:
+	case n.hash != q.after.Note:
+		a.find(CodeContradiction, &q.index, "", fmt.Sprintf("Entry %d quotes a copy of the record of size %d that is not the one published.", q.index, n.size))
+	case n.from.After(q.admitted.Add(slack)):
+		a.find(CodeContradiction, &q.index, "", fmt.Sprintf("Entry %d says that it was recorded before the copy of the record that it quotes was signed.", q.index))
+	}
+}
+
+// paths checks that the record accounts for everything that the source holds.
+func (a *auditor) paths(ctx context.Context) {
+	for _, path := range a.o.Paths {
+		if path == checkpointPath || ctx.Err() != nil {
+			continue
+		}
+		if size, ok := pastSize(path); ok && size <= a.report.Size {
+			a.pastPath(ctx, path, size)
+			continue
+		}
+		if t, err := ParseTilePath(path); err == nil {
+			if want, ok := TileAt(t.Level, t.Index, a.report.Size); ok && t == want {
+				continue // the replay has read it
+			}
+		}
+		if h, ok := blobHash(path); ok && a.textPath(ctx, path, h) {
+			continue
+		}
+		a.find(CodeContradiction, nil, "", "The copy of the record holds a file that the record does not account for.")
+	}
+}
+
+// pastPath checks a note that the source holds though perhaps no entry quotes it.
+func (a *auditor) pastPath(ctx context.Context, path string, size uint64) {
+	if path == CheckpointPath(size) {
+		if n, fresh := a.pastNote(size); fresh {
+			a.start(ctx, n)
+		}
+		return
+	}
+	if _, _, err := a.checkPast(ctx, path, size); err != nil {
+		a.pastBroken(size, err)
+	}
+}
+
+// textPath checks a text that the source holds, and returns false if no admitted statement names it.
+func (a *auditor) textPath(ctx context.Context, path string, h entry.Hash) bool {
+	if a.report.Beyond == nil && !named(a.report.State, h) {
+		return false
+	}
+	b, err := a.fetch(ctx, path)
+	switch {
+	case err != nil:
+		a.broken(&fetchError{path, err})
+	case sha256.Sum256(b) != h:
+		a.broken(contradiction("%s is not the text with that fingerprint", path))
+	default:
+		a.report.Texts++
+	}
+	return true
+}
+
+// named reports whether a statement of the record or one of its renditions has this hash.
+func named(s *roll.State, h entry.Hash) bool {
+	if _, ok := s.Statement(h); ok {
+		return true
+	}
+	return slices.ContainsFunc(s.Statements(), func(st roll.Statement) bool {
+		return slices.ContainsFunc(st.Renditions, func(r entry.Rendition) bool { return r.Hash == h })
+	})
+}
+
+// receipts notes what the judgement of the receipts needs from the record.
+func (a *auditor) receipts(ctx context.Context) {
+	for _, r := range a.o.Receipts {
+		n := a.note(r)
+		text, _, err := splitNote(r.Checkpoint)
+		if err != nil {
+			continue
+		}
+		c, err := ParseCheckpoint(text)
+		if err != nil || c.Size > a.report.Size {
+			continue
+		}
+		root, err := a.hashes.RootAt(ctx, c.Size)
+		if err != nil {
+			a.broken(err)
+			continue
+		}
+		n.root, n.rooted = root, true
+	}
+}
+
+func (a *auditor) note(r *Receipt) *noted {
+	n := a.report.receipts[r]
+	if n == nil {
+		n = new(noted)
+		a.report.receipts[r] = n
+	}
+	return n
+}
+
+// conclude sorts the findings and sums them up.
+func (a *auditor) conclude() *Report {
+	r := a.report
+	slices.SortStableFunc(r.Findings, func(x, y Finding) int {
+		return cmp.Or(cmp.Compare(gravity(x.Code), gravity(y.Code)), cmp.Compare(indexOr(x.Index), indexOr(y.Index)), strings.Compare(x.Sentence, y.Sentence))
+	})
+	if len(r.Findings) > MaxFindings {
+		r.Unlisted += uint64(len(r.Findings) - MaxFindings)
+		r.Findings = slices.Clip(r.Findings[:MaxFindings])
+	}
+	if len(r.Findings) == 0 {
+		r.OK = true
+		r.Sentence = fmt.Sprintf("The public record %s holds together: %s, every signature and every rule was checked, and every earlier copy of it that it quotes agrees.", r.Origin, r.extent())
+		return r
+	}
+	r.Code = r.Findings[0].Code
+	switch r.Code {
+	case CodeContradiction:
+		r.Sentence = "The record contradicts itself. " + r.Findings[0].Sentence
+	case CodeQuorum:
+		r.Sentence = "Not enough witnesses. " + r.Findings[0].Sentence
+	default:
+		r.Sentence = r.Findings[0].Sentence
+	}
+	return r
+}
+
+// extent says how far the record was read.
+func (r *Report) extent() string {
+	if r.Size == 0 {
+		return "it is empty"
+	}
+	s := "its one entry was read"
+	if r.Size > 1 {
+		s = fmt.Sprintf("all %d entries were read", r.Size)
+	}
+	if r.LastRecord != nil {
+		s += ", up to " + day(*r.LastRecord)
+	}
+	return s
+}
+
+// gravity orders codes, the gravest first.
+func gravity(code int) int {
+	return slices.Index([]int{CodeContradiction, CodeQuorum, CodeUntrusted, CodeMalformed, CodeOtherText, CodeWithdrawn, CodeNotFound, CodeUnchecked, CodeOK}, code)
+}
+
+func indexOr(i *uint64) uint64 {
+	if i == nil {
+		return 0
+	}
+	return *i
+}
+
+// fetchError says which path could not be had.
+type fetchError struct {
+	path string
+	err  error
+}
+
+func (e *fetchError) Error() string { return e.path + ": " + e.err.Error() }
+func (e *fetchError) Unwrap() error { return e.err }
+
+// later returns the later time; earlier the earlier one that is not zero.
+func later(t, u time.Time) time.Time {
+	if u.After(t) {
+		return u
+	}
+	return t
+}
+
+func earlier(t, u time.Time) time.Time {
+	if t.IsZero() || !u.IsZero() && u.Before(t) {
+		return u
+	}
+	return t
+}

@@ -1,0 +1,455 @@
+package verify
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/tccm/undersigned/keys"
+)
+
+// MaxPolicy bounds a policy file, in bytes: several hundred keys.
+const MaxPolicy = 1 << 20
+
+// Policy says which logs and witnesses a reader trusts, and how many witnesses are enough:
+// a policy file of tlog-policy. It is immutable.
+type Policy struct {
+	logs      []PolicyLog
+	witnesses []PolicyWitness
+	groups    []group
+	quorum    int // index into names; -1 for none
+	names     []policyName
+	known     map[keyName]*policyKey
+}
+
+// PolicyLog is a log line: any one of them suffices. The key's name is the origin.
+type PolicyLog struct {
+	VKey keys.VKey
+	URL  string // "" if the line has none
+}
+
+// PolicyWitness is a witness line. Name is the policy's own word for it, the key's name the
+// one in signature lines.
+type PolicyWitness struct {
+	Name string
+	VKey keys.VKey
+	URL  string // "" if the line has none
+}
+
+// policyName is a defined name: a witness or a group, by its index.
+type policyName struct {
+	group bool
+	index int
+}
+
+type group struct {
+	k       int
+	members []int // indexes into Policy.names, all smaller than the group's own
+}
+
+// policyKey is one key of the policy and every line that names it.
+type policyKey struct {
+	verifier  note.Verifier
+	vkey      keys.VKey
+	log       bool
+	witnesses []int // indexes into Policy.witnesses
+}
+
+// ParsePolicy parses a policy file (tlog-policy), strictly: every line ends with LF, items are
+// separated by spaces and tabs, names are defined before they are used, no key serves two log
+// lines or two witness lines (whatever its name or type), a name is a member of at most one
+// group, and there is exactly one quorum line. Log keys are of type 0x01 or 0x06, witness keys
+// 0x04 or 0x06. Errors are *FormatError.
+func ParsePolicy(b []byte) (*Policy, error) {
+	if len(b) > MaxPolicy {
+		return nil, malformed(whatPolicy, 0, "it is larger than 1 MiB")
+	}
+	p := &policyParser{
+		policy:  &Policy{quorum: -1, known: make(map[keyName]*policyKey)},
+		byName:  make(map[string]int),
+		member:  make(map[int]bool),
+		logs:    make(map[string]bool),
+		witness: make(map[string]bool),
+	}
+	for n := 1; len(b) > 0; n++ {
+		line, rest, ok := bytes.Cut(b, []byte("\n"))
+		problem := "the line does not end with a line feed"
+		if ok {
+			problem = p.line(line)
+		}
+		if problem != "" {
+			return nil, malformed(whatPolicy, n, problem)
+		}
+		b = rest
+	}
+	if !p.hasQuorum {
+		return nil, malformed(whatPolicy, 0, "there is no quorum line")
+	}
+	return p.policy, nil
+}
+
+// policyParser is what must be remembered from line to line.
+type policyParser struct {
+	policy        *Policy
+	byName        map[string]int // into policy.names
+	member        map[int]bool   // names that are a member of a group already
+	logs, witness map[string]bool
+	hasQuorum     bool
+}
+
+// line takes in one line and returns what is wrong with it, or "".
+func (p *policyParser) line(line []byte) string {
+	for _, c := range line {
+		if c < 0x20 && c != '\t' || c == 0x7f {
+			return "it holds a control character"
+		}
+	}
+	items := strings.FieldsFunc(string(line), func(r rune) bool { return r == ' ' || r == '\t' })
+	if len(items) == 0 || items[0][0] == '#' {
+		return ""
+	}
+	switch items[0] {
+	case "log":
+		return p.log(items[1:])
+	case "witness":
+		return p.witnessLine(items[1:])
+	case "group":
+		return p.group(items[1:])
+	case "quorum":
+		return p.quorum(items[1:])
+	}
+	return "it begins with none of log, witness, group, quorum"
+}
+
+func (p *policyParser) log(items []string) string {
+	if len(items) < 1 || len(items) > 2 {
+		return "a log line is: log <vkey> [<url>]"
+	}
+	v, err := keys.ParseVKey(items[0])
+	if err != nil {
+		return "the log's key is not a valid vkey"
+	}
+	if v.Type != keys.TypeEd25519 && v.Type != keys.TypeCosignatureMLDSA44 {
+		return "a log's key must be of type 0x01 (Ed25519) or 0x06 (ML-DSA-44)"
+	}
+	if !validOrigin(v.Name) {
+		return "the log's key name cannot be an origin"
+	}
+	if p.logs[string(v.Key)] {
+		return "this log's key is on an earlier log line"
+	}
+	p.logs[string(v.Key)] = true
+	k, problem := p.key(v)
+	if problem != "" {
+		return problem
+	}
+	k.log = true
+	p.policy.logs = append(p.policy.logs, PolicyLog{v, optional(items, 1)})
+	return ""
+}
+
+func (p *policyParser) witnessLine(items []string) string {
+	if len(items) < 2 || len(items) > 3 {
+		return "a witness line is: witness <name> <vkey> [<url>]"
+	}
+	v, err := keys.ParseVKey(items[1])
+	if err != nil {
+		return "the witness's key is not a valid vkey"
+	}
+	if v.Type != keys.TypeCosignatureEd25519 && v.Type != keys.TypeCosignatureMLDSA44 {
+		return "a witness's key must be of type 0x04 (Ed25519) or 0x06 (ML-DSA-44)"
+	}
+	if v.Type == keys.TypeCosignatureMLDSA44 && len(v.Name) > math.MaxUint8 {
+		return "the witness's key name is too long to be signed"
+	}
+	if p.witness[string(v.Key)] {
+		return "this witness's key is on an earlier witness line"
+	}
+	p.witness[string(v.Key)] = true
+	k, problem := p.key(v)
+	if problem != "" {
+		return problem
+	}
+	k.witnesses = append(k.witnesses, len(p.policy.witnesses))
+	problem = p.define(items[0], policyName{false, len(p.policy.witnesses)})
+	p.policy.witnesses = append(p.policy.witnesses, PolicyWitness{items[0], v, optional(items, 2)})
+	return problem
+}
+
+// key returns the policy's record of a key. Two keys under one name and key ID could not be
+// told apart in a signature line.
+func (p *policyParser) key(v keys.VKey) (*policyKey, string) {
+	id := keyName{v.Name, v.KeyID}
+	if k := p.policy.known[id]; k != nil {
+		if k.vkey.Type != v.Type || !bytes.Equal(k.vkey.Key, v.Key) {
+			return nil, "another key has the same name and key ID"
+		}
+		return k, ""
+	}
+	verifier, err := NewVerifier(v)
+	if err != nil {
+		return nil, "the key cannot sign checkpoints"
+	}
+	k := &policyKey{verifier: verifier, vkey: v}
+	p.policy.known[id] = k
+	return k, ""
+}
+
+func (p *policyParser) group(items []string) string {
+	if len(items) < 3 {
+		return "a group line is: group <name> all|any|<k> <name>..."
+	}
+	g := group{}
+	for _, name := range items[2:] {
+		i, ok := p.byName[name]
+		if !ok {
+			return "a member of the group is not defined on an earlier line"
+		}
+		if p.member[i] {
+			return "a member of the group is a member already"
+		}
+		p.member[i] = true
+		g.members = append(g.members, i)
+	}
+	switch items[1] {
+	case "all":
+		g.k = len(g.members)
+	case "any":
+		g.k = 1
+	default:
+		k, ok := parseDecimal(items[1])
+		if !ok || k < 1 || k > uint64(len(g.members)) {
+			return "a group's threshold must be all, any, or a number from 1 to the number of members"
+		}
+		g.k = int(k)
+	}
+	problem := p.define(items[0], policyName{true, len(p.policy.groups)})
+	p.policy.groups = append(p.policy.groups, g)
+	return problem
+}
+
+func (p *policyParser) define(name string, n policyName) string {
+	if name == "none" {
+		return "the name none is reserved"
+	}
+	if _, ok := p.byName[name]; ok {
+		return "the name is defined on an earlier line"
+	}
+	p.byName[name] = len(p.policy.names)
+	p.policy.names = append(p.policy.names, n)
+	return ""
+}
+
+func (p *policyParser) quorum(items []string) string {
+	if p.hasQuorum {
+		return "there is more than one quorum line"
+	}
+	if len(items) != 1 {
+		return "a quorum line is: quorum <name>"
+	}
+	p.hasQuorum = true
+	if items[0] == "none" {
+		return ""
+	}
+	i, ok := p.byName[items[0]]
+	if !ok {
+		return "the quorum's name is not defined on an earlier line"
+	}
+	p.policy.quorum = i
+	return ""
+}
+
+func optional(items []string, i int) string {
+	if i < len(items) {
+		return items[i]
+	}
+	return ""
+}
+
+// Logs returns the log lines in their order. The caller must not change their keys' bytes.
+func (p *Policy) Logs() []PolicyLog { return append([]PolicyLog(nil), p.logs...) }
+
+// Origins returns the names of the logs, each once, in the order of the log lines.
+func (p *Policy) Origins() []string {
+	var origins []string
+	seen := make(map[string]bool)
+	for _, l := range p.logs {
+		if !seen[l.VKey.Name] {
+			seen[l.VKey.Name] = true
+			origins = append(origins, l.VKey.Name)
+		}
+	}
+	return origins
+}
+
+// Witnesses returns the witness lines in their order.
+func (p *Policy) Witnesses() []PolicyWitness { return append([]PolicyWitness(nil), p.witnesses...) }
+
+// NoQuorum reports whether the policy asks for no cosignature at all ("quorum none").
+func (p *Policy) NoQuorum() bool { return p.quorum < 0 }
+
+// enough evaluates the quorum over the witnesses (by index) that cosigned. A group's members
+// stand before it, so one pass in the order of definition settles them all.
+func (p *Policy) enough(cosigned map[int]bool) bool {
+	if p.quorum < 0 {
+		return true
+	}
+	witnessed := make([]bool, len(p.names))
+	for i, n := range p.names {
+		if !n.group {
+			witnessed[i] = cosigned[n.index]
+			continue
+		}
+		g, have := p.groups[n.index], 0
+		for _, m := range g.members {
+			if witnessed[m] {
+				have++
+			}
+		}
+		witnessed[i] = have >= g.k
+	}
+	return witnessed[p.quorum]
+}
+
+// SignedCheckpoint is a checkpoint that a policy accepts, and why.
+type SignedCheckpoint struct {
+	Checkpoint
+	Note         []byte        // the whole note
+	LogKeys      []keys.VKey   // the policy's log keys that signed it, in the order of the note; at least one
+	LogTime      time.Time     // the latest time in the log's own 0x06 signatures; zero if they hold none
+	Cosignatures []Cosignature // of the policy's witnesses, in the order of the note
+}
+
+// Cosignature is a witness's signature on a checkpoint.
+type Cosignature struct {
+	Witness string // the policy's name for it
+	VKey    keys.VKey
+	Time    time.Time // when the witness says it saw the checkpoint, UTC; zero if it says nothing (0x06 allows that)
+}
+
+// Seen returns the latest time at which a witness of the policy says that it saw the
+// checkpoint, or the zero time.
+func (c *SignedCheckpoint) Seen() time.Time {
+	var t time.Time
+	for _, s := range c.Cosignatures {
+		if s.Time.After(t) {
+			t = s.Time
+		}
+	}
+	return t
+}
+
+// FirstSeen returns the earliest such time, or the zero time: the checkpoint, and with it every
+// entry under it, existed no later.
+func (c *SignedCheckpoint) FirstSeen() time.Time {
+	var t time.Time
+	for _, s := range c.Cosignatures {
+		if !s.Time.IsZero() && (t.IsZero() || s.Time.Before(t)) {
+			t = s.Time
+		}
+	}
+	return t
+}
+
+// Open checks a checkpoint note under the policy: one of its logs signed it under its own
+// origin, every signature line of a key that the policy knows is good, and the witnesses that
+// cosigned are the quorum. Lines of unknown keys are ignored. Errors are *FormatError,
+// *UntrustedError or *QuorumError; beside a *QuorumError the checkpoint is returned too.
+func (p *Policy) Open(msg []byte) (*SignedCheckpoint, error) {
+	c, err := p.open(msg)
+	if err != nil {
+		return nil, err
+	}
+	cosigned := make(map[int]bool)
+	voices := 0
+	for _, s := range c.Cosignatures {
+		for _, w := range p.known[keyName{s.VKey.Name, s.VKey.KeyID}].witnesses {
+			if !cosigned[w] {
+				cosigned[w] = true
+				voices++
+			}
+		}
+	}
+	if !p.enough(cosigned) {
+		return c, &QuorumError{voices, len(p.witnesses)}
+	}
+	return c, nil
+}
+
+// OpenPast checks a checkpoint note as Open does but without asking for the quorum: what an
+// older checkpoint, cosigned by the witnesses of its day, is held to. Errors are *FormatError or
+// *UntrustedError.
+func (p *Policy) OpenPast(msg []byte) (*SignedCheckpoint, error) { return p.open(msg) }
+
+// Verifier makes a Policy the note.Verifiers of its keys.
+func (p *Policy) Verifier(name string, id uint32) (note.Verifier, error) {
+	if k := p.known[keyName{name, id}]; k != nil {
+		return k.verifier, nil
+	}
+	return nil, &note.UnknownVerifierError{Name: name, KeyHash: id}
+}
+
+func (p *Policy) open(msg []byte) (*SignedCheckpoint, error) {
+	text, lines, err := splitNote(msg)
+	if err != nil {
+		return nil, err
+	}
+	checkpoint, err := ParseCheckpoint(text)
+	if err != nil {
+		return nil, err
+	}
+	c := &SignedCheckpoint{Checkpoint: checkpoint, Note: msg}
+	seen := make(map[keyName]bool)
+	for _, l := range lines {
+		k := p.known[l.keyName]
+		if k == nil {
+			continue
+		}
+		// note.Open would pass over a second line of one key without a look at its signature.
+		if seen[l.keyName] {
+			return nil, malformed(whatNote, 0, "a key of the policy has two signature lines")
+		}
+		seen[l.keyName] = true
+		if k.log && k.vkey.Name == checkpoint.Origin {
+			c.LogKeys = append(c.LogKeys, k.vkey)
+		}
+		t := lineTime(k.vkey, l.sig)
+		if k.log && t.After(c.LogTime) {
+			c.LogTime = t
+		}
+		for _, w := range k.witnesses {
+			c.Cosignatures = append(c.Cosignatures, Cosignature{p.witnesses[w].Name, k.vkey, t})
+		}
+	}
+	_, err = note.Open(msg, p)
+	var invalid *note.InvalidSignatureError
+	var unverified *note.UnverifiedNoteError
+	switch {
+	case errors.As(err, &invalid):
+		return nil, &UntrustedError{"a signature line names a key of the policy, but the signature is not by that key"}
+	case errors.As(err, &unverified) || err == nil && len(c.LogKeys) == 0:
+		return nil, &UntrustedError{"no log of the policy signed it under its own name"}
+	case err != nil:
+		return nil, malformed(whatNote, 0, "it is not a signed note")
+	}
+	return c, nil
+}
+
+// lineTime returns the time in a signature line of a key, UTC, or the zero time.
+func lineTime(v keys.VKey, sig []byte) time.Time {
+	if v.Type == keys.TypeEd25519 {
+		return time.Time{}
+	}
+	s, _, ok := splitTimestamp(sig)
+	if !ok || s == 0 || s > maxUnixSeconds {
+		return time.Time{}
+	}
+	return time.Unix(int64(s), 0).UTC()
+}
+
+// maxUnixSeconds is the end of the year 9999, beyond which times have no common written form.
+const maxUnixSeconds = 253402300799

@@ -1,0 +1,675 @@
+package verify
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/roll"
+)
+
+// VerdictSchema names the JSON form of a Verdict.
+const VerdictSchema = "undersigned/verdict/v1"
+
+// AnswerState is what the answer to one of the four questions comes to.
+type AnswerState string
+
+const (
+	Confirmed     AnswerState = "confirmed"       // proven by what is at hand
+	LookCloser    AnswerState = "look-closer"     // true, with a dated nuance
+	No            AnswerState = "no"              // a contradiction: another text, another key, an altered record
+	CouldNotCheck AnswerState = "could-not-check" // network, age, a missing file
+)
+
+// The four questions, in their order.
+const (
+	DidTheySign      = "Did they sign?"
+	ThisExactText    = "This exact text?"
+	When             = "When?"
+	DoesItStillStand = "Does it still stand?"
+)
+
+// Answer is the answer to one of the four questions.
+type Answer struct {
+	Question string      `json:"question"`
+	State    AnswerState `json:"state"`
+	Text     string      `json:"text"`    // a full sentence
+	Reasons  []string    `json:"reasons"` // full sentences, why it is not more or less than State
+}
+
+// Verdict is what the evidence comes to. Its JSON form is the schema "undersigned/verdict/v1". Sentences
+// hold nothing of the input but domains, hashes, numbers, times, and names and titles that keep to the
+// record's rules for free text (unicode15.FreeText): no control, formatting or unassigned characters.
+type Verdict struct {
+	Schema   string    `json:"schema"`
+	Sentence string    `json:"sentence"` // the answer in one line; names organization, domain and date where there are any
+	Code     int       `json:"code"`     // exit code
+	Answers  [4]Answer `json:"answers"`
+	How      []string  `json:"how"`      // "How we know": the chain of evidence, full sentences
+	NotTold  []string  `json:"not_told"` // "What this does not tell you"
+
+	// What the evidence is about. Empty where it is missing or not to be trusted.
+	Domain     string      `json:"domain,omitempty"`
+	Name       string      `json:"name,omitempty"`
+	Statement  *entry.Hash `json:"statement,omitempty"` // the text endorsed
+	Title      string      `json:"title,omitempty"`     // of the statement
+	Text       *entry.Hash `json:"text,omitempty"`      // the text asked about
+	Index      *uint64     `json:"index,omitempty"`
+	ID         *entry.Hash `json:"id,omitempty"`
+	Admitted   *time.Time  `json:"admitted,omitempty"`  // UTC
+	Date       string      `json:"date,omitempty"`      // the signer's claim, YYYY-MM-DD
+	Keys       []string    `json:"keys,omitempty"`      // the signing keys, as key lines name them
+	Withdrawn  *time.Time  `json:"withdrawn,omitempty"` // when that was recorded
+	Origin     string      `json:"origin,omitempty"`
+	Size       uint64      `json:"size,omitempty"`        // of the checkpoint that the answer rests on
+	Root       string      `json:"root,omitempty"`        // its root hash, base64
+	Replayed   bool        `json:"replayed"`              // the whole record was recomputed
+	Witnesses  []string    `json:"witnesses"`             // those of the policy that saw the checkpoint
+	NoLater    *time.Time  `json:"no_later,omitempty"`    // when all of them had seen it
+	NotBefore  *time.Time  `json:"not_before,omitempty"`  // when a witness saw what the entry quotes
+	RecordSeen *time.Time  `json:"record_seen,omitempty"` // how fresh the replayed copy is
+}
+
+// Input is the evidence and the question.
+type Input struct {
+	Policy    *Policy       // required
+	Receipt   *Receipt      // nil: the question is about Domain in Record
+	Domain    string        // whose endorsement is asked about; "" with a receipt: whoever signed it
+	Statement []byte        // the text asked about; nil: not asked
+	Record    *Report       // from Audit with AuditOptions.Receipts naming Receipt; nil: no replay
+	Now       time.Time     // for MaxAge and "as of"
+	MaxAge    time.Duration // how old the copy of the record may be; 0: any age
+	Strict    bool          // what could not be checked gives code 3
+}
+
+// Judge answers the four questions from the evidence, and never says more than it: with a receipt alone
+// the key's validity at that entry and what followed it stay open. The code is the gravest that applies.
+func Judge(in Input) *Verdict {
+	j := &judge{in: in, v: &Verdict{Schema: VerdictSchema, Witnesses: []string{}}}
+	for i, q := range []string{DidTheySign, ThisExactText, When, DoesItStillStand} {
+		j.v.Answers[i] = Answer{Question: q, State: CouldNotCheck, Text: "Could not check.", Reasons: []string{}}
+	}
+	if in.Statement != nil {
+		h := entry.Sum(in.Statement)
+		j.v.Text = &h
+	}
+	if in.Record != nil {
+		j.record()
+	}
+	if in.Receipt != nil {
+		j.receipt()
+	} else {
+		j.domain()
+	}
+	j.conclude()
+	return j.v
+}
+
+// judge is one judgement under way.
+type judge struct {
+	in Input
+	v  *Verdict
+
+	problems []problem // what stands against a plain yes, in the order of finding
+
+	checkpoint *SignedCheckpoint // what the answer about the entry rests on; nil: there is none that can be trusted
+	endorsed   *endorsed         // nil: no endorsement was found, or none that is bound to the checkpoint
+	signed     bool              // the entry's signatures are good, by keys that are registered for the signer
+	state      *roll.State       // the replayed record as far as it can be used; nil: none
+	admitted   bool              // the replay admitted the entry
+	otherText  bool
+	again      time.Time // when it was endorsed again, if the entry is a withdrawal
+	noBefore   string    // why NotBefore is not known; "" if it is, or if nobody expects it
+}
+
+// problem is a reason for a code other than 0.
+type problem struct {
+	code     int
+	where    int // index into Verdict.Answers
+	sentence string
+}
+
+// endorsed is an endorsement that the evidence holds.
+type endorsed struct {
+	index      uint64
+	id         entry.Hash
+	admitted   time.Time
+	domain     string
+	statement  entry.Hash
+	renditions []entry.RenditionRef
+	date       string
+	keys       []keys.Ref
+	action     entry.Action
+}
+
+func (j *judge) problem(code, where int, format string, args ...any) {
+	j.problems = append(j.problems, problem{code, where, fmt.Sprintf(format, args...)})
+}
+
+func (j *judge) answer(i int, state AnswerState, format string, args ...any) {
+	j.v.Answers[i].State = state
+	j.v.Answers[i].Text = fmt.Sprintf(format, args...)
+}
+
+func (j *judge) reason(i int, format string, args ...any) {
+	j.v.Answers[i].Reasons = append(j.v.Answers[i].Reasons, fmt.Sprintf(format, args...))
+}
+
+func (j *judge) how(format string, args ...any) {
+	j.v.How = append(j.v.How, fmt.Sprintf(format, args...))
+}
+
+// Indexes into Verdict.Answers.
+const (
+	didSign = iota
+	exactText
+	when
+	stillStands
+)
+
+// record takes in what the replayed record is worth.
+func (j *judge) record() {
+	r := j.in.Record
+	if !r.OK {
+		j.problem(r.Code, stillStands, "%s", r.Sentence)
+	}
+	if r.checkpoint == nil || r.State == nil || r.State.Size() != r.Size {
+		return
+	}
+	j.state = r.State
+	j.v.Replayed = true
+	j.v.RecordSeen = r.Seen
+	j.how("The whole record of %s was recomputed: %d entries, root hash %s.", r.Origin, r.Size, r.Root)
+	for _, s := range r.checkpoint.Cosignatures {
+		j.how("The witness %s has seen that copy of the record%s.", s.VKey.Name, at(s.Time))
+	}
+}
+
+// receipt judges the receipt, alone and against the record.
+func (j *judge) receipt() {
+	r := j.in.Receipt
+	c, err := j.in.Policy.Open(r.Checkpoint)
+	var quorum *QuorumError
+	switch {
+	case errors.As(err, &quorum):
+		j.problem(CodeQuorum, didSign, "The %d of the policy's %d witnesses that have seen this receipt's copy of the record are not the quorum that it asks for.", quorum.Have, quorum.All)
+	case err != nil:
+		code, sentence := explain(err)
+		j.problem(code, didSign, "%s", sentence)
+		return
+	}
+	b, p := bind(r, c)
+	if p != nil {
+		j.problems = append(j.problems, *p)
+		return
+	}
+	j.checkpoint = c
+	j.v.Origin, j.v.Size, j.v.Root = c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:])
+	for _, s := range c.Cosignatures {
+		j.v.Witnesses = append(j.v.Witnesses, s.Witness)
+	}
+	e := b.leaf.Entry
+	body, ok := e.Body.(*entry.Endorsement)
+	if !ok {
+		j.problem(CodeNotFound, didSign, "This receipt is for a %s entry by %s, not for an endorsement.", e.Body.Kind(), display(e.Signer))
+		return
+	}
+	j.endorsed = &endorsed{r.Index, e.ID(), b.leaf.Admitted, e.Signer, body.Statement, body.Renditions, e.Date, e.Keys, body.Action}
+	j.v.Name, j.v.Title = b.name, b.title
+	j.how("Entry %d of the public record %s, recorded %s, holds the endorsement; its text has the fingerprint %s.", r.Index, c.Origin, stamp(b.leaf.Admitted), e.ID())
+	j.how("A proof of %d hashes leads from that entry to the copy of the record of size %d, which is signed by %s.", len(r.Proof), c.Size, signers(c.LogKeys))
+	for _, s := range c.Cosignatures {
+		j.how("The witness %s has seen that copy%s.", s.VKey.Name, at(s.Time))
+	}
+	if p := b.checkSignatures(); p != nil {
+		j.problems = append(j.problems, *p)
+	} else {
+		j.signed = true
+		for _, k := range e.Keys {
+			j.how("It is signed by the key %s, which entry %d registers for %s.", k, b.registered[entry.Named{Domain: e.Signer, Ref: k}].index, e.Signer)
+		}
+	}
+	j.times(r, b, body.After)
+	if j.in.Record != nil {
+		j.againstRecord(b)
+	}
+}
+
+// againstRecord holds the receipt against the replayed record.
+func (j *judge) againstRecord(b *bound) {
+	r := j.in.Record
+	n := r.receipts[j.in.Receipt]
+	unusable := ""
+	switch {
+	case r.checkpoint == nil:
+		unusable = "The record could not be used: " + r.Sentence
+	case r.Origin != b.checkpoint.Origin:
+		unusable = "The record at hand is another one, and says nothing about this receipt."
+	case r.Size < b.checkpoint.Size:
+		unusable = fmt.Sprintf("The copy of the record at hand, of size %d, is older than the receipt's, of size %d.", r.Size, b.checkpoint.Size)
+	case n == nil || !n.rooted:
+		unusable = "The record at hand was not held against this receipt."
+	}
+	if unusable != "" {
+		j.state = nil
+		j.v.Replayed = false
+		j.problem(CodeUnchecked, stillStands, "%s", unusable)
+		return
+	}
+	if n.root != b.checkpoint.Root {
+		j.state = nil
+		j.problem(CodeContradiction, stillStands, "Two copies of the record, both signed by the ledger, disagree about its first %d entries.", b.checkpoint.Size)
+		return
+	}
+	if j.state == nil {
+		return
+	}
+	if n.refusal != nil {
+		code := CodeContradiction
+		switch n.refusal.Rule {
+		case roll.RuleKey, roll.RuleQuorum, roll.RuleSignature:
+			code = CodeUntrusted
+		}
+		j.signed = false
+		j.problem(code, didSign, "The record's own rules refuse this entry: %s", n.refusal.Detail)
+		return
+	}
+	j.admitted = true
+}
+
+// domain looks an organization up in the replayed record.
+func (j *judge) domain() {
+	if j.state == nil {
+		if j.in.Record == nil {
+			j.problem(CodeUnchecked, didSign, "Could not check: there is neither a receipt nor a record.")
+		}
+		return
+	}
+	r := j.in.Record
+	j.checkpoint = r.checkpoint
+	j.v.Origin, j.v.Size, j.v.Root, j.v.Witnesses = r.Origin, r.Size, r.Root, r.Witnesses
+	extent := fmt.Sprintf("among the %d endorsements that the record of %s holds%s", r.Entries[entry.KindEndorsement], r.Origin, upTo(r))
+	all := j.state.Endorsements(j.in.Domain)
+	if len(all) == 0 {
+		who := "that organization"
+		if keys.CheckDomain(j.in.Domain) == nil {
+			who = display(j.in.Domain)
+		}
+		j.problem(CodeNotFound, didSign, "No endorsement by %s is %s.", who, extent)
+		return
+	}
+	found, ok := all[len(all)-1], j.v.Text == nil
+	if !ok {
+		for _, e := range all {
+			covers := e.Statement == *j.v.Text || slices.ContainsFunc(e.Renditions, func(r entry.RenditionRef) bool { return r.Hash == *j.v.Text })
+			if covers && (!ok || e.Statement == *j.v.Text) {
+				found, ok = e, true
+			}
+		}
+	}
+	if !ok && named(j.state, *j.v.Text) {
+		j.problem(CodeNotFound, didSign, "No endorsement of this text by %s is %s.", display(j.in.Domain), extent)
+		return
+	}
+	// Otherwise the text is in the record in no form at all: an altered copy is told apart from
+	// another statement by the answer about the text.
+	j.endorsed = &endorsed{found.Index, found.ID, found.Admitted, found.Domain, found.Statement, found.Renditions, found.Date, found.Keys, found.Action}
+	j.signed, j.admitted = true, true
+	j.how("Entry %d of the public record %s, recorded %s, is the last one of %s about this statement; its text has the fingerprint %s.", found.Index, r.Origin, stamp(found.Admitted), found.Domain, found.ID)
+	for _, k := range found.Keys {
+		j.how("It is signed by the key %s.", k)
+	}
+}
+
+// conclude turns what was found into answers, a code and a sentence.
+func (j *judge) conclude() {
+	v := j.v
+	if e := j.endorsed; e != nil {
+		v.Domain, v.Statement, v.Index, v.ID, v.Admitted, v.Date = e.domain, &e.statement, &e.index, &e.id, &e.admitted, e.date
+		for _, k := range e.keys {
+			v.Keys = append(v.Keys, k.String())
+		}
+		if j.in.Domain != "" && j.in.Domain != e.domain {
+			j.problem(CodeNotFound, didSign, "This receipt is of %s, not of the organization that was asked about.", display(e.domain))
+		}
+		if j.state != nil {
+			if m, ok := j.state.Member(e.domain); ok {
+				v.Name = m.Name
+			}
+			if s, ok := j.state.Statement(e.statement); ok {
+				v.Title = s.Title
+			}
+		}
+		j.answerText()
+		j.answerSigned()
+		j.answerWhen()
+		j.answerStands()
+	}
+	for _, p := range j.problems {
+		j.refuse(p)
+	}
+	v.NotTold = []string{
+		"Whether the statement is true.",
+		"Whether anybody in the organization was entitled to decide this; the record holds the organization's own claim.",
+		"Which person used the key.",
+	}
+	if j.state == nil {
+		v.NotTold = append(v.NotTold, "A receipt alone does not tell whether the record's rules admitted the entry, whether the key had been revoked before it, or what followed it.")
+	}
+	worst := problem{code: CodeOK}
+	for _, p := range j.problems {
+		if gravity(p.code) < gravity(worst.code) {
+			worst = p
+		}
+	}
+	v.Code = worst.code
+	v.Sentence = j.sentence(worst)
+	if v.Code == CodeOK && j.in.Strict {
+		for i, a := range v.Answers {
+			if a.State == CouldNotCheck && (i != exactText || j.in.Statement != nil) {
+				v.Code = CodeUnchecked
+				v.Sentence = "Not everything could be checked. " + v.Sentence
+				break
+			}
+		}
+	}
+}
+
+// refuse puts a problem where it belongs among the answers.
+func (j *judge) refuse(p problem) {
+	a := &j.v.Answers[p.where]
+	switch p.code {
+	case CodeContradiction, CodeUntrusted, CodeNotFound:
+		if a.State == No {
+			a.Reasons = append(a.Reasons, p.sentence)
+		} else {
+			a.State, a.Text = No, p.sentence
+		}
+	case CodeQuorum, CodeMalformed, CodeUnchecked:
+		if a.State == Confirmed || a.State == CouldNotCheck {
+			a.State, a.Text = CouldNotCheck, p.sentence
+		} else {
+			a.Reasons = append(a.Reasons, p.sentence)
+		}
+	}
+}
+
+func (j *judge) answerText() {
+	e, text := j.endorsed, j.v.Text
+	switch {
+	case text == nil:
+		j.answer(exactText, CouldNotCheck, "No text was given to compare; the one endorsed has the fingerprint %s.", e.statement)
+		return
+	case *text == e.statement:
+		j.answer(exactText, Confirmed, "Word for word: this text has the fingerprint that was endorsed.")
+	default:
+		i := slices.IndexFunc(e.renditions, func(r entry.RenditionRef) bool { return r.Hash == *text })
+		if i < 0 {
+			j.otherText = true
+			j.answer(exactText, No, "This is not the text that was endorsed, byte for byte: its fingerprint is another one.")
+			j.reason(exactText, "Endorsed: %s.", e.statement)
+			j.problem(CodeOtherText, exactText, "")
+		} else {
+			j.answer(exactText, LookCloser, "This is a rendition (language: %s) that was endorsed together with the text itself.", e.renditions[i].Language)
+		}
+	}
+	j.reason(exactText, "This text: %s.", *text)
+}
+
+func (j *judge) answerSigned() {
+	e, who := j.endorsed, j.who()
+	verb := "endorsed"
+	if e.action == entry.Withdraw {
+		verb = "withdrew its endorsement of"
+	}
+	switch {
+	case !j.signed:
+		// refuse says why not.
+	case j.state == nil:
+		j.answer(didSign, LookCloser, "As far as this receipt alone can show, %s %s %s.", who, verb, j.what())
+		j.reason(didSign, "A key that the record registers for %s signed it; whether it was still valid then takes the whole record to tell.", e.domain)
+	case j.admitted:
+		j.answerReplayed(who, verb)
+	}
+}
+
+// answerReplayed says how sure it is whose key it was, once the fold has admitted the entry.
+func (j *judge) answerReplayed(who, verb string) {
+	e := j.endorsed
+	j.answer(didSign, Confirmed, "Yes. %s %s %s.", who, verb, j.what())
+	closer := func(format string, args ...any) {
+		j.v.Answers[didSign].State = LookCloser
+		j.reason(didSign, format, args...)
+	}
+	m, _ := j.state.Member(e.domain)
+	var members []string
+	for _, w := range m.Vouchers {
+		if w.Member && !w.Disputed && w.Index <= e.index && !j.operator(w.Domain) {
+			members = append(members, w.Domain)
+		}
+	}
+	if len(members) > 0 {
+		j.reason(didSign, "Members of the record vouched that the key is theirs: %s.", strings.Join(members, ", "))
+		j.how("Vouched for %s: %s.", e.domain, strings.Join(members, ", "))
+	} else {
+		closer("That the key is theirs rests on the word of the record's operator alone.")
+	}
+	for _, ref := range e.keys {
+		k, ok := j.state.Key(ref)
+		switch {
+		case !ok:
+		case k.Compromised && e.index >= k.CompromisedAfter:
+			closer("The key has since been declared compromised from before this entry: the endorsement is disputed.")
+		case k.Revoked && k.RevokedAt > e.index:
+			closer("The key has since been replaced or revoked, by entry %d.", k.RevokedAt)
+		}
+	}
+}
+
+// operator reports whether a domain is the one that keeps the record.
+func (j *judge) operator(domain string) bool {
+	c := j.state.Charter()
+	return c != nil && c.Operator == domain
+}
+
+func (j *judge) answerWhen() {
+	e := j.endorsed
+	c := j.checkpoint
+	recorded := "Recorded " + minute(e.admitted)
+	if seen := c.Seen(); seen.IsZero() {
+		j.answer(when, LookCloser, "%s, by the ledger's own clock; no witness has said when it saw it.", recorded)
+	} else {
+		j.v.NoLater = &seen
+		j.answer(when, Confirmed, "%s; in the public record no later than %s, seen by %s.", recorded, minute(seen), count(len(c.Cosignatures), "witness", "witnesses"))
+	}
+	if e.date != e.admitted.UTC().Format(time.DateOnly) {
+		j.reason(when, "The organization itself dates it %s.", e.date)
+	}
+	if j.v.NotBefore != nil {
+		j.reason(when, "Not signed before %s: it quotes a copy of the record that was seen then.", minute(*j.v.NotBefore))
+	} else if j.noBefore != "" {
+		j.reason(when, "%s", j.noBefore)
+	}
+}
+
+func (j *judge) answerStands() {
+	e := j.endorsed
+	if j.state == nil || !j.admitted {
+		if e.action == entry.Withdraw && j.signed {
+			j.v.Withdrawn = &e.admitted
+			j.answer(stillStands, LookCloser, "Withdrawn %s.", day(e.admitted))
+			j.problem(CodeWithdrawn, stillStands, "")
+			return
+		}
+		j.answer(stillStands, CouldNotCheck, "A receipt cannot tell what followed it: that takes a copy of the record.")
+		return
+	}
+	r := j.in.Record
+	asOf := "as of " + upToEntry(r)
+	if r.Seen != nil {
+		asOf = "as of " + day(*r.Seen)
+	}
+	last, ok := j.state.Endorsement(e.domain, e.statement)
+	switch {
+	case ok && last.Action == entry.Withdraw:
+		j.v.Withdrawn = &last.Admitted
+		j.answer(stillStands, LookCloser, "Withdrawn %s.", day(last.Admitted))
+		j.problem(CodeWithdrawn, stillStands, "")
+	case ok && j.superseded():
+		j.answer(stillStands, LookCloser, "Not withdrawn %s, but a newer version of the text exists.", asOf)
+		j.problem(CodeWithdrawn, stillStands, "")
+	case ok:
+		j.answer(stillStands, Confirmed, "Nothing was removed. Not withdrawn %s.", asOf)
+	}
+	if last.Index > e.index && last.Action == entry.Endorse {
+		j.reason(stillStands, "It was endorsed again %s, by entry %d.", day(last.Admitted), last.Index)
+		if e.action == entry.Withdraw {
+			j.again = last.Admitted
+		}
+	}
+	if m, ok := j.state.Member(e.domain); ok && m.Left {
+		j.reason(stillStands, "The organization has since left the record, %s; that removes no endorsement.", day(m.LeftAt.Admitted))
+	}
+	if r.Seen == nil {
+		j.reason(stillStands, "The copy of the record does not say how fresh it is.")
+	}
+	if j.in.MaxAge > 0 && (r.Seen == nil || j.in.Now.Sub(*r.Seen) > j.in.MaxAge) {
+		old := "The copy of the record does not say how old it is."
+		if r.Seen != nil {
+			old = fmt.Sprintf("The copy of the record is %d days old.", int(j.in.Now.Sub(*r.Seen)/(24*time.Hour)))
+		}
+		j.problem(CodeUnchecked, stillStands, "%s", old)
+	}
+}
+
+// superseded reports whether a later statement says that it replaces this one.
+func (j *judge) superseded() bool {
+	s, ok := j.state.Statement(j.endorsed.statement)
+	return ok && len(s.Superseded) > 0
+}
+
+// sentence is the answer in one line.
+func (j *judge) sentence(worst problem) string {
+	e := j.endorsed
+	if e == nil {
+		if worst.code == CodeOK {
+			return "Could not check."
+		}
+		return lead(worst)
+	}
+	did := fmt.Sprintf("%s endorsed %s on %s", j.who(), j.what(), day(e.admitted))
+	if !j.again.IsZero() {
+		did = fmt.Sprintf("%s withdrew its endorsement of %s on %s and endorsed again on %s", j.who(), j.what(), day(e.admitted), day(j.again))
+	}
+	switch worst.code {
+	case CodeContradiction, CodeQuorum, CodeUntrusted, CodeMalformed:
+		return lead(worst)
+	case CodeOtherText:
+		return fmt.Sprintf("No, not this text. The one that %s endorsed on %s has another fingerprint.", j.who(), day(e.admitted))
+	case CodeNotFound:
+		return "No. " + worst.sentence
+	case CodeWithdrawn:
+		if j.v.Withdrawn == nil {
+			return fmt.Sprintf("Yes, but a newer version of the text exists. %s.", did)
+		}
+		if e.action == entry.Withdraw {
+			return fmt.Sprintf("Withdrawn. %s withdrew its endorsement of %s on %s.", j.who(), j.what(), day(*j.v.Withdrawn))
+		}
+		return fmt.Sprintf("Withdrawn. %s, and withdrew on %s.", did, day(*j.v.Withdrawn))
+	}
+	switch {
+	case j.state == nil:
+		did = fmt.Sprintf("Yes, as far as a receipt alone can show. %s.", did)
+	case j.v.Answers[stillStands].State == Confirmed:
+		did = fmt.Sprintf("Yes. %s, and the endorsement still stands.", did)
+	default:
+		did = fmt.Sprintf("Yes. %s.", did)
+	}
+	if worst.code == CodeUnchecked {
+		return fmt.Sprintf("%s But: %s", did, worst.sentence)
+	}
+	return did
+}
+
+// lead opens the sentence of a problem with the word that its code stands for.
+func lead(p problem) string {
+	switch {
+	case p.code == CodeQuorum && p.where == didSign:
+		return "Not enough witnesses. " + p.sentence
+	case (p.code == CodeContradiction || p.code == CodeUntrusted) && p.where == didSign:
+		return "No. " + p.sentence
+	}
+	return p.sentence
+}
+
+// who names the organization: its name, then its domain.
+func (j *judge) who() string {
+	if j.v.Name == "" {
+		return display(j.endorsed.domain)
+	}
+	return j.v.Name + ", " + display(j.endorsed.domain) + ","
+}
+
+// what names the text.
+func (j *judge) what() string {
+	switch {
+	case j.v.Text != nil && !j.otherText:
+		return "this text"
+	case j.v.Title != "":
+		return "“" + j.v.Title + "”"
+	}
+	return "the text with the fingerprint " + j.endorsed.statement.String()
+}
+
+// display shows a domain, and beside it how it reads if it is an internationalized one.
+func display(domain string) string {
+	if u := keys.DomainToUnicode(domain); u != domain {
+		return domain + " (" + u + ")"
+	}
+	return domain
+}
+
+func day(t time.Time) string    { return t.UTC().Format("2 January 2006") }
+func minute(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }
+func stamp(t time.Time) string  { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+func at(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return ", at " + minute(t)
+}
+
+func upTo(r *Report) string {
+	if r.LastRecord == nil {
+		return ""
+	}
+	return " up to " + day(*r.LastRecord)
+}
+
+func upToEntry(r *Report) string {
+	if r.LastRecord == nil {
+		return fmt.Sprintf("entry %d", r.Size)
+	}
+	return fmt.Sprintf("the record's last entry, of %s", day(*r.LastRecord))
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+func signers(logKeys []keys.VKey) string {
+	names := make([]string, len(logKeys))
+	for i, k := range logKeys {
+		names[i] = fmt.Sprintf("%s+%08x", k.Name, k.KeyID)
+	}
+	return strings.Join(names, " and ")
+}
