@@ -1,0 +1,146 @@
+package roll
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tccm/undersigned/verify/entry"
+)
+
+// charter judges entry 0 and amendments.
+func (t *trial) charter(c *entry.Charter) (func(), error) {
+	var kept []*key
+	var err error
+	if t.e.Genesis {
+		err = t.genesis(c)
+	} else {
+		kept, err = t.amendment(c)
+	}
+	if err != nil {
+		return nil, err
+	}
+	own, err := t.domain(c.Operator)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		s := t.s
+		operator := strings.Clone(c.Operator)
+		if s.charter != nil {
+			for _, k := range s.charter.keys {
+				k.current = false
+			}
+		}
+		for _, k := range kept {
+			k.current = true
+		}
+		fresh := t.enrol(operator, OperatorKey, 0, len(t.fresh))
+		now := &charter{
+			Mark: t.Mark, id: t.id, title: strings.Clone(c.Title), operator: operator,
+			admission: c.Admission, roll: strings.Clone(c.Roll),
+		}
+		for _, domain := range c.Publishers {
+			now.publishers = append(now.publishers, strings.Clone(domain))
+		}
+		for _, line := range c.PublicKeys { // in their order
+			ref := line.Ref()
+			same := func(k *key) bool { return k.ref == ref }
+			if i := slices.IndexFunc(kept, same); i >= 0 {
+				now.keys = append(now.keys, kept[i])
+			} else {
+				now.keys = append(now.keys, fresh[slices.IndexFunc(fresh, same)])
+			}
+		}
+		if s.charter == nil || s.charter.operator != operator {
+			s.claim(operator, own)
+		}
+		s.charter = now
+	}, nil
+}
+
+func (t *trial) genesis(c *entry.Charter) error {
+	switch {
+	case t.e.Signer != c.Operator:
+		return t.refuse(RuleSigner, "the first charter is signed by the operator that it names")
+	case len(c.Vouchers) > 0:
+		return t.refuse(RuleVoucher, "nobody is there yet to vouch for the first charter")
+	}
+	if err := t.bring(c.PublicKeys, c.Operator, OperatorKey); err != nil {
+		return err
+	}
+	return t.signedByAll(c.PublicKeys)
+}
+
+// signedByAll refuses the entry unless its key lines are these keys, in this
+// order.
+func (t *trial) signedByAll(lists ...[]entry.PublicKey) error {
+	rest := t.e.Keys
+	for _, lines := range lists {
+		for _, line := range lines {
+			if len(rest) == 0 || rest[0] != line.Ref() {
+				return t.refuse(RulePossession, "the key lines are not the keys to register, all of them and in their order")
+			}
+			rest = rest[1:]
+		}
+	}
+	if len(rest) > 0 {
+		return t.refuse(RulePossession, "the key lines are not the keys to register, all of them and in their order")
+	}
+	return nil
+}
+
+// amendment returns those of the operator's keys that the amendment keeps.
+func (t *trial) amendment(c *entry.Charter) (kept []*key, err error) {
+	now := t.s.charter
+	if t.e.Signer != now.operator {
+		return nil, t.refuse(RuleSigner, "only the operator %s amends the charter", now.operator)
+	}
+	var others []entry.PublicKey
+	for _, line := range c.PublicKeys {
+		if ref := line.Ref(); c.Operator == now.operator && t.operatorKey(ref) {
+			kept = append(kept, t.s.known(ref))
+		} else {
+			others = append(others, line)
+		}
+	}
+	if err := t.bring(others, c.Operator, OperatorKey); err != nil {
+		return nil, err
+	}
+	for _, ref := range t.e.Keys {
+		if !t.operatorKey(ref) && !t.brings(ref) {
+			return nil, t.refuse(RuleKey, "the key %s is neither one of the operator's nor a new one", ref)
+		}
+	}
+	for _, k := range now.keys {
+		if !slices.Contains(t.e.Keys, k.ref) {
+			return nil, t.refuse(RuleQuorum, "the operator's key %s does not sign", k.ref)
+		}
+	}
+	if err := t.possession(); err != nil {
+		return nil, err
+	}
+	found, err := t.vouchers(c.Vouchers, now.operator, false)
+	if err != nil {
+		return nil, err
+	}
+	vouching := 0
+	for _, v := range found {
+		if v.member {
+			vouching++
+		}
+	}
+	// The operator amends, so its own membership is no second opinion.
+	electorate := t.s.joined
+	if m := t.s.members[now.operator]; m != nil && !m.left {
+		electorate--
+	}
+	if need := min(now.admission.Vouched, electorate); vouching < need {
+		return nil, t.refuse(RuleAdmission, "%d members vouch for the amendment where it takes %d", vouching, need)
+	}
+	// Without this, an operator could speak in a member's name by taking its domain.
+	if c.Operator != now.operator && t.s.members[c.Operator] != nil &&
+		!slices.ContainsFunc(found, func(v voucher) bool { return v.domain == c.Operator && v.member }) {
+		return nil, t.refuse(RuleVoucher, "the member %s becomes the operator and does not vouch for it", c.Operator)
+	}
+	return kept, nil
+}
