@@ -1,0 +1,46 @@
+# demo and test are the two commands of the README; test needs nothing but Go.
+GO ?= go
+BIN ?= bin/undersigned
+FUZZTIME ?= 30s
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+.PHONY: demo test check build fuzz vectors cover frozen
+
+demo:
+	$(GO) run ./cmd/undersigned demo
+
+test:
+	$(GO) test -shuffle=on ./...
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN) ./cmd/undersigned
+
+# What CI checks beside the tests.
+check:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not gofmt-clean:"; echo "$$out"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+	GOOS=js GOARCH=wasm $(GO) build ./verify ./verify/entry ./verify/roll ./keys
+	GOOS=windows $(GO) build -o /dev/null ./cmd/undersigned
+	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/undersigned
+	GOARCH=386 $(GO) vet ./verify/... ./keys/...
+	$(GO) test -race ./keys ./verify/... ./ledger/...
+
+# Wycheproof (109 MB) and the RFC 6962 proof vectors, in a module of their own.
+vectors:
+	cd testdata/vectors && $(GO) test ./...
+
+# Every fuzz target of every package, FUZZTIME each.
+fuzz:
+	@set -e; for p in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
+
+cover:
+	$(GO) test -coverprofile=cover.out ./keys ./verify ./verify/entry ./verify/roll && $(GO) tool cover -func=cover.out | tail -1
+
+# Makes testdata/tccm/archive.zip and policy.txt anew: fixed keys, fixed clock, the same bytes each time.
+frozen:
+	$(GO) test ./cmd/undersigned -run TestFrozenRecord -freeze
