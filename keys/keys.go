@@ -6,7 +6,7 @@
 // (SPKI, RFC 5280 section 4.1) in DER, and by reference wherever it signs:
 //
 //	public-key ed25519 MCowBQYDK2VwAyEA6TJ5GubnqECkYWTJBHhkJtXngh3YspoA1hyucq/dTaQ=
-//	key ed25519 sha256:83e3e5f3d1f9cd1f2a7b5a3a6ed4b4ab0e41b7cf26d1bbd6a2f2ffb2d5a7ce8a
+//	key ed25519 sha256:e4dd66b90c8444bb0fd84115b4d228d1d9fc0ae70d47bb4a3aa05ef6c4397846
 //
 // The reference is the SHA-256 of the SPKI bytes:
 //
