@@ -1,0 +1,289 @@
+// Package boltstore keeps a ledger in one file, ledger.db, on bbolt.
+//
+// The file has two buckets:
+//
+//	commit   uint64 number, big-endian  ->  the commit's record, as it is
+//	obj      path                       ->  the object's bytes, and CRC-32C over path and bytes, big-endian
+//
+// Every write is one bbolt transaction, synced before it returns. bbolt has no checksums of its
+// own except in its two meta pages, and panics, crashes or hangs when what it reads is not what
+// it wrote. So Open and Inspect check the structure of every page that bbolt would use, without
+// bbolt, before anything else; and a panic within bbolt becomes an error that is ledger.ErrCorrupt.
+package boltstore
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/tccm/undersigned/ledger"
+)
+
+// File is the name of the file in a ledger's directory.
+const File = "ledger.db"
+
+var (
+	commitBucket = []byte("commit")
+	objBucket    = []byte("obj")
+	castagnoli   = crc32.MakeTable(crc32.Castagnoli)
+)
+
+const (
+	crcSize = 4
+	maxPath = 255
+	maxData = 16 << 20
+)
+
+// Create makes an empty store in a directory, which must exist, and opens it. If there is one
+// already the error is fs.ErrExist. The file appears under its name only when it is whole.
+func Create(dir string) (ledger.Store, error) {
+	path := filepath.Join(dir, File)
+	if _, err := os.Lstat(path); err == nil {
+		return nil, fmt.Errorf("%s: %w", path, fs.ErrExist)
+	}
+	f, err := os.CreateTemp(dir, File+".new-")
+	if err != nil {
+		return nil, err
+	}
+	temp := f.Name()
+	defer os.Remove(temp)
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	db, err := bolt.Open(temp, 0o600, options(false))
+	if err != nil {
+		return nil, err
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		if _, err := tx.CreateBucket(commitBucket); err != nil {
+			return err
+		}
+		_, err := tx.CreateBucket(objBucket)
+		return err
+	})
+	if err := errors.Join(err, db.Sync(), db.Close()); err != nil {
+		return nil, err
+	}
+	// Unlike a rename, a link never replaces a store that another process made meanwhile.
+	if err := os.Link(temp, path); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(temp); err != nil {
+		return nil, err
+	}
+	if err := syncDir(dir); err != nil {
+		return nil, err
+	}
+	return Open(dir, false)
+}
+
+// Open opens the store in a directory, after a check of its pages. While another process serves
+// it the error is ledger.ErrInUse; several may read it. If there is none the error is
+// fs.ErrNotExist, if it is damaged ledger.ErrCorrupt: Inspect tells more.
+func Open(dir string, readOnly bool) (ledger.Store, error) {
+	path := filepath.Join(dir, File)
+	// bbolt would make a missing file, and trust a damaged one.
+	pages, err := openPages(dir)
+	if err != nil {
+		return nil, err
+	}
+	flaws := pages.flaws
+	pages.Close()
+	if len(flaws) > 0 {
+		return nil, fmt.Errorf("%s: %w: %s", path, ledger.ErrCorrupt, flaws[0])
+	}
+	s := &store{path: path, readOnly: readOnly}
+	err = s.guard(func() (err error) {
+		s.db, err = bolt.Open(path, 0o600, options(readOnly))
+		return err
+	})
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, inUse(dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func options(readOnly bool) *bolt.Options {
+	return &bolt.Options{
+		Timeout:      time.Millisecond, // to wait for the lock
+		ReadOnly:     readOnly,
+		FreelistType: bolt.FreelistMapType,
+		NoStatistics: true,
+	}
+}
+
+func inUse(dir string) error { return fmt.Errorf("the ledger in %s is %w", dir, ledger.ErrInUse) }
+
+type store struct {
+	path     string
+	db       *bolt.DB
+	readOnly bool
+	broken   atomic.Bool // bbolt panicked or could not write: what it holds in memory is not to be trusted
+}
+
+// guard calls f and turns what bbolt does on a damaged file, to panic or to read beyond its end,
+// into an error.
+func (s *store) guard(f func() error) (err error) {
+	if s.broken.Load() {
+		return fmt.Errorf("%s: an error went before, so that it must be opened again", s.path)
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			s.broken.Store(true)
+			err = fmt.Errorf("%s: %w: %v", s.path, ledger.ErrCorrupt, r)
+		}
+	}()
+	return f()
+}
+
+func (s *store) view(ctx context.Context, f func(commits, objects *bolt.Bucket) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.guard(func() error {
+		return s.db.View(func(tx *bolt.Tx) error { return f(tx.Bucket(commitBucket), tx.Bucket(objBucket)) })
+	})
+}
+
+// update runs one transaction. After an error of bbolt's own, which may or may not have kept the
+// transaction, nothing more is done: what is in memory need not be what is in the file.
+func (s *store) update(ctx context.Context, f func(commits, objects *bolt.Bucket) error) error {
+	if s.readOnly {
+		return ledger.ErrReadOnly
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var own error // of f, which leaves the file as it was
+	return s.guard(func() error {
+		err := s.db.Update(func(tx *bolt.Tx) error {
+			own = f(tx.Bucket(commitBucket), tx.Bucket(objBucket))
+			return own
+		})
+		if err != nil && own == nil {
+			s.broken.Store(true)
+		}
+		return err
+	})
+}
+
+func commitKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
+
+func (s *store) Last(ctx context.Context) (last uint64, err error) {
+	err = s.view(ctx, func(commits, _ *bolt.Bucket) error {
+		if k, _ := commits.Cursor().Last(); k != nil {
+			last = binary.BigEndian.Uint64(k)
+		}
+		return nil
+	})
+	return last, err
+}
+
+func (s *store) Create(ctx context.Context, seq uint64, record []byte) error {
+	if len(record) > ledger.MaxRecord {
+		return errors.New("the commit is too large")
+	}
+	return s.update(ctx, func(commits, _ *bolt.Bucket) error {
+		if commits.Get(commitKey(seq)) != nil {
+			return ledger.ErrExists
+		}
+		if seq == 0 || seq > 1 && commits.Get(commitKey(seq-1)) == nil {
+			return errors.New("the commit before it is missing")
+		}
+		commits.FillPercent = 1 // keys only ever grow
+		return commits.Put(commitKey(seq), record)
+	})
+}
+
+func (s *store) Read(ctx context.Context, seq uint64) (record []byte, err error) {
+	err = s.view(ctx, func(commits, _ *bolt.Bucket) error {
+		v := commits.Get(commitKey(seq))
+		if v == nil {
+			return fs.ErrNotExist
+		}
+		record = bytes.Clone(v)
+		return nil
+	})
+	return record, err
+}
+
+func (s *store) Put(ctx context.Context, objects ...ledger.Object) error {
+	for _, o := range objects {
+		if o.Path == "" || len(o.Path) > maxPath || len(o.Data) > maxData {
+			return errors.New("the object or its path is too long")
+		}
+	}
+	return s.update(ctx, func(_, objs *bolt.Bucket) error {
+		for _, o := range objects {
+			if err := objs.Put([]byte(o.Path), seal(o.Path, o.Data)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s *store) Get(ctx context.Context, path string) (data []byte, err error) {
+	err = s.view(ctx, func(_, objs *bolt.Bucket) error {
+		v := objs.Get([]byte(path))
+		if v == nil {
+			return fs.ErrNotExist
+		}
+		data, err = unseal(path, bytes.Clone(v))
+		return err
+	})
+	return data, err
+}
+
+// seal returns an object's value: its bytes and their checksum.
+func seal(path string, data []byte) []byte {
+	sum := crc32.Update(crc32.Checksum([]byte(path), castagnoli), castagnoli, data)
+	return binary.BigEndian.AppendUint32(append(make([]byte, 0, len(data)+crcSize), data...), sum)
+}
+
+// unseal returns the bytes within an object's value, whose memory they share.
+func unseal(path string, v []byte) ([]byte, error) {
+	data := v[:max(0, len(v)-crcSize):max(0, len(v)-crcSize)]
+	if !bytes.Equal(v, seal(path, data)) {
+		return nil, fmt.Errorf("its checksum is wrong: %w", ledger.ErrCorrupt)
+	}
+	return data, nil
+}
+
+func (s *store) List(ctx context.Context, prefix string) (paths []string, err error) {
+	err = s.view(ctx, func(_, objs *bolt.Bucket) error {
+		c := objs.Cursor()
+		for k, _ := c.Seek([]byte(prefix)); bytes.HasPrefix(k, []byte(prefix)) && k != nil; k, _ = c.Next() {
+			paths = append(paths, string(k))
+		}
+		return nil
+	})
+	return paths, err
+}
+
+func (s *store) Delete(ctx context.Context, path string) error {
+	return s.update(ctx, func(_, objs *bolt.Bucket) error {
+		if path == "" {
+			return nil
+		}
+		return objs.Delete([]byte(path))
+	})
+}
+
+func (s *store) Close() error { return s.db.Close() }

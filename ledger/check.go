@@ -1,0 +1,363 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/roll"
+)
+
+// CheckOptions says what Check compares a store with.
+type CheckOptions struct {
+	Origin string
+	// Logs are the log's verifier keys. Every checkpoint note must carry a good signature of
+	// each; with none, signatures of notes are not checked.
+	Logs []keys.VKey
+	// LastSigned, if set, is held to the store as Open holds it.
+	LastSigned *LastSigned
+	// HashesOnly leaves out the rules and signatures of the entries: it recomputes hashes alone.
+	HashesOnly bool
+	// Progress, if set, is told from time to time how many commits were checked.
+	Progress func(done, total uint64)
+}
+
+// A CheckReport is what Check found.
+type CheckReport struct {
+	Commits     uint64   `json:"commits"`     // read
+	Size        uint64   `json:"size"`        // tree size of the newest commit
+	Root        [32]byte `json:"-"`           // its root hash, recomputed
+	Published   uint64   `json:"published"`   // tree size of the newest checkpoint note
+	Tiles       int      `json:"tiles"`       // stored and compared
+	Checkpoints int      `json:"checkpoints"` // notes
+	Blobs       int      `json:"blobs"`       // texts
+	Flaws       []Flaw   `json:"flaws"`       // the first 100
+	FlawCount   int      `json:"flaw_count"`
+}
+
+// A Flaw is one thing that is not as it must be.
+type Flaw struct {
+	Where   string `json:"where"`   // "commit 7", "tile/0/000", "page 12"
+	Problem string `json:"problem"` // a sentence part
+}
+
+func (f Flaw) String() string { return f.Where + ": " + f.Problem }
+
+// OK says that nothing is wrong.
+func (r *CheckReport) OK() bool { return r.FlawCount == 0 }
+
+// Add adds flaws that were found elsewhere, such as by a Store in its own file.
+func (r *CheckReport) Add(flaws ...Flaw) {
+	r.FlawCount += len(flaws)
+	r.Flaws = append(r.Flaws, flaws[:min(len(flaws), maxFlaws-len(r.Flaws))]...)
+}
+
+func (r *CheckReport) flaw(where, format string, args ...any) {
+	r.Add(Flaw{where, fmt.Sprintf(format, args...)})
+}
+
+const maxFlaws = 100
+
+// Check reads everything in a store, recomputes it from the leaves up, and compares: the chain
+// of commits, each root hash, the rules and signatures of all entries, every stored tile, the
+// text and signatures of every checkpoint note, the notes that entries quote, the hash of every
+// blob. It writes nothing and needs no key. What it cannot read it reports and goes on; the error
+// is for what prevents going on: ctx, or a store that cannot be read at all.
+//
+// What a crash leaves is no flaw: a newest commit without a note, or without the tiles that it
+// filled. Opening the ledger finishes it.
+func Check(ctx context.Context, store Store, o CheckOptions) (*CheckReport, error) {
+	c := &checker{
+		CheckOptions: o, store: store, report: &CheckReport{Flaws: []Flaw{}},
+		state: roll.New(o.Origin), roots: make(map[uint64][32]byte),
+		blobs: make(map[entry.Hash]int64), tiles: make(map[string]bool),
+	}
+	c.tree = newTree(store.Get)
+	if o.Progress == nil {
+		c.Progress = func(done, total uint64) {}
+	}
+	if err := c.commits(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.objects(ctx); err != nil {
+		return nil, err
+	}
+	c.lastSigned(ctx)
+	return c.report, nil
+}
+
+type checker struct {
+	CheckOptions
+	store  Store
+	report *CheckReport
+	state  *roll.State
+	tree   *tree
+	broken bool                // a commit is missing: the tree and the state end before it
+	folded bool                // the state ends here as well, or before
+	roots  map[uint64][32]byte // by the tree sizes of commits
+	tiles  map[string]bool     // paths of the tree's full tiles, and whether they are stored
+	blobs  map[entry.Hash]int64
+}
+
+// commits checks the chain, the tree and the fold.
+func (c *checker) commits(ctx context.Context) error {
+	last, err := c.store.Last(ctx)
+	if err != nil {
+		return err
+	}
+	if last == 0 {
+		c.report.flaw("commits", "there are none")
+	}
+	c.roots[0] = emptyRoot
+	var leaves [][]byte
+	var prev commit
+	for seq := uint64(1); seq <= last; seq++ {
+		where := fmt.Sprintf("commit %d", seq)
+		rec, err := c.read(ctx, seq)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			c.report.flaw(where, "%v", err)
+			c.broken = true
+			continue
+		}
+		c.report.Commits++
+		if (prev.seq+1 == seq || seq == 1) && !rec.follows(prev.seq, prev.sum, prev.size) {
+			c.report.flaw(where, "it is not the one that follows the commit before")
+			c.broken = true
+		}
+		prev = commit{seq, rec.sum, rec.size, rec.root}
+		if c.broken {
+			continue
+		}
+		c.tree.append(leafHashes(rec.leaves)...)
+		root, err := c.tree.rootAt(ctx, rec.size)
+		if err != nil {
+			return err
+		}
+		if root != rec.root {
+			c.report.flaw(where, "its leaves do not give its root hash")
+		}
+		c.roots[rec.size] = root
+		c.report.Size, c.report.Root = rec.size, root
+		if err := c.fullTiles(ctx, seq == last); err != nil {
+			return err
+		}
+		if leaves = append(leaves, rec.leaves...); len(leaves) >= replayWindow {
+			c.fold(ctx, leaves)
+			leaves = leaves[:0]
+			c.Progress(seq, last)
+		}
+	}
+	c.fold(ctx, leaves)
+	c.Progress(last, last)
+	return ctx.Err()
+}
+
+// read returns a commit. An error is a flaw: a sentence part.
+func (c *checker) read(ctx context.Context, seq uint64) (*record, error) {
+	b, err := c.store.Read(ctx, seq)
+	switch {
+	case isNotExist(err):
+		return nil, errors.New("it is missing")
+	case err != nil:
+		return nil, fmt.Errorf("it cannot be read: %w", err)
+	}
+	rec, err := decodeRecord(b)
+	if err != nil {
+		return nil, errors.New("its bytes are not the ones that were committed")
+	}
+	return rec, nil
+}
+
+// get returns an object, or false after reporting that it cannot be read.
+func (c *checker) get(ctx context.Context, path string) (b []byte, ok bool) {
+	b, err := c.store.Get(ctx, path)
+	if err != nil {
+		c.report.flaw(path, "it cannot be read: %v", err)
+	}
+	return b, err == nil
+}
+
+// fullTiles compares the stored tiles with those that a commit has filled, which may be missing
+// if it is the newest.
+func (c *checker) fullTiles(ctx context.Context, newest bool) error {
+	ids := c.tree.full()
+	for _, id := range ids {
+		path := id.tile().Path()
+		b, err := c.store.Get(ctx, path)
+		c.tiles[path] = err == nil
+		switch {
+		case isNotExist(err):
+			if !newest {
+				c.report.flaw(path, "it is missing")
+			}
+		case err != nil:
+			c.report.flaw(path, "it cannot be read: %v", err)
+		default:
+			c.report.Tiles++
+			if !bytes.Equal(b, c.tree.pendingBytes(id)) {
+				c.report.flaw(path, "it is not what the leaves give")
+			}
+		}
+	}
+	c.tree.stored(ids)
+	return ctx.Err()
+}
+
+// fold applies leaves to the state and checks the notes that they quote.
+func (c *checker) fold(ctx context.Context, raw [][]byte) {
+	if c.folded || c.HashesOnly {
+		return
+	}
+	leaves, sigs, errs := checkLeaves(c.state, raw)
+	for i, leaf := range leaves {
+		index := c.state.Size()
+		where := fmt.Sprintf("entry %d", index)
+		err := errs[i]
+		if err == nil {
+			err = c.state.ApplyLeaf(index, leaf, sigs[i])
+		} else {
+			err = errors.Join(err, c.state.Apply(index, raw[i]))
+		}
+		var beyond *roll.Beyond
+		if errors.As(err, &beyond) {
+			c.report.flaw(where, "%v", err)
+			c.folded = true
+			return
+		}
+		if err != nil {
+			c.report.flaw(where, "%v", err)
+			continue
+		}
+		noteBlobs(c.blobs, leaf.Entry)
+		if e, ok := leaf.Entry.Body.(*entry.Endorsement); ok {
+			b, err := c.store.Get(ctx, checkpointPath(e.After.Size))
+			if err != nil || entry.Sum(b) != e.After.Note {
+				c.report.flaw(where, "the checkpoint note that it quotes is not at %s", checkpointPath(e.After.Size))
+			}
+		}
+	}
+}
+
+// objects checks everything that is not a commit.
+func (c *checker) objects(ctx context.Context) error {
+	paths, err := c.store.List(ctx, "")
+	if err != nil {
+		return err
+	}
+	var verifiers []note.Verifier
+	for _, v := range c.Logs {
+		verifier, err := verify.NewVerifier(v)
+		if err != nil {
+			return err
+		}
+		verifiers = append(verifiers, verifier)
+	}
+	for _, path := range paths {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if c.tiles[path] {
+			continue
+		}
+		size, isNote := parseCheckpointPath(path)
+		hash, isBlob := parseHashPath(path, blobPrefix)
+		_, isWithheld := parseHashPath(path, withheldPrefix)
+		switch {
+		case isNote:
+			if b, ok := c.get(ctx, path); ok {
+				c.note(path, size, b, verifiers)
+			}
+		case isBlob:
+			if b, ok := c.get(ctx, path); ok {
+				c.report.Blobs++
+				named, known := c.blobs[hash]
+				switch {
+				case entry.Sum(b) != hash:
+					c.report.flaw(path, "its bytes do not have this hash")
+				case c.complete() && (!known || int64(len(b)) > named):
+					c.report.flaw(path, "no published statement names it, or it is larger than the statement says")
+				}
+			}
+		case isWithheld:
+			if b, ok := c.get(ctx, path); ok && len(b) != 0 {
+				c.report.flaw(path, "it is not empty")
+			}
+		case strings.HasPrefix(path, "tile/") && c.broken:
+			// The tree ends early, so nothing can be said about the tiles after it.
+		default:
+			c.report.flaw("object", "there is one at a path that is none of this ledger's: %q", path)
+		}
+	}
+	return nil
+}
+
+// complete says that the state is that of all leaves.
+func (c *checker) complete() bool { return !c.broken && !c.folded && !c.HashesOnly }
+
+// note checks the note of a checkpoint: its text, its signatures by the log, the form of the others.
+func (c *checker) note(path string, size uint64, msg []byte, verifiers []note.Verifier) {
+	c.report.Checkpoints++
+	c.report.Published = max(c.report.Published, size)
+	root, known := c.roots[size]
+	if !known {
+		if !c.broken {
+			c.report.flaw(path, "no commit made a tree of this size")
+		}
+	} else if problem := noteProblem(msg, verify.Checkpoint{Origin: c.Origin, Size: size, Root: root}); problem != "" {
+		c.report.flaw(path, "it %s", problem)
+		return
+	}
+	if len(verifiers) == 0 {
+		return
+	}
+	n, err := note.Open(msg, note.VerifierList(verifiers...))
+	if err != nil || len(n.Sigs) != len(verifiers) {
+		c.report.flaw(path, "it does not carry a good signature of each of the log's keys")
+	}
+}
+
+// lastSigned holds the last-signed record to the tree.
+func (c *checker) lastSigned(ctx context.Context) {
+	s := c.LastSigned
+	if s == nil {
+		return
+	}
+	const where = "last-signed record"
+	switch {
+	case s.bad:
+		c.report.flaw(where, "one of its slots is damaged")
+	case !s.have:
+		c.report.flaw(where, "it is missing")
+	}
+	if !s.have {
+		return
+	}
+	signers := make([]Signer, len(c.Logs))
+	for i, v := range c.Logs {
+		signers[i].VKey = v
+	}
+	if s.last.origin != c.Origin || len(signers) > 0 && s.last.keys != signersKeys(signers) {
+		c.report.flaw(where, "it is of other keys or of another ledger")
+		return
+	}
+	if s.last.size > c.report.Size {
+		c.report.flaw(where, "the keys have signed a tree of size %d, the store holds %d entries", s.last.size, c.report.Size)
+		return
+	}
+	root, err := c.tree.rootAt(ctx, s.last.size)
+	if err != nil {
+		c.report.flaw(where, "the tree that it names cannot be computed: %v", err)
+	} else if root != s.last.root {
+		c.report.flaw(where, "the keys have signed another tree of size %d than the store's", s.last.size)
+	}
+}

@@ -1,0 +1,181 @@
+package ledger
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A LastSigned is the file beside the log's keys that says what they signed last. It is what
+// keeps an old copy of the store, put back by mistake, from signing a second history. So it
+// lies with the keys, not with the store, and in no backup.
+//
+// The file has two slots of 4096 bytes, written in turn, so that a write that a crash cuts short
+// leaves the one before. A slot is text, padded with spaces and a line feed:
+//
+//	undersigned/last-signed/v1
+//	origin ledger.example/tccm
+//	keys sha256:…          over the verifier keys, sorted, each followed by LF
+//	count 58               of writes; the higher one holds
+//	size 57
+//	root CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
+//	sum sha256:…           over the lines above
+type LastSigned struct {
+	path string
+	file *os.File // nil: there is none yet
+	last signedRecord
+	have bool
+	bad  bool // a slot is neither empty nor sound
+
+	sync func(*os.File) error // dataSync; tests make it fail
+}
+
+type signedRecord struct {
+	origin string
+	keys   [32]byte
+	count  uint64
+	size   uint64
+	root   [32]byte
+}
+
+const signedSlot = 4096
+
+// OpenLastSigned opens and locks the record at path. A missing file is a record that says nothing:
+// the file is made when something is signed. If another process holds it the error is ErrInUse.
+func OpenLastSigned(path string) (*LastSigned, error) {
+	s := &LastSigned{path: path, sync: dataSync}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := lockFile(f); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	s.file = f
+	b := make([]byte, 2*signedSlot)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && err != io.EOF {
+		f.Close()
+		return nil, err
+	}
+	for b = b[:n]; len(b) > 0; {
+		slot := b[:min(signedSlot, len(b))]
+		b = b[len(slot):]
+		if len(bytes.Trim(slot, "\x00")) == 0 {
+			continue
+		}
+		r, ok := parseSigned(slot)
+		if !ok {
+			s.bad = true
+		} else if !s.have || r.count > s.last.count {
+			s.last, s.have = r, true
+		}
+	}
+	return s, nil
+}
+
+// Close releases the record.
+func (s *LastSigned) Close() error {
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Close()
+}
+
+// Path returns where the record is.
+func (s *LastSigned) Path() string { return s.path }
+
+// write makes the record say that the keys are about to sign this tree, durably. After an error
+// the record must not be used again.
+func (s *LastSigned) write(origin string, keys [32]byte, size uint64, root [32]byte) error {
+	if s.file == nil {
+		f, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return err
+		}
+		s.file = f
+		if err := lockFile(f); err != nil {
+			return fmt.Errorf("%s: %w", s.path, err)
+		}
+		if err := f.Truncate(2 * signedSlot); err != nil {
+			return err
+		}
+		if err := f.Sync(); err != nil {
+			return err
+		}
+		if err := syncDir(filepath.Dir(s.path)); err != nil {
+			return err
+		}
+	}
+	r := signedRecord{origin, keys, 1, size, root}
+	if s.have {
+		r.count = s.last.count + 1
+	}
+	if _, err := s.file.WriteAt(r.slot(), int64(r.count%2)*signedSlot); err != nil {
+		return err
+	}
+	if err := s.sync(s.file); err != nil {
+		return err
+	}
+	s.last, s.have = r, true
+	return nil
+}
+
+func (r signedRecord) slot() []byte {
+	b := fmt.Appendf(make([]byte, 0, signedSlot), "undersigned/last-signed/v1\norigin %s\nkeys sha256:%x\ncount %d\nsize %d\nroot %s\n",
+		r.origin, r.keys, r.count, r.size, base64.StdEncoding.EncodeToString(r.root[:]))
+	b = fmt.Appendf(b, "sum sha256:%x\n", sha256.Sum256(b))
+	for len(b) < signedSlot-1 {
+		b = append(b, ' ')
+	}
+	return append(b, '\n')
+}
+
+// parseSigned reads what slot returns and nothing else.
+func parseSigned(slot []byte) (r signedRecord, ok bool) {
+	lines := strings.SplitN(string(slot), "\n", 8)
+	if len(lines) != 8 {
+		return r, false
+	}
+	field := func(i int, name string) string {
+		v, _ := strings.CutPrefix(lines[i], name+" ")
+		return v
+	}
+	r.origin = field(1, "origin")
+	sum := make([]byte, 0, 32)
+	if _, err := fmt.Sscanf(field(2, "keys"), "sha256:%x", &sum); err != nil || len(sum) != len(r.keys) {
+		return r, false
+	}
+	copy(r.keys[:], sum)
+	r.count, _ = strconv.ParseUint(field(3, "count"), 10, 64)
+	r.size, _ = strconv.ParseUint(field(4, "size"), 10, 64)
+	root, _ := base64.StdEncoding.DecodeString(field(5, "root"))
+	if len(root) != len(r.root) || len(r.origin) > signedSlot/2 {
+		return r, false
+	}
+	copy(r.root[:], root)
+	return r, bytes.Equal(r.slot(), slot)
+}
+
+// signersKeys identifies a set of verifier keys.
+func signersKeys(signers []Signer) [32]byte {
+	var lines []string
+	for _, s := range signers {
+		lines = append(lines, s.VKey.String()+"\n")
+	}
+	slices.Sort(lines)
+	return sha256.Sum256([]byte(strings.Join(lines, "")))
+}

@@ -1,0 +1,249 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/roll"
+)
+
+// Config says which ledger to open, and with what.
+type Config struct {
+	// Origin is the ledger's identity line (keys.CheckOrigin).
+	Origin string
+	// Store holds the record. It stays the caller's to close, after Ledger.Close.
+	Store Store
+	// Signers are the log's keys, in the order of the signature lines: its Ed25519 key (type
+	// 0x01) and its ML-DSA-44 key (type 0x06), both named by the origin. With none the ledger
+	// is opened for reading, and writes nothing.
+	Signers []Signer
+	// LastSigned is the record beside the key of what was signed last; needed if there are
+	// Signers. It stays the caller's to close, after Ledger.Close.
+	LastSigned *LastSigned
+	// Adopt, if set, stands in for a last-signed record that is missing or of other keys.
+	Adopt *Adoption
+	// Cosign, if set, collects cosignatures for a checkpoint before it is published. It
+	// returns the note with signature lines added at its end. After an error the entries stay
+	// stored, and it is asked again, from time to time, for the checkpoint that is newest then.
+	// An error that is ErrForked stops the ledger. It is never called twice at once.
+	Cosign func(ctx context.Context, note []byte) ([]byte, error)
+	// Now is the clock; nil: time.Now. What goes into the record never goes back, whatever the clock does.
+	Now func() time.Time
+	// MaxBatch bounds the entries of one commit, 1 to 4096; 0: 1024.
+	MaxBatch int
+	// MaxQueue bounds the entries that wait for a commit, 1 or more; 0: 8192. They are bounded in bytes as well.
+	MaxQueue int
+	// Logger tells what an operator should know; nil: nothing. What comes from submitters is
+	// never in it, but for hashes and numbers.
+	Logger *slog.Logger
+}
+
+// A Signer is one key of the log.
+type Signer struct {
+	VKey keys.VKey
+	// Sign returns a signature over msg in the form of the key's suite, without a time before it.
+	Sign func(msg []byte) ([]byte, error)
+}
+
+// An Adoption is an operator's word that nothing larger than this checkpoint was ever signed
+// with the ledger's keys, or that all of it lies within the store.
+type Adoption struct {
+	Size uint64
+	Root [32]byte
+}
+
+// A Result is the answer to one submitted entry. The zero Index means something only if Stored.
+type Result struct {
+	ID       entry.Hash // of the text; zero if it does not parse
+	Index    uint64     // where it is in the record, if Stored
+	Admitted time.Time  // by the ledger's clock, if Stored; UTC, whole milliseconds
+	// Stored says that the entry is in the record for good, Published that a published
+	// checkpoint covers it. An entry that is Stored alone will be published without being
+	// submitted again.
+	Stored, Published bool
+	// Duplicate says that it was in the record before, or that the same entry came in at the same
+	// time and was first.
+	Duplicate bool
+	// Stands says that it is the last admitted entry on its subject: that no withdrawal or
+	// other later word replaces it.
+	Stands bool
+	// Err is nil if the entry is Stored. Otherwise it is a *Refusal, ErrBusy, ErrClosed, a
+	// *RefusedError, the context's error (the entry may be stored later: submitting it again
+	// tells), or what made the ledger fail (the same).
+	Err error
+}
+
+// A Refusal says why an entry is not admitted. Nothing of it was stored.
+type Refusal struct {
+	// Rule is one of the roll's rules, RuleUnknown or RuleBlob. It is stable.
+	Rule roll.Rule
+	// Detail is a sentence for people. Of the entry it repeats hashes, numbers and checked domains alone.
+	Detail string
+}
+
+func (r *Refusal) Error() string { return fmt.Sprintf("refused (%s): %s", r.Rule, r.Detail) }
+
+// The rules that refuse something beside those of the roll.
+const (
+	RuleUnknown roll.Rule = "unknown" // the entry is of a form that this version knows
+	RuleBlob    roll.Rule = "blob"    // a text is one that a published statement names, within its size
+)
+
+var (
+	// ErrBusy is a Result's error when too many entries wait for a commit: try later.
+	ErrBusy = errors.New("too many entries are waiting: try again later")
+	// ErrClosed is a Result's error after Close.
+	ErrClosed = errors.New("the ledger is closed")
+	// ErrForked is what a Cosign returns that has seen a checkpoint signed with the ledger's own
+	// key that is larger than, or inconsistent with, the one to cosign.
+	ErrForked = errors.New("another checkpoint carries the ledger's own signature")
+	// ErrEmpty is what Open returns for a store without a commit: create the ledger first.
+	ErrEmpty = errors.New("the store holds no ledger")
+	// ErrWithheld is what PutBlob returns for a text that the operator has taken down.
+	ErrWithheld = errors.New("the operator has taken this text down")
+)
+
+// A RefusedError says why an opened ledger does not sign, and so admits nothing. It stays readable.
+type RefusedError struct {
+	// Problem is a sentence.
+	Problem string
+	// SignedSize is the tree size of the last-signed record, StoredSize the store's; Have says
+	// whether there is a record at all.
+	SignedSize, StoredSize uint64
+	Have                   bool
+}
+
+func (e *RefusedError) Error() string { return "refusing to sign: " + e.Problem }
+
+// Stats are counters of an open ledger, for an operator.
+type Stats struct {
+	Queued    int    // entries that wait for a commit
+	Stored    uint64 // tree size of the newest commit
+	Published uint64 // tree size of the published checkpoint
+	Commits   uint64 // number of the newest commit
+}
+
+// A Ledger is an open ledger. All its methods may be called by many goroutines.
+type Ledger struct {
+	origin   string
+	store    Store
+	signers  []signer
+	keys     [32]byte // signersKeys
+	signed   *LastSigned
+	cosign   func(ctx context.Context, note []byte) ([]byte, error)
+	now      func() time.Time
+	maxBatch int
+	log      *slog.Logger
+	readOnly error // why it does not serve; nil: it does
+
+	state   *roll.State
+	tree    *tree
+	durable sync.RWMutex // held by the writer while state is ahead of the store
+	records *lru[uint64, *record]
+	notes   *lru[uint64, entry.Hash] // of published checkpoints, by size
+
+	mu      sync.RWMutex
+	index   map[entry.Hash]uint64 // of stored entries
+	starts  []uint64              // first leaf of each commit
+	blobs   map[entry.Hash]int64  // texts that published statements name, and their sizes
+	newest  commit                // what is stored
+	head    *head                 // what is published; nil: nothing yet
+	waiting []waiter              // for a checkpoint that covers them
+
+	blobMu sync.Mutex // held while a text is put or taken down
+
+	queue   queue
+	publish chan struct{} // 1: there may be something to publish
+
+	ctx     context.Context // ends with closing or failing
+	cancel  context.CancelCauseFunc
+	running sync.WaitGroup
+}
+
+// commit is what one commit makes of the ledger.
+type commit struct {
+	seq  uint64
+	sum  [32]byte
+	size uint64
+	root [32]byte
+}
+
+// head is a published checkpoint.
+type head struct {
+	verify.Checkpoint
+	note []byte
+}
+
+// signer is a Signer with the verifier of its signatures.
+type signer struct {
+	Signer
+	verifier note.Verifier
+}
+
+// ReadOnly returns a *RefusedError if the ledger does not sign, ErrReadOnly if it was opened
+// without signers, and nil if it serves.
+func (l *Ledger) ReadOnly() error { return l.readOnly }
+
+// Done is closed when the ledger has failed or is being closed; Err tells why.
+func (l *Ledger) Done() <-chan struct{} { return l.ctx.Done() }
+
+// Err returns what made the ledger fail, ErrClosed after Close, or nil. A ledger that has failed
+// admits nothing more: end the process, look at the storage, open it again.
+func (l *Ledger) Err() error { return context.Cause(l.ctx) }
+
+// fail ends the ledger: whatever the storage holds now is found out by opening it again.
+func (l *Ledger) fail(err error) error {
+	if l.ctx.Err() == nil {
+		l.log.Error("the ledger stops", "error", err)
+	}
+	l.cancel(fmt.Errorf("the ledger has stopped: %w", err))
+	return context.Cause(l.ctx)
+}
+
+// Close stops admitting, waits for the commit that is under way, and releases nothing of the
+// caller's. It returns what made the ledger fail, if it did.
+func (l *Ledger) Close() error {
+	l.cancel(ErrClosed)
+	l.running.Wait()
+	if err := l.Err(); err != ErrClosed {
+		return err
+	}
+	return nil
+}
+
+// Origin returns the ledger's identity line.
+func (l *Ledger) Origin() string { return l.origin }
+
+// Stats returns the counters of this moment.
+func (l *Ledger) Stats() Stats {
+	s := Stats{Queued: l.queue.len()}
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	s.Stored, s.Commits = l.newest.size, l.newest.seq
+	if l.head != nil {
+		s.Published = l.head.Size
+	}
+	return s
+}
+
+// View calls f with the state of everything stored, which may be ahead of the published
+// checkpoint. No commit is made while f runs, so it must be short and must not submit. The error
+// is what made the ledger fail; f is not called then.
+func (l *Ledger) View(f func(*roll.State)) error {
+	l.durable.RLock()
+	defer l.durable.RUnlock()
+	if err := l.Err(); err != nil {
+		return err
+	}
+	f(l.state)
+	return nil
+}

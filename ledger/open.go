@@ -1,0 +1,422 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/roll"
+)
+
+const (
+	defaultMaxBatch = 1024
+	mostMaxBatch    = 4096
+	defaultMaxQueue = 8192
+	recordsCache    = 64 << 20 // bytes
+	notesCache      = 4096
+)
+
+// Create begins a ledger: it makes entry 0 of genesis, a signed charter, in a store that holds
+// nothing, and publishes the first checkpoint. The last-signed record must be missing or of size 0
+// with the same keys. If it fails after the entry was stored, Open finishes it.
+func Create(ctx context.Context, cfg Config, genesis *entry.Entry) error {
+	l, err := configure(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer l.cancel(ErrClosed)
+	if len(l.signers) == 0 {
+		return errors.New("a ledger needs keys to sign with")
+	}
+	if err := empty(ctx, cfg.Store); err != nil {
+		return err
+	}
+	if s := l.signed; s.have && (s.last.size > 0 || s.last.origin != l.origin || s.last.keys != l.keys) || s.bad {
+		return fmt.Errorf("%s says that these keys, or others, have signed for a ledger already", s.path)
+	}
+	leaf := &entry.Leaf{Admitted: l.admitTime(), Entry: genesis}
+	if err := l.state.Admit(leaf, nil); err != nil {
+		return refusal(err)
+	}
+	// From here on the keys belong to this ledger: an attempt that stops halfway can be repeated.
+	if !l.signed.have {
+		if err := l.signed.write(l.origin, l.keys, 0, emptyRoot); err != nil {
+			return fmt.Errorf("writing the last-signed record: %w", err)
+		}
+	}
+	if err := l.commit(&record{seq: 1, size: 1, leaves: [][]byte{leaf.Bytes()}}); err != nil {
+		return err
+	}
+	opened, err := Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if err := opened.ReadOnly(); err != nil {
+		return errors.Join(err, opened.Close())
+	}
+	result := opened.Submit(ctx, genesis.Bytes())[0] // waits for its publication
+	if err := opened.Close(); err != nil {
+		return err
+	}
+	if !result.Published {
+		return errors.New("the ledger exists, but its first checkpoint is not cosigned yet: opening it goes on with that")
+	}
+	return nil
+}
+
+// emptyRoot is the root hash of a tree without leaves.
+var emptyRoot, _ = verify.RootAt(0, nil)
+
+// empty returns an error if a store holds anything.
+func empty(ctx context.Context, store Store) error {
+	last, err := store.Last(ctx)
+	if err != nil {
+		return err
+	}
+	paths, err := store.List(ctx, "")
+	if err != nil {
+		return err
+	}
+	if last != 0 || len(paths) != 0 {
+		return errors.New("the store holds a ledger already")
+	}
+	return nil
+}
+
+// configure checks a Config and makes a Ledger of nothing.
+func configure(ctx context.Context, cfg Config) (*Ledger, error) {
+	if err := keys.CheckOrigin(cfg.Origin); err != nil {
+		return nil, err
+	}
+	if cfg.MaxBatch < 0 || cfg.MaxBatch > mostMaxBatch || cfg.MaxQueue < 0 {
+		return nil, fmt.Errorf("a batch has 1 to %d entries, a queue 1 or more", mostMaxBatch)
+	}
+	l := &Ledger{
+		origin:   cfg.Origin,
+		store:    cfg.Store,
+		signed:   cfg.LastSigned,
+		cosign:   cfg.Cosign,
+		now:      cfg.Now,
+		maxBatch: cfg.MaxBatch,
+		log:      cfg.Logger,
+		state:    roll.New(cfg.Origin),
+		tree:     newTree(cfg.Store.Get),
+		records:  newLRU[uint64, *record](recordsCache),
+		notes:    newLRU[uint64, entry.Hash](notesCache),
+		index:    make(map[entry.Hash]uint64),
+		blobs:    make(map[entry.Hash]int64),
+		publish:  make(chan struct{}, 1),
+	}
+	if l.now == nil {
+		l.now = time.Now
+	}
+	if l.maxBatch == 0 {
+		l.maxBatch = defaultMaxBatch
+	}
+	if cfg.MaxQueue == 0 {
+		cfg.MaxQueue = defaultMaxQueue
+	}
+	l.queue.init(cfg.MaxQueue)
+	if l.log == nil {
+		l.log = slog.New(slog.DiscardHandler)
+	}
+	ed25519 := false
+	for i, s := range cfg.Signers {
+		v, err := verify.NewVerifier(s.VKey)
+		switch {
+		case err != nil:
+			return nil, err
+		case s.VKey.Name != cfg.Origin:
+			return nil, errors.New("the log's keys must be named by its origin")
+		case s.VKey.Type != keys.TypeEd25519 && s.VKey.Type != keys.TypeCosignatureMLDSA44:
+			return nil, errors.New("the log's keys must be of the types 0x01 and 0x06")
+		case slices.ContainsFunc(cfg.Signers[:i], func(o Signer) bool { return o.VKey.SameKey(s.VKey) }):
+			return nil, errors.New("a key of the log is given twice")
+		}
+		ed25519 = ed25519 || s.VKey.Type == keys.TypeEd25519
+		l.signers = append(l.signers, signer{s, v})
+	}
+	if len(cfg.Signers) > 0 {
+		if !ed25519 {
+			return nil, errors.New("the log needs an Ed25519 key")
+		}
+		if cfg.LastSigned == nil {
+			return nil, errors.New("a ledger that signs needs a last-signed record")
+		}
+		l.keys = signersKeys(cfg.Signers)
+	}
+	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	return l, nil
+}
+
+// Open opens a ledger that Create began. It reads every commit, computes every hash and every
+// rule anew, and compares; then it finishes what a crash left: it stores tiles, signs and
+// publishes the newest commit. A store that holds no ledger is ErrEmpty, one that contradicts
+// itself ErrCorrupt; then look at it with Check.
+//
+// If the last-signed record does not allow to sign, Open succeeds, but the ledger can only be
+// read: ReadOnly tells why. It writes nothing then.
+func Open(ctx context.Context, cfg Config) (*Ledger, error) {
+	l, err := configure(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.open(ctx, cfg.Adopt); err != nil {
+		l.cancel(err)
+		l.running.Wait()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Ledger) open(ctx context.Context, adopt *Adoption) error {
+	last, err := l.store.Last(ctx)
+	if err != nil {
+		return err
+	}
+	if last == 0 {
+		return ErrEmpty
+	}
+	if err := l.replay(ctx, last); err != nil {
+		return err
+	}
+	head, err := l.newestNote(ctx)
+	if err != nil {
+		return err
+	}
+	if head != nil {
+		l.setHead(head.Checkpoint, head.note)
+	}
+	if l.readOnly, err = l.maySign(ctx, adopt); err != nil || l.readOnly != nil {
+		return err
+	}
+	if err := l.putTiles(); err != nil {
+		return err
+	}
+	if l.cosign == nil {
+		if _, err := l.publishNewest(); err != nil {
+			return err
+		}
+	} else {
+		l.publish <- struct{}{}
+	}
+	l.running.Add(2)
+	go l.write()
+	go l.publishing()
+	return nil
+}
+
+// replay folds every commit and compares every stored tile.
+func (l *Ledger) replay(ctx context.Context, last uint64) error {
+	var leaves [][]byte
+	missing := make(map[tileID]bool)
+	for seq := uint64(1); seq <= last; seq++ {
+		b, err := l.store.Read(ctx, seq)
+		if err != nil {
+			return fmt.Errorf("commit %d: %w", seq, err)
+		}
+		rec, err := decodeRecord(b)
+		if err != nil || !rec.follows(l.newest.seq, l.newest.sum, l.newest.size) {
+			return fmt.Errorf("commit %d is not a commit, or not the one that follows: %w", seq, ErrCorrupt)
+		}
+		l.tree.append(leafHashes(rec.leaves)...)
+		root, err := l.tree.rootAt(ctx, rec.size)
+		if err != nil {
+			return err
+		}
+		if root != rec.root {
+			return fmt.Errorf("commit %d: its leaves do not give its root hash: %w", seq, ErrCorrupt)
+		}
+		l.newest = commit{rec.seq, rec.sum, rec.size, rec.root}
+		l.starts = append(l.starts, rec.from)
+		if leaves = append(leaves, rec.leaves...); len(leaves) >= replayWindow || seq == last {
+			if err := l.fold(leaves); err != nil {
+				return err
+			}
+			leaves = leaves[:0]
+			if err := l.compareTiles(ctx, missing); err != nil {
+				return err
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replayWindow is how many leaves are parsed and checked on all cores before they are folded on one.
+const replayWindow = 1024
+
+// fold applies stored leaves to the state.
+func (l *Ledger) fold(raw [][]byte) error {
+	leaves, sigs, errs := checkLeaves(l.state, raw)
+	for i, leaf := range leaves {
+		index := l.state.Size()
+		err := errs[i]
+		if err == nil {
+			err = l.state.Admit(leaf, sigs[i])
+		}
+		if err != nil {
+			return fmt.Errorf("entry %d: %w: %w", index, err, ErrCorrupt)
+		}
+		l.index[leaf.Entry.ID()] = index
+		noteBlobs(l.blobs, leaf.Entry)
+	}
+	return nil
+}
+
+// checkLeaves parses leaves and checks their signatures on all cores, as far as the state knows
+// their keys.
+func checkLeaves(state *roll.State, raw [][]byte) (leaves []*entry.Leaf, sigs []*roll.Signatures, errs []error) {
+	leaves, sigs, errs = make([]*entry.Leaf, len(raw)), make([]*roll.Signatures, len(raw)), make([]error, len(raw))
+	workers := min(len(raw), runtime.GOMAXPROCS(0))
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(raw); i += workers {
+				if leaves[i], errs[i] = entry.ParseLeaf(raw[i]); errs[i] == nil {
+					sigs[i] = state.CheckSignatures(leaves[i].Entry)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return leaves, sigs, errs
+}
+
+// compareTiles compares the stored tiles with those that the leaves give. Those that are missing,
+// the trace of a crash, stay in memory until they are stored; what differs is ErrCorrupt.
+func (l *Ledger) compareTiles(ctx context.Context, missing map[tileID]bool) error {
+	var same []tileID
+	for _, id := range l.tree.full() {
+		if missing[id] {
+			continue
+		}
+		path := id.tile().Path()
+		b, err := l.store.Get(ctx, path)
+		switch {
+		case isNotExist(err):
+			l.log.Warn("a tile is missing in the store", "path", path)
+			missing[id] = true
+			continue
+		case err != nil:
+			return fmt.Errorf("%s: %w", path, err)
+		case !bytes.Equal(b, l.tree.pendingBytes(id)):
+			return fmt.Errorf("%s is not what the leaves give: %w", path, ErrCorrupt)
+		}
+		same = append(same, id)
+	}
+	l.tree.stored(same)
+	return nil
+}
+
+// newestNote returns the newest published note, nil if there is none.
+func (l *Ledger) newestNote(ctx context.Context) (*head, error) {
+	size := l.newest.size
+	for i := len(l.starts) - 1; size > 0; i-- {
+		msg, err := l.store.Get(ctx, checkpointPath(size))
+		if err == nil {
+			return l.checkNote(ctx, size, msg)
+		}
+		if !isNotExist(err) {
+			return nil, fmt.Errorf("%s: %w", checkpointPath(size), err)
+		}
+		size = l.starts[i]
+	}
+	return nil, nil
+}
+
+// checkNote holds a stored note to the tree. Its signatures may be of keys that the log no longer
+// has; they are for Check and for everybody else to verify.
+func (l *Ledger) checkNote(ctx context.Context, size uint64, msg []byte) (*head, error) {
+	root, err := l.tree.rootAt(ctx, size)
+	if err != nil {
+		return nil, err
+	}
+	c := verify.Checkpoint{Origin: l.origin, Size: size, Root: root}
+	if problem := noteProblem(msg, c); problem != "" {
+		return nil, fmt.Errorf("%s %s: %w", checkpointPath(size), problem, ErrCorrupt)
+	}
+	return &head{c, msg}, nil
+}
+
+// noteProblem returns what is wrong with the text of a checkpoint's note, "" if nothing.
+func noteProblem(msg []byte, c verify.Checkpoint) string {
+	if !bytes.HasPrefix(msg, append(c.Text(), '\n')) {
+		return "is not the checkpoint that the leaves give"
+	}
+	return ""
+}
+
+// maySign holds the last-signed record to the store. It returns why the ledger must not sign, or nil.
+func (l *Ledger) maySign(ctx context.Context, adopt *Adoption) (reason, err error) {
+	if len(l.signers) == 0 {
+		return ErrReadOnly, nil
+	}
+	s := l.signed
+	refuse := func(format string, args ...any) (error, error) {
+		e := &RefusedError{Problem: fmt.Sprintf(format, args...), StoredSize: l.newest.size}
+		if s.have {
+			e.Have, e.SignedSize = true, s.last.size
+		}
+		l.log.Error("the ledger refuses to sign and is readable alone", "problem", e.Problem)
+		return e, nil
+	}
+	ours := s.have && s.last.origin == l.origin && s.last.keys == l.keys
+	if !ours {
+		var why string
+		switch {
+		case s.have:
+			why = fmt.Sprintf("the last-signed record %s is of other keys or of another ledger", s.path)
+		case s.bad:
+			why = fmt.Sprintf("the last-signed record %s is damaged", s.path)
+		default:
+			why = fmt.Sprintf("the last-signed record %s is missing", s.path)
+		}
+		if adopt == nil {
+			return refuse("%s; if you know that nothing larger than the store's tree of size %d was ever signed, adopt that size and its root hash", why, l.newest.size)
+		}
+		if adopt.Size > l.newest.size {
+			return refuse("%s, and the adopted size %d is larger than the store's %d", why, adopt.Size, l.newest.size)
+		}
+		root, err := l.tree.rootAt(ctx, adopt.Size)
+		if err != nil {
+			return nil, err
+		}
+		if root != adopt.Root {
+			return refuse("%s, and the adopted root hash is not that of the store's tree of size %d", why, adopt.Size)
+		}
+		l.log.Warn("the last-signed record is made anew, as adopted", "size", adopt.Size)
+		// A record of other keys counts on, so that its newer slot is the one that holds.
+		if err := s.write(l.origin, l.keys, adopt.Size, adopt.Root); err != nil {
+			return nil, fmt.Errorf("writing the last-signed record: %w", err)
+		}
+	}
+	if s.last.size > l.newest.size {
+		return refuse("the keys have signed a tree of size %d, but the store holds %d entries: it is an old copy, or entries were lost", s.last.size, l.newest.size)
+	}
+	root, err := l.tree.rootAt(ctx, s.last.size)
+	if err != nil {
+		return nil, err
+	}
+	if root != s.last.root {
+		return refuse("the keys have signed another tree of size %d than the store's, which holds %d entries", s.last.size, l.newest.size)
+	}
+	// A published note proves a signature as well as the record does.
+	if h := l.head; h != nil && h.Size > s.last.size {
+		if err := s.write(l.origin, l.keys, h.Size, h.Root); err != nil {
+			return nil, fmt.Errorf("writing the last-signed record: %w", err)
+		}
+	}
+	return nil, nil
+}

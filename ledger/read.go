@@ -1,0 +1,368 @@
+package ledger
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/entry"
+)
+
+// failing ends the ledger if a read failed for another reason than its own context or a missing object.
+func (l *Ledger) failing(ctx context.Context, err error) error {
+	if err != nil && !isNotExist(err) && ctx.Err() == nil {
+		l.fail(err)
+	}
+	return err
+}
+
+func (l *Ledger) published() *head {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.head
+}
+
+// publishedSize is the published tree size, 0 if there is none yet.
+func (l *Ledger) publishedSize() uint64 {
+	if h := l.published(); h != nil {
+		return h.Size
+	}
+	return 0
+}
+
+// Checkpoint returns the published checkpoint as a note, nil if there is none yet. The caller
+// must not change it.
+func (l *Ledger) Checkpoint() []byte {
+	if h := l.published(); h != nil {
+		return h.note
+	}
+	return nil
+}
+
+// Published returns what the published checkpoint says; the zero value if there is none yet.
+func (l *Ledger) Published() verify.Checkpoint {
+	if h := l.published(); h != nil {
+		return h.Checkpoint
+	}
+	return verify.Checkpoint{}
+}
+
+// CheckpointAt returns the first note that was published of a tree size. If there is none the
+// error is fs.ErrNotExist.
+func (l *Ledger) CheckpointAt(ctx context.Context, size uint64) ([]byte, error) {
+	h := l.published()
+	if h == nil || size > h.Size {
+		return nil, fs.ErrNotExist
+	}
+	if size == h.Size {
+		return slices.Clone(h.note), nil
+	}
+	b, err := l.store.Get(ctx, checkpointPath(size))
+	return b, l.failing(ctx, err)
+}
+
+// noteHash returns the hash of the note that CheckpointAt returns.
+func (l *Ledger) noteHash(ctx context.Context, size uint64) (entry.Hash, error) {
+	if h, ok := l.notes.get(size); ok && size <= l.publishedSize() {
+		return h, nil
+	}
+	b, err := l.CheckpointAt(ctx, size)
+	if err != nil {
+		return entry.Hash{}, err
+	}
+	h := entry.Sum(b)
+	l.notes.put(size, h, 1)
+	return h, nil
+}
+
+// CheckpointSizes returns the sizes of all checkpoints that were published, ascending.
+func (l *Ledger) CheckpointSizes(ctx context.Context) ([]uint64, error) {
+	published := l.publishedSize()
+	paths, err := l.store.List(ctx, checkpointPrefix)
+	if err != nil {
+		return nil, l.failing(ctx, err)
+	}
+	var sizes []uint64
+	for _, path := range paths {
+		if size, ok := parseCheckpointPath(path); ok && size <= published {
+			sizes = append(sizes, size)
+		}
+	}
+	slices.Sort(sizes)
+	return sizes, nil
+}
+
+// Tile returns a tile or entry bundle of the published tree; a partial one if the published tree
+// has reached its width. Otherwise the error is fs.ErrNotExist.
+func (l *Ledger) Tile(ctx context.Context, t verify.Tile) ([]byte, error) {
+	most, ok := verify.TileAt(t.Level, t.Index, l.publishedSize())
+	if !ok || t.Width < 1 || t.Width > most.Width {
+		return nil, fs.ErrNotExist
+	}
+	if t.Level >= 0 {
+		b, err := l.tree.tile(ctx, tileID{t.Level, t.Index}, t.Width)
+		return b, l.failing(ctx, err)
+	}
+	var bundle []byte
+	from := t.Index * verify.TileWidth
+	err := l.leaves(ctx, from, from+uint64(t.Width), func(leaf []byte) { bundle = verify.AppendBundleEntry(bundle, leaf) })
+	return bundle, l.failing(ctx, err)
+}
+
+// leaves calls f with the stored leaves [from, to), in order. f must not change them.
+func (l *Ledger) leaves(ctx context.Context, from, to uint64, f func(leaf []byte)) error {
+	for from < to {
+		rec, err := l.recordOf(ctx, from)
+		if err != nil {
+			return err
+		}
+		for ; from < min(to, rec.size); from++ {
+			f(rec.leaves[from-rec.from])
+		}
+	}
+	return nil
+}
+
+// recordOf returns the commit that holds a stored leaf.
+func (l *Ledger) recordOf(ctx context.Context, index uint64) (*record, error) {
+	l.mu.RLock()
+	i := sort.Search(len(l.starts), func(i int) bool { return l.starts[i] > index })
+	l.mu.RUnlock()
+	seq := uint64(i)
+	if rec, ok := l.records.get(seq); ok {
+		return rec, nil
+	}
+	b, err := l.store.Read(ctx, seq)
+	if err != nil {
+		return nil, fmt.Errorf("commit %d: %w", seq, err)
+	}
+	rec, err := decodeRecord(b)
+	if err != nil || rec.seq != seq || index < rec.from || index >= rec.size {
+		return nil, fmt.Errorf("commit %d: %w", seq, ErrCorrupt)
+	}
+	l.records.put(seq, rec, len(b))
+	return rec, nil
+}
+
+// admitted returns when a stored leaf was admitted.
+func (l *Ledger) admitted(index uint64) (t time.Time, err error) {
+	err = l.leaves(l.ctx, index, index+1, func(b []byte) {
+		var leaf *entry.Leaf
+		if leaf, err = entry.ParseLeaf(b); err == nil {
+			t = leaf.Admitted
+		}
+	})
+	return t, err
+}
+
+// Leaf returns a published leaf. If there is none the error is fs.ErrNotExist.
+func (l *Ledger) Leaf(ctx context.Context, index uint64) (leaf []byte, err error) {
+	if index >= l.publishedSize() {
+		return nil, fs.ErrNotExist
+	}
+	err = l.leaves(ctx, index, index+1, func(b []byte) { leaf = slices.Clone(b) })
+	return leaf, l.failing(ctx, err)
+}
+
+// Find returns the index of the stored entry with this ID.
+func (l *Ledger) Find(id entry.Hash) (uint64, bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	index, ok := l.index[id]
+	return index, ok
+}
+
+// Receipt returns the receipt of a published entry under the published checkpoint. If there is
+// no such entry the error is fs.ErrNotExist.
+func (l *Ledger) Receipt(ctx context.Context, index uint64) (*verify.Receipt, error) {
+	h := l.published()
+	if h == nil || index >= h.Size {
+		return nil, fs.ErrNotExist
+	}
+	r := &verify.Receipt{Index: index, Checkpoint: slices.Clone(h.note)}
+	var err error
+	if r.Leaf, r.Proof, err = l.proven(ctx, index, h.Size); err != nil {
+		return nil, err
+	}
+	leaf, err := entry.ParseLeaf(r.Leaf)
+	if err != nil {
+		return nil, l.failing(ctx, fmt.Errorf("leaf %d: %w", index, ErrCorrupt))
+	}
+	// What supports a published entry is published too, so there is no need to wait for a commit.
+	for _, i := range l.state.Support(index, leaf.Entry) {
+		s := verify.Support{Index: i}
+		if s.Leaf, s.Proof, err = l.proven(ctx, i, h.Size); err != nil {
+			return nil, err
+		}
+		r.Support = append(r.Support, s)
+	}
+	if e, ok := leaf.Entry.Body.(*entry.Endorsement); ok {
+		if r.After, err = l.CheckpointAt(ctx, e.After.Size); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// proven returns a leaf with its inclusion proof in a published tree.
+func (l *Ledger) proven(ctx context.Context, index, size uint64) (leaf []byte, proof [][32]byte, err error) {
+	if leaf, err = l.Leaf(ctx, index); err != nil {
+		return nil, nil, err
+	}
+	proof, err = l.Inclusion(ctx, index, size)
+	return leaf, proof, err
+}
+
+// Inclusion returns the inclusion proof of a leaf in the tree of the given size, which must be
+// published. If the leaf is not in that tree, or the tree is larger, the error is fs.ErrNotExist.
+func (l *Ledger) Inclusion(ctx context.Context, index, size uint64) ([][32]byte, error) {
+	if size > l.publishedSize() || index >= size {
+		return nil, fs.ErrNotExist
+	}
+	proof, err := verify.Inclusion(index, size, l.tree.nodes(ctx))
+	return proof, l.failing(ctx, err)
+}
+
+// Consistency returns the proof that the tree of size1 is the beginning of that of size2, which
+// must be published. If there are no such trees the error is fs.ErrNotExist.
+func (l *Ledger) Consistency(ctx context.Context, size1, size2 uint64) ([][32]byte, error) {
+	if size2 > l.publishedSize() || size1 > size2 {
+		return nil, fs.ErrNotExist
+	}
+	proof, err := verify.Consistency(size1, size2, l.tree.nodes(ctx))
+	return proof, l.failing(ctx, err)
+}
+
+// Blob returns the text with this hash. If it is not there the error is fs.ErrNotExist.
+func (l *Ledger) Blob(ctx context.Context, h entry.Hash) ([]byte, error) {
+	b, err := l.store.Get(ctx, blobPath(h))
+	if err == nil && entry.Sum(b) != h {
+		err = fmt.Errorf("%s: %w", blobPath(h), ErrCorrupt)
+	}
+	if err != nil {
+		return nil, l.failing(ctx, err)
+	}
+	return b, nil
+}
+
+// BlobSize returns the size in bytes that the record says of a text: that of a statement or
+// rendition with this hash; false if no published statement names it.
+func (l *Ledger) BlobSize(h entry.Hash) (int64, bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	size, ok := l.blobs[h]
+	return size, ok
+}
+
+// PutBlob keeps a text. A published statement must name its hash, as its own or a rendition's,
+// and the text must not be larger than the statement says: otherwise the error is a *Refusal. A
+// text that was taken down is ErrWithheld.
+func (l *Ledger) PutBlob(ctx context.Context, h entry.Hash, data []byte) error {
+	if err := l.serving(); err != nil {
+		return err
+	}
+	size, ok := l.BlobSize(h)
+	switch {
+	case !ok:
+		return &Refusal{RuleBlob, "no published statement names a text with this hash"}
+	case int64(len(data)) > size:
+		return &Refusal{RuleBlob, fmt.Sprintf("the text is larger than the %d bytes that its statement says", size)}
+	case entry.Sum(data) != h:
+		return &Refusal{RuleBlob, "these bytes do not have this hash"}
+	}
+	l.blobMu.Lock()
+	defer l.blobMu.Unlock()
+	if _, err := l.store.Get(ctx, withheldPath(h)); err == nil {
+		return ErrWithheld
+	} else if !isNotExist(err) {
+		return l.failing(ctx, err)
+	}
+	if _, err := l.store.Get(ctx, blobPath(h)); err == nil {
+		return nil
+	} else if !isNotExist(err) {
+		return l.failing(ctx, err)
+	}
+	return l.failing(ctx, l.store.Put(ctx, Object{blobPath(h), data}))
+}
+
+// TakeDown removes a text and keeps it from being put again. The record stays as it is. It
+// works in a ledger that refuses to sign as well.
+func (l *Ledger) TakeDown(ctx context.Context, h entry.Hash) error {
+	if err := l.Err(); err != nil {
+		return err
+	}
+	l.blobMu.Lock()
+	defer l.blobMu.Unlock()
+	if err := l.store.Put(ctx, Object{withheldPath(h), nil}); err != nil {
+		return l.failing(ctx, err)
+	}
+	return l.failing(ctx, l.store.Delete(ctx, blobPath(h)))
+}
+
+// Blobs returns the hashes of the texts that are there, in ascending order.
+func (l *Ledger) Blobs(ctx context.Context) ([]entry.Hash, error) {
+	paths, err := l.store.List(ctx, blobPrefix)
+	if err != nil {
+		return nil, l.failing(ctx, err)
+	}
+	var hashes []entry.Hash
+	for _, path := range paths {
+		if h, ok := parseHashPath(path, blobPrefix); ok {
+			hashes = append(hashes, h)
+		}
+	}
+	return hashes, nil
+}
+
+func blobPath(h entry.Hash) string     { return blobPrefix + hex.EncodeToString(h[:]) }
+func withheldPath(h entry.Hash) string { return withheldPrefix + hex.EncodeToString(h[:]) }
+
+// parseHashPath parses prefix and 64 lower-case hexadecimal digits.
+func parseHashPath(path, prefix string) (entry.Hash, bool) {
+	digits, ok := strings.CutPrefix(path, prefix)
+	if !ok {
+		return entry.Hash{}, false
+	}
+	h, err := entry.ParseHash("sha256:" + digits)
+	return h, err == nil
+}
+
+// Fetch returns what the ledger serves at a path below its URL: "checkpoint", "checkpoints/57",
+// "checkpoints/57/latest", "tile/0/000", "tile/entries/000.p/57", "blobs/sha256/<hex>". It is a
+// verify.Fetch. For every other path the error is fs.ErrNotExist.
+func (l *Ledger) Fetch(ctx context.Context, path string) ([]byte, error) {
+	if path == "checkpoint" {
+		if h := l.published(); h != nil {
+			return slices.Clone(h.note), nil
+		}
+		return nil, fs.ErrNotExist
+	}
+	if t, err := verify.ParseTilePath(path); err == nil {
+		return l.Tile(ctx, t)
+	}
+	// Cosignatures are not refreshed yet, so the latest note of a size is the first.
+	if size, ok := parseCheckpointPath(strings.TrimSuffix(path, "/latest")); ok {
+		return l.CheckpointAt(ctx, size)
+	}
+	if h, ok := parseHashPath(path, blobPrefix); ok {
+		return l.Blob(ctx, h)
+	}
+	return nil, fs.ErrNotExist
+}
+
+// VKeys returns the log's verifier keys, in the order of the signature lines; none if it was
+// opened for reading.
+func (l *Ledger) VKeys() []keys.VKey {
+	var vkeys []keys.VKey
+	for _, s := range l.signers {
+		vkeys = append(vkeys, s.VKey)
+	}
+	return vkeys
+}

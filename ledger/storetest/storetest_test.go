@@ -1,0 +1,18 @@
+package storetest
+
+import (
+	"testing"
+
+	"github.com/tccm/undersigned/ledger"
+)
+
+func TestMemory(t *testing.T) {
+	Run(t, func(t *testing.T) (ledger.Store, func(bool) ledger.Store) {
+		m := NewMemory()
+		return m, func(readOnly bool) ledger.Store {
+			m.Close()
+			m.Reopen(readOnly)
+			return m
+		}
+	})
+}
