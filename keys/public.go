@@ -197,15 +197,6 @@ func (k *PublicKey) Verify(msg, sig []byte) bool {
 	return false
 }
 
-// raw returns the key as signed-note's registered types carry it, without its SPKI prefix: 32 bytes for
-// Ed25519, 1312 for ML-DSA-44. It is for these two alone.
-func (k *PublicKey) raw() []byte {
-	if k.suite == Ed25519 {
-		return bytes.Clone(k.spki[len(prefixEd25519):])
-	}
-	return bytes.Clone(k.spki[len(prefixMLDSA44):])
-}
-
 // NoteKeyID returns the key ID of the key's signature lines in an entry under the name, as
 // c2sp.org/signed-note has it. For ed25519 that is note type 0x01, which every signed-note tool verifies:
 //
@@ -228,7 +219,7 @@ func (k *PublicKey) VKey(name string) VKey {
 
 func (k *PublicKey) noteKey() (typ byte, material []byte) {
 	if k.suite == Ed25519 {
-		return TypeEd25519, k.raw()
+		return TypeEd25519, bytes.Clone(k.spki[len(prefixEd25519):])
 	}
 	return TypeOther, slices.Concat([]byte(otherPrefix(k.suite)), k.spki)
 }

@@ -19,8 +19,11 @@ const (
 	TypeCosignatureEd25519 byte = 0x04 // c2sp.org/tlog-cosignature; 32 bytes
 	TypeCosignatureMLDSA44 byte = 0x06 // c2sp.org/tlog-cosignature; 1312 bytes
 	TypeOther              byte = 0xff // "undersigned/" suite "/v1" LF SPKI, every suite but ed25519
-	maxName                     = 255  // bytes; a tlog-cosignature message has one byte for it
-	maxVKey                     = 4096
+)
+
+const (
+	maxName = 255 // bytes; a tlog-cosignature message has one byte for a name's length
+	maxVKey = 4096
 )
 
 var (

@@ -111,7 +111,7 @@ func TestWycheproof(t *testing.T) {
 		{"ecdsa_secp256r1_sha256_test.json", keys.ECDSAP256SHA256, 0},
 		{"ecdsa_secp384r1_sha384_test.json", keys.ECDSAP384SHA384, 0},
 		{"rsa_signature_2048_sha256_test.json", keys.RSAPKCS1SHA256, -1}, // too short, all of them
-		{"rsa_signature_3072_sha256_test.json", keys.RSAPKCS1SHA256, 1}, // exponent 3
+		{"rsa_signature_3072_sha256_test.json", keys.RSAPKCS1SHA256, 1},  // exponent 3
 		{"rsa_signature_4096_sha256_test.json", keys.RSAPKCS1SHA256, 0},
 		{"rsa_pss_3072_sha256_mgf1_32_test.json", keys.RSAPSSSHA256, 0},
 		{"rsa_pss_4096_sha256_mgf1_32_test.json", keys.RSAPSSSHA256, 0},
