@@ -60,6 +60,7 @@ const (
 type Body interface {
 	Kind() Kind
 	vouchers() []Named
+	print(*printer)
 }
 
 // A Named is one key that must sign an entry, under the name that its

@@ -69,8 +69,9 @@ func (e *Entry) Bytes() []byte {
 // ID returns the entry's identity, SHA-256 of Text. Signatures are not part of
 // it: another valid signature for the same text makes no other entry.
 func (e *Entry) ID() Hash {
-	var buf [1024]byte
-	p := printer{b: buf[:0]}
+	p := printers.Get().(*printer)
+	defer printers.Put(p)
+	p.b = p.b[:0]
 	p.text(e)
 	return Sum(p.b)
 }

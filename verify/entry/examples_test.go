@@ -416,3 +416,15 @@ entries:
 		t.Errorf("only %d entries tried", opened)
 	}
 }
+
+// DocLeaves returns the record of the documentation as a log would hold it.
+func DocLeaves(t testing.TB) (leaves [][]byte) {
+	for _, e := range example(t).entries {
+		day, err := ParseTime(e.Date + "T09:30:00.123Z")
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaves = append(leaves, (&Leaf{day, e}).Bytes())
+	}
+	return leaves
+}

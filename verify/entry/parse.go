@@ -355,10 +355,11 @@ func (p *parser) entry() *Entry {
 		p.fail(problemDate)
 	}
 	if p.err == nil {
-		var buf [1024]byte
-		again := printer{b: buf[:0]}
+		again := printers.Get().(*printer)
+		again.b = again.b[:0]
 		again.text(e)
 		p.identical(again.b, p.src[start:p.next], before+1)
+		printers.Put(again)
 	}
 	return e
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/tccm/undersigned/keys"
@@ -23,6 +24,9 @@ type printer struct {
 	lines int
 }
 
+// printers are for texts that are hashed or compared and not kept.
+var printers = sync.Pool{New: func() any { return &printer{b: make([]byte, 0, 2048)} }}
+
 func (p *printer) text(e *Entry) {
 	p.b = append(p.b, headerPrefix...)
 	p.b = append(p.b, e.Body.Kind()...)
@@ -34,19 +38,7 @@ func (p *printer) text(e *Entry) {
 	} else if !e.Genesis {
 		p.str("previous", "none")
 	}
-	// By type and not by a method of Body, so that p may stay on the stack.
-	switch b := e.Body.(type) {
-	case *Charter:
-		p.charter(b)
-	case *Statement:
-		p.statement(b)
-	case *Membership:
-		p.membership(b)
-	case *Endorsement:
-		p.endorsement(b)
-	case *KeyEvent:
-		p.keyEvent(b)
-	}
+	e.Body.print(p)
 	p.str("signer", e.Signer)
 	for _, ref := range e.Keys {
 		p.ref("key", ref)
@@ -84,7 +76,7 @@ func (p *printer) signature(s *Signature) {
 	p.end()
 }
 
-func (p *printer) charter(c *Charter) {
+func (c *Charter) print(p *printer) {
 	p.str("rules", rules)
 	p.optional("title", c.Title)
 	p.optional("operator", c.Operator)
@@ -105,7 +97,7 @@ func (p *printer) charter(c *Charter) {
 	p.vouchers(c.Vouchers)
 }
 
-func (p *printer) statement(s *Statement) {
+func (s *Statement) print(p *printer) {
 	p.str("action", string(s.Action))
 	p.hash("statement", s.Statement)
 	p.optional("title", s.Title)
@@ -129,7 +121,7 @@ func (p *printer) statement(s *Statement) {
 	}
 }
 
-func (p *printer) membership(m *Membership) {
+func (m *Membership) print(p *printer) {
 	p.str("action", string(m.Action))
 	p.str("member", m.Member)
 	p.optional("name", m.Name)
@@ -140,7 +132,7 @@ func (p *printer) membership(m *Membership) {
 	p.vouchers(m.Vouchers)
 }
 
-func (p *printer) endorsement(n *Endorsement) {
+func (n *Endorsement) print(p *printer) {
 	p.str("action", string(n.Action))
 	p.hash("statement", n.Statement)
 	for i := range n.Renditions {
@@ -155,7 +147,7 @@ func (p *printer) endorsement(n *Endorsement) {
 	p.end()
 }
 
-func (p *printer) keyEvent(k *KeyEvent) {
+func (k *KeyEvent) print(p *printer) {
 	p.str("action", string(k.Action))
 	p.str("member", k.Member)
 	if k.PublicKey != nil {
