@@ -53,14 +53,10 @@ func (f Flaw) String() string { return f.Where + ": " + f.Problem }
 // OK says that nothing is wrong.
 func (r *CheckReport) OK() bool { return r.FlawCount == 0 }
 
-// Add adds flaws that were found elsewhere, such as by a Store in its own file.
-func (r *CheckReport) Add(flaws ...Flaw) {
-	r.FlawCount += len(flaws)
-	r.Flaws = append(r.Flaws, flaws[:min(len(flaws), maxFlaws-len(r.Flaws))]...)
-}
-
 func (r *CheckReport) flaw(where, format string, args ...any) {
-	r.Add(Flaw{where, fmt.Sprintf(format, args...)})
+	if r.FlawCount++; len(r.Flaws) < maxFlaws {
+		r.Flaws = append(r.Flaws, Flaw{where, fmt.Sprintf(format, args...)})
+	}
 }
 
 const maxFlaws = 100
@@ -118,6 +114,7 @@ func (c *checker) commits(ctx context.Context) error {
 	c.roots[0] = emptyRoot
 	var leaves [][]byte
 	var prev commit
+	missing := 0
 	for seq := uint64(1); seq <= last; seq++ {
 		where := fmt.Sprintf("commit %d", seq)
 		rec, err := c.read(ctx, seq)
@@ -127,8 +124,14 @@ func (c *checker) commits(ctx context.Context) error {
 		if err != nil {
 			c.report.flaw(where, "%v", err)
 			c.broken = true
+			// A damaged number may make the last commit seem to be any.
+			if missing++; missing == maxFlaws {
+				c.report.flaw(where, "the commits that follow it were not looked for")
+				break
+			}
 			continue
 		}
+		missing = 0
 		c.report.Commits++
 		if (prev.seq+1 == seq || seq == 1) && !rec.follows(prev.seq, prev.sum, prev.size) {
 			c.report.flaw(where, "it is not the one that follows the commit before")

@@ -186,38 +186,25 @@ func (l *Ledger) Receipt(ctx context.Context, index uint64) (*verify.Receipt, er
 	if h == nil || index >= h.Size {
 		return nil, fs.ErrNotExist
 	}
-	r := &verify.Receipt{Index: index, Checkpoint: slices.Clone(h.note)}
-	var err error
-	if r.Leaf, r.Proof, err = l.proven(ctx, index, h.Size); err != nil {
+	b, err := l.Leaf(ctx, index)
+	if err != nil {
 		return nil, err
 	}
-	leaf, err := entry.ParseLeaf(r.Leaf)
+	leaf, err := entry.ParseLeaf(b)
 	if err != nil {
 		return nil, l.failing(ctx, fmt.Errorf("leaf %d: %w", index, ErrCorrupt))
 	}
-	// What supports a published entry is published too, so there is no need to wait for a commit.
-	for _, i := range l.state.Support(index, leaf.Entry) {
-		s := verify.Support{Index: i}
-		if s.Leaf, s.Proof, err = l.proven(ctx, i, h.Size); err != nil {
-			return nil, err
-		}
-		r.Support = append(r.Support, s)
-	}
+	var after []byte
 	if e, ok := leaf.Entry.Body.(*entry.Endorsement); ok {
-		if r.After, err = l.CheckpointAt(ctx, e.After.Size); err != nil {
+		if after, err = l.CheckpointAt(ctx, e.After.Size); err != nil {
 			return nil, err
 		}
 	}
-	return r, nil
-}
-
-// proven returns a leaf with its inclusion proof in a published tree.
-func (l *Ledger) proven(ctx context.Context, index, size uint64) (leaf []byte, proof [][32]byte, err error) {
-	if leaf, err = l.Leaf(ctx, index); err != nil {
-		return nil, nil, err
-	}
-	proof, err = l.Inclusion(ctx, index, size)
-	return leaf, proof, err
+	// What supports a published entry is published too, so there is no need to wait for a commit.
+	support := l.state.Support(index, leaf.Entry)
+	get := func(index uint64) ([]byte, error) { return l.Leaf(ctx, index) }
+	r, err := verify.MakeReceipt(index, support, after, slices.Clone(h.note), get, l.tree.nodes(ctx))
+	return r, l.failing(ctx, err)
 }
 
 // Inclusion returns the inclusion proof of a leaf in the tree of the given size, which must be
