@@ -2,7 +2,7 @@ package entry
 
 import "testing"
 
-// What admission pays for an endorsement: one key, no renditions to speak of.
+// What admission pays for: an endorsement by one key, with one rendition.
 func benchEntry(b *testing.B) *Entry {
 	e := example(b).entries[4]
 	b.ReportAllocs()

@@ -11,7 +11,7 @@ import (
 
 // An organization builds an endorsement, signs it, and reads it back.
 func Example() {
-	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize)) // never do this
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize)) // an example: keys are random
 	key, err := keys.NewPublicKey(keys.Ed25519, private.Public())
 	if err != nil {
 		panic(err)
