@@ -221,7 +221,7 @@ func explain(err error) (code int, sentence string) {
 	case errors.As(err, &format):
 		return CodeMalformed, "What should be a " + format.What + " is not one: " + format.Problem + "."
 	case errors.As(err, &untrusted):
-		return CodeUntrusted, "This copy of the record is not vouched for by a log that the policy trusts: " + untrusted.Problem + "."
+		return CodeUntrusted, "This copy of the record cannot be trusted: " + untrusted.Problem + "."
 	case errors.As(err, &fetch) && errors.Is(err, fs.ErrNotExist):
 		return CodeUnchecked, "Could not check: " + fetch.path + " is missing."
 	case errors.As(err, &fetch):
@@ -256,7 +256,7 @@ type chunk struct {
 
 // replay reads all entries in order and folds them.
 func (a *auditor) replay(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+	reading, cancel := context.WithCancel(ctx) // of bundles; the notes that entries quote outlive the loop
 	size := a.report.Size
 	queue := make(chan *bundle, bundlesAhead)
 	defer func() { // nothing reads from the source after Audit has returned
@@ -271,8 +271,8 @@ func (a *auditor) replay(ctx context.Context) error {
 			b := &bundle{first: i * TileWidth, ready: make(chan struct{})}
 			select {
 			case queue <- b:
-				go a.read(ctx, b)
-			case <-ctx.Done():
+				go a.read(reading, b)
+			case <-reading.Done():
 				return
 			}
 		}
@@ -367,7 +367,7 @@ func (a *auditor) applied(ctx context.Context, index uint64, l *entry.Leaf, err 
 		}
 	case errors.As(err, &refusal):
 		a.report.Refused++
-		a.find(CodeContradiction, &index, refusal.Rule, fmt.Sprintf("Entry %d is in the record though its rules refuse it: %s", index, refusal.Detail))
+		a.find(CodeContradiction, &index, refusal.Rule, fmt.Sprintf("Entry %d is in the record though its rules refuse it: %s.", index, refusal.Detail))
 		for _, r := range a.o.Receipts {
 			if r.Index == index {
 				a.note(r).refusal = refusal

@@ -430,9 +430,9 @@ func (p *Policy) open(msg []byte) (*SignedCheckpoint, error) {
 	var unverified *note.UnverifiedNoteError
 	switch {
 	case errors.As(err, &invalid):
-		return nil, &UntrustedError{"a signature line names a key of the policy, but the signature is not by that key"}
+		return nil, &UntrustedError{"a signature on it names a key of the policy, but is not by that key"}
 	case errors.As(err, &unverified) || err == nil && len(c.LogKeys) == 0:
-		return nil, &UntrustedError{"no log of the policy signed it under its own name"}
+		return nil, &UntrustedError{"it bears no signature of a ledger that the policy trusts"}
 	case err != nil:
 		return nil, malformed(whatNote, 0, "it is not a signed note")
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -236,13 +237,13 @@ func TestHashReaderForged(t *testing.T) {
 		index uint64
 	}{{"tile/0/001", 300}, {"tile/1/000", 300}, {"tile/2/000.p/1", 300}, {"tile/1/001.p/17", 300}, {"tile/0/273.p/112", 300}, {"tile/entries/001", 300}, {"tile/entries/273.p/112", 69999}} {
 		for at := 0; at < len(good[c.path]); at += 13 {
-			files := maps(good)
+			files := maps.Clone(good)
 			change(files, c.path, at)
 			if err := read(files, c.index); !errors.As(err, new(*verify.ContradictionError)) {
 				t.Fatalf("%s changed at %d: %v", c.path, at, err)
 			}
 		}
-		files := maps(good)
+		files := maps.Clone(good)
 		delete(files, c.path)
 		if err := read(files, c.index); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s missing: %v", c.path, err)
@@ -258,21 +259,13 @@ func TestHashReaderForged(t *testing.T) {
 	forged := slices.Clone(leaves)
 	forged[300] = []byte("forged")
 	bad := slowTiles(forged)
-	files := maps(good)
+	files := maps.Clone(good)
 	for _, p := range []string{"tile/entries/001", "tile/0/001", "tile/1/000"} {
 		files[p] = bad[p]
 		if err := read(files, 300); !errors.As(err, new(*verify.ContradictionError)) {
 			t.Errorf("forged up to %s: %v", p, err)
 		}
 	}
-}
-
-func maps(m map[string][]byte) map[string][]byte {
-	c := make(map[string][]byte, len(m))
-	for k, v := range m {
-		c[k] = v
-	}
-	return c
 }
 
 func TestBundle(t *testing.T) {

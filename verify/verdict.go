@@ -276,7 +276,7 @@ func (j *judge) againstRecord(b *bound) {
 			code = CodeUntrusted
 		}
 		j.signed = false
-		j.problem(code, didSign, "The record's own rules refuse this entry: %s", n.refusal.Detail)
+		j.problem(code, didSign, "The record's own rules refuse this entry: %s.", n.refusal.Detail)
 		return
 	}
 	j.admitted = true
@@ -446,6 +446,16 @@ func (j *judge) answerReplayed(who, verb string) {
 		j.v.Answers[didSign].State = LookCloser
 		j.reason(didSign, format, args...)
 	}
+	for _, ref := range e.keys {
+		k, ok := j.state.Key(ref)
+		switch {
+		case !ok:
+		case k.Compromised && e.index >= k.CompromisedAfter:
+			closer("The endorsement is disputed: the key that signed has been declared compromised from entry %d on.", k.CompromisedAfter)
+		case k.Revoked && k.RevokedAt > e.index:
+			closer("The key has since been replaced or revoked, by entry %d.", k.RevokedAt)
+		}
+	}
 	m, _ := j.state.Member(e.domain)
 	var members []string
 	for _, w := range m.Vouchers {
@@ -459,15 +469,8 @@ func (j *judge) answerReplayed(who, verb string) {
 	} else {
 		closer("That the key is theirs rests on the word of the record's operator alone.")
 	}
-	for _, ref := range e.keys {
-		k, ok := j.state.Key(ref)
-		switch {
-		case !ok:
-		case k.Compromised && e.index >= k.CompromisedAfter:
-			closer("The key has since been declared compromised from before this entry: the endorsement is disputed.")
-		case k.Revoked && k.RevokedAt > e.index:
-			closer("The key has since been replaced or revoked, by entry %d.", k.RevokedAt)
-		}
+	if m.Named.Index > e.index {
+		j.reason(didSign, "The organization has gone by this name since %s, entry %d.", day(m.Named.Admitted), m.Named.Index)
 	}
 }
 
@@ -485,7 +488,7 @@ func (j *judge) answerWhen() {
 		j.answer(when, LookCloser, "%s, by the ledger's own clock; no witness has said when it saw it.", recorded)
 	} else {
 		j.v.NoLater = &seen
-		j.answer(when, Confirmed, "%s; in the public record no later than %s, seen by %s.", recorded, minute(seen), count(len(c.Cosignatures), "witness", "witnesses"))
+		j.answer(when, Confirmed, "%s; in the public record no later than %s, seen by %s.", recorded, minute(seen), voices(c))
 	}
 	if e.date != e.admitted.UTC().Format(time.DateOnly) {
 		j.reason(when, "The organization itself dates it %s.", e.date)
@@ -523,6 +526,9 @@ func (j *judge) answerStands() {
 	case ok && j.superseded():
 		j.answer(stillStands, LookCloser, "Not withdrawn %s, but a newer version of the text exists.", asOf)
 		j.problem(CodeWithdrawn, stillStands, "")
+	case ok && len(r.Witnesses) == 0:
+		j.answer(stillStands, LookCloser, "Not withdrawn %s, in a copy of the record that no witness has seen.", asOf)
+		j.reason(stillStands, "Without witnesses the ledger could show others another record.")
 	case ok:
 		j.answer(stillStands, Confirmed, "Nothing was removed. Not withdrawn %s.", asOf)
 	}
@@ -582,16 +588,22 @@ func (j *judge) sentence(worst problem) string {
 		}
 		return fmt.Sprintf("Withdrawn. %s, and withdrew on %s.", did, day(*j.v.Withdrawn))
 	}
+	signed, stands := j.v.Answers[didSign], j.v.Answers[stillStands]
+	if stands.State == Confirmed {
+		did += ", and the endorsement still stands"
+	}
 	switch {
 	case j.state == nil:
-		did = fmt.Sprintf("Yes, as far as a receipt alone can show. %s.", did)
-	case j.v.Answers[stillStands].State == Confirmed:
-		did = fmt.Sprintf("Yes. %s, and the endorsement still stands.", did)
+		did = fmt.Sprintf("Yes, as far as a receipt alone can show: %s.", did)
+	case signed.State == LookCloser:
+		did = fmt.Sprintf("Yes, but look closer. %s. %s", did, signed.Reasons[0])
+	case stands.State == LookCloser:
+		did = fmt.Sprintf("Yes, but look closer. %s. %s", did, stands.Text)
 	default:
 		did = fmt.Sprintf("Yes. %s.", did)
 	}
 	if worst.code == CodeUnchecked {
-		return fmt.Sprintf("%s But: %s", did, worst.sentence)
+		return did + " " + worst.sentence
 	}
 	return did
 }
@@ -659,11 +671,16 @@ func upToEntry(r *Report) string {
 	return fmt.Sprintf("the record's last entry, of %s", day(*r.LastRecord))
 }
 
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
+// voices counts the witnesses of a checkpoint by their names: one witness's two keys are one voice.
+func voices(c *SignedCheckpoint) string {
+	names := make(map[string]bool)
+	for _, s := range c.Cosignatures {
+		names[s.VKey.Name] = true
 	}
-	return fmt.Sprintf("%d %s", n, many)
+	if len(names) == 1 {
+		return "1 witness"
+	}
+	return fmt.Sprintf("%d witnesses", len(names))
 }
 
 func signers(logKeys []keys.VKey) string {
