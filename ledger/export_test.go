@@ -15,7 +15,8 @@ var DataSync = dataSync
 func (l *Ledger) Damage() {
 	l.tree.mu.Lock()
 	defer l.tree.mu.Unlock()
-	l.tree.edge[0].nodes[0][0] ^= 1
+	last := l.tree.edge[0]
+	last.nodes[last.n-1][0] ^= 1
 }
 
 // Reseal makes the sum of a record's bytes right again, after they were changed.

@@ -154,6 +154,7 @@ func configure(ctx context.Context, cfg Config) (*Ledger, error) {
 		}
 		l.keys = signersKeys(cfg.Signers)
 	}
+	l.newest.root = emptyRoot
 	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	return l, nil
 }

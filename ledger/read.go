@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sort"
 	"strings"
-	"time"
 
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify"
@@ -149,17 +148,6 @@ func (l *Ledger) recordOf(ctx context.Context, index uint64) (*record, error) {
 	}
 	l.records.put(seq, rec, len(b))
 	return rec, nil
-}
-
-// admitted returns when a stored leaf was admitted.
-func (l *Ledger) admitted(index uint64) (t time.Time, err error) {
-	err = l.leaves(l.ctx, index, index+1, func(b []byte) {
-		var leaf *entry.Leaf
-		if leaf, err = entry.ParseLeaf(b); err == nil {
-			t = leaf.Admitted
-		}
-	})
-	return t, err
 }
 
 // Leaf returns a published leaf. If there is none the error is fs.ErrNotExist.

@@ -80,7 +80,7 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 			it.refusal = refusal(err)
 			continue
 		}
-		it.index = rec.size
+		it.index, it.admitted = rec.size, now
 		here[it.id] = it.index
 		rec.leaves = append(rec.leaves, leaf.Bytes())
 		rec.size++
@@ -103,13 +103,9 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 			it.answer(Result{ID: it.id, Err: it.refusal})
 			continue
 		}
-		r := l.result(it)
-		r.Admitted = now
-		if it.duplicate && it.index < rec.from {
-			var err error
-			if r.Admitted, err = l.admitted(it.index); err != nil {
-				return nil, err
-			}
+		r, err := l.result(it)
+		if err != nil {
+			return nil, err
 		}
 		it.note(r)
 		waiting = append(waiting, waiter{it, r})
@@ -135,6 +131,14 @@ func (l *Ledger) commit(rec *record) error {
 		return err
 	}
 	rec.root = root
+	// The tree before must still be the one that was stored: memory can be damaged too, and a
+	// commit with a wrong root hash could never be undone.
+	if root, err = l.tree.rootAt(l.ctx, l.newest.size); err != nil {
+		return err
+	}
+	if root != l.newest.root {
+		return fmt.Errorf("the tree in memory no longer gives the root hash of commit %d", l.newest.seq)
+	}
 	rand.Read(rec.nonce[:])
 	if err := create(l.ctx, l.store, rec); err != nil {
 		return err

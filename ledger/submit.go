@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
@@ -29,6 +30,7 @@ type item struct {
 	size  int // bytes
 
 	index     uint64
+	admitted  time.Time
 	duplicate bool
 	refusal   error
 }
@@ -159,8 +161,13 @@ func (l *Ledger) prepareOne(it *item, raw []byte) bool {
 	if index, ok := l.Find(it.id); ok {
 		it.index, it.duplicate = index, true
 		l.durable.RLock()
-		r := l.result(it)
+		r, err := l.result(it)
 		l.durable.RUnlock()
+		if err != nil {
+			it.answer(Result{ID: it.id, Err: l.fail(err)})
+			return false
+		}
+		it.note(r)
 		l.await([]waiter{{it, r}})
 		return false
 	}
@@ -212,13 +219,21 @@ func refusal(err error) error {
 	return err
 }
 
-// result is what an item with an index is answered, for now as not published. The caller holds
+// result is what an item that is stored is answered, for now as not published. The caller holds
 // durable.
-func (l *Ledger) result(it *item) Result {
-	r := Result{ID: it.id, Index: it.index, Stored: true, Duplicate: it.duplicate}
+func (l *Ledger) result(it *item) (Result, error) {
+	r := Result{ID: it.id, Index: it.index, Stored: true, Duplicate: it.duplicate, Admitted: it.admitted}
 	last, ok := l.state.Previous(it.entry)
 	r.Stands = ok && last == it.id
-	return r
+	if !r.Admitted.IsZero() {
+		return r, nil
+	}
+	err := l.leaves(l.ctx, it.index, it.index+1, func(b []byte) {
+		if leaf, err := entry.ParseLeaf(b); err == nil {
+			r.Admitted = leaf.Admitted
+		}
+	})
+	return r, err
 }
 
 // queue holds the items that wait for the writer.

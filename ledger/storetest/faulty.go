@@ -53,6 +53,14 @@ func (f *Faulty) call(name string) (before, after error) {
 	return nil, nil
 }
 
+// either returns the injected error, if there is one, and else the store's own.
+func either(injected, own error) error {
+	if injected != nil {
+		return injected
+	}
+	return own
+}
+
 // Calls returns how many calls were made.
 func (f *Faulty) Calls() int {
 	f.mu.Lock()
@@ -67,7 +75,7 @@ func (f *Faulty) Last(ctx context.Context) (uint64, error) {
 		return 0, before
 	}
 	last, err := f.Store.Last(ctx)
-	return last, errors.Join(err, after)
+	return last, either(after, err)
 }
 
 // Create implements ledger.Store.
@@ -76,7 +84,7 @@ func (f *Faulty) Create(ctx context.Context, seq uint64, record []byte) error {
 	if before != nil {
 		return before
 	}
-	return errors.Join(f.Store.Create(ctx, seq, record), after)
+	return either(after, f.Store.Create(ctx, seq, record))
 }
 
 // Read implements ledger.Store.
@@ -86,7 +94,7 @@ func (f *Faulty) Read(ctx context.Context, seq uint64) ([]byte, error) {
 		return nil, before
 	}
 	record, err := f.Store.Read(ctx, seq)
-	return record, errors.Join(err, after)
+	return record, either(after, err)
 }
 
 // Put implements ledger.Store.
@@ -95,7 +103,7 @@ func (f *Faulty) Put(ctx context.Context, objects ...ledger.Object) error {
 	if before != nil {
 		return before
 	}
-	return errors.Join(f.Store.Put(ctx, objects...), after)
+	return either(after, f.Store.Put(ctx, objects...))
 }
 
 // Get implements ledger.Store.
@@ -105,7 +113,7 @@ func (f *Faulty) Get(ctx context.Context, path string) ([]byte, error) {
 		return nil, before
 	}
 	data, err := f.Store.Get(ctx, path)
-	return data, errors.Join(err, after)
+	return data, either(after, err)
 }
 
 // List implements ledger.Store.
@@ -115,7 +123,7 @@ func (f *Faulty) List(ctx context.Context, prefix string) ([]string, error) {
 		return nil, before
 	}
 	paths, err := f.Store.List(ctx, prefix)
-	return paths, errors.Join(err, after)
+	return paths, either(after, err)
 }
 
 // Delete implements ledger.Store.
@@ -124,5 +132,5 @@ func (f *Faulty) Delete(ctx context.Context, path string) error {
 	if before != nil {
 		return before
 	}
-	return errors.Join(f.Store.Delete(ctx, path), after)
+	return either(after, f.Store.Delete(ctx, path))
 }

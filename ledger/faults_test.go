@@ -1,0 +1,457 @@
+package ledger_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/ledger/storetest"
+	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/roll/rolltest"
+)
+
+// tracer is a store that tells each write, and each read-back of a commit.
+type tracer struct {
+	ledger.Store
+	mu     sync.Mutex
+	events []string
+}
+
+func (s *tracer) event(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, fmt.Sprintf(format, args...))
+}
+
+func (s *tracer) take() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	events := s.events
+	s.events = nil
+	return events
+}
+
+func (s *tracer) Create(ctx context.Context, seq uint64, record []byte) error {
+	defer s.event("commit %d", seq)
+	return s.Store.Create(ctx, seq, record)
+}
+
+func (s *tracer) Read(ctx context.Context, seq uint64) ([]byte, error) {
+	s.event("read %d", seq)
+	return s.Store.Read(ctx, seq)
+}
+
+func (s *tracer) Put(ctx context.Context, objects ...ledger.Object) error {
+	var paths []string
+	for _, o := range objects {
+		paths = append(paths, o.Path)
+	}
+	defer s.event("put %s", strings.Join(paths, " "))
+	return s.Store.Put(ctx, objects...)
+}
+
+// fill is a ledger of 254 entries: two more make a full tile.
+func fill(t testing.TB, h *house) (o *rolltest.Org, hash entry.Hash) {
+	o = h.join("apnic.net")
+	hash = h.publish("We stand by this.\n")
+	h.must(h.many(o, hash, 251)...)
+	if size := h.ledger.Published().Size; size != 254 {
+		t.Fatal(size)
+	}
+	return o, hash
+}
+
+// many returns n entries of o that endorse and withdraw in turn.
+func (h *house) many(o *rolltest.Org, hash entry.Hash, n int) []*entry.Entry {
+	var entries []*entry.Entry
+	for range n {
+		action := entry.Endorse
+		if last, ok := h.rec.State.Endorsement(o.Domain, hash); ok && last.Action == entry.Endorse {
+			action = entry.Withdraw
+		}
+		e := h.endorsement(action, o, hash, h.after())
+		h.rec.Must(e)
+		entries = append(entries, e)
+	}
+	return entries
+}
+
+// TestOrder holds the order of effects to the design: commit, read back, tiles, last-signed
+// record, signatures, witnesses, note, answer.
+func TestOrder(t *testing.T) {
+	tr := &tracer{Store: memory()}
+	h := newHouse(t, tr)
+	o, hash := fill(t, h)
+	h.close()
+	for i, s := range h.cfg.Signers {
+		h.cfg.Signers[i].Sign = func(msg []byte) ([]byte, error) {
+			tr.event("sign %#02x", s.VKey.Type)
+			return s.Sign(msg)
+		}
+	}
+	h.cfg.Cosign = func(ctx context.Context, note []byte) ([]byte, error) {
+		tr.event("cosign")
+		return note, nil
+	}
+	h.config() // opens the last-signed record
+	h.signed.FailSync(func(f *os.File) error {
+		tr.event("last-signed")
+		return ledger.DataSync(f)
+	})
+	h.open()
+	tr.take()
+	h.must(h.many(o, hash, 2)...)
+	tr.event("answer")
+	got := tr.take()
+	want := []string{"commit 5", "read 5", "put tile/0/000", "last-signed", "sign 0x01", "sign 0x06", "cosign", "put checkpoints/256", "answer"}
+	if !slices.Equal(got, want) {
+		t.Errorf("order of effects:\n%q\nwant\n%q", got, want)
+	}
+	h.reopen()
+	if got := tr.take(); slices.ContainsFunc(got, func(e string) bool { return !strings.HasPrefix(e, "read ") }) {
+		t.Errorf("reopening what was closed in order has effects: %q", got)
+	}
+}
+
+// scenario opens a ledger, has it admit six entries in three submissions, of which the second
+// fills a tile, and returns their results.
+type scenario struct {
+	base   *storetest.Memory
+	signed []byte
+	parts  [][]*entry.Entry
+	root   [32]byte
+}
+
+func newScenario(t *testing.T) *scenario {
+	h := newHouse(t, memory())
+	o, hash := fill(t, h)
+	s := &scenario{parts: [][]*entry.Entry{h.many(o, hash, 1), h.many(o, hash, 4), h.many(o, hash, 1)}}
+	h.close()
+	s.base = h.store.(*storetest.Memory).Clone()
+	var err error
+	if s.signed, err = os.ReadFile(h.lastSigned()); err != nil {
+		t.Fatal(err)
+	}
+	h.open()
+	for _, part := range s.parts {
+		h.must(part...)
+	}
+	s.root = h.ledger.Published().Root
+	return s
+}
+
+// house returns a house that has what the scenario begins with.
+func (s *scenario) house(t *testing.T, store ledger.Store) *house {
+	h := prepare(t, store)
+	if err := os.WriteFile(h.lastSigned(), s.signed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// run opens and submits, as far as it gets. It returns what was answered.
+func (s *scenario) run(h *house) map[entry.Hash]ledger.Result {
+	answers := make(map[entry.Hash]ledger.Result)
+	if h.tryOpen() != nil {
+		return answers
+	}
+	for _, part := range s.parts {
+		for i, r := range h.submit(part...) {
+			answers[part[i].ID()] = r
+		}
+	}
+	return answers
+}
+
+// finish opens what a failure left, with a sound store, and submits everything again.
+func (s *scenario) finish(t *testing.T, h *house, store ledger.Store, answers map[entry.Hash]ledger.Result) {
+	t.Helper()
+	h.close()
+	h.store = store
+	h.open()
+	for _, part := range s.parts {
+		for i, r := range h.submit(part...) {
+			before := answers[part[i].ID()]
+			if !r.Published || before.Stored && (!r.Duplicate || r.Index != before.Index || !r.Admitted.Equal(before.Admitted)) {
+				t.Fatalf("answered %+v, and after the failure %+v", before, r)
+			}
+		}
+	}
+	if got := h.ledger.Published().Root; got != s.root {
+		t.Fatal("the record is another one than without the failure")
+	}
+	h.check()
+}
+
+// TestFaults makes each call of the store fail in turn, and then also the one after, with and
+// without effect.
+func TestFaults(t *testing.T) {
+	s := newScenario(t)
+	count := &storetest.Faulty{Store: s.base.Clone(), Fault: func(string, int) storetest.Fault { return storetest.Works }}
+	h := s.house(t, count)
+	s.run(h)
+	h.close()
+	calls := count.Calls()
+	t.Logf("%d calls", calls)
+	if calls < 15 {
+		t.Fatal("too few calls to mean anything")
+	}
+	for n := 1; n <= calls; n++ {
+		for _, fault := range []storetest.Fault{storetest.Fails, storetest.FailsPersisted} {
+			for _, err := range []error{storetest.ErrFault, ledger.ErrUnknown} {
+				var failed string
+				var after []string
+				base := s.base.Clone()
+				f := &storetest.Faulty{Store: base, Err: err, Fault: func(call string, at int) storetest.Fault {
+					switch {
+					case at == n:
+						failed = call
+						return fault
+					case at > n:
+						after = append(after, call)
+						if at == n+1 {
+							return fault
+						}
+					}
+					return storetest.Works
+				}}
+				if err == ledger.ErrUnknown {
+					// A store that cannot tell works otherwise: the ledger looks and goes on if it can.
+					f.Fault = func(call string, at int) storetest.Fault {
+						if at == n {
+							failed = call
+							return fault
+						}
+						return storetest.Works
+					}
+				}
+				h := s.house(t, f)
+				answers := s.run(h)
+				name := fmt.Sprintf("call %d (%s) %s with %v", n, failed, fault, err)
+				if h.ledger != nil && h.ledger.ReadOnly() != nil {
+					t.Fatalf("%s: the ledger refuses to sign", name)
+				}
+				if failed == "" {
+					t.Fatalf("%s: not reached", name)
+				}
+				lived := h.ledger != nil && h.ledger.Err() == nil
+				if lived != (failed == "Create" && fault == storetest.FailsPersisted && err == ledger.ErrUnknown) {
+					t.Fatalf("%s: the ledger goes on: %v", name, lived)
+				}
+				if h.ledger != nil && !lived {
+					<-h.ledger.Done()
+					if !errors.Is(h.ledger.Err(), err) {
+						t.Fatalf("%s: the ledger's error is %v", name, h.ledger.Err())
+					}
+				}
+				for _, call := range after {
+					if call == "Create" || call == "Put" || call == "Delete" {
+						t.Fatalf("%s: it still wrote: %q", name, after)
+					}
+				}
+				s.finish(t, h, base, answers)
+				h.close()
+			}
+		}
+	}
+}
+
+// TestCrash stops at each step that is not a call of the store.
+func TestCrash(t *testing.T) {
+	s := newScenario(t)
+	steps := map[string]func(h *house, stop func() bool){
+		"before the last-signed record is durable": func(h *house, stop func() bool) {
+			h.config()
+			h.signed.FailSync(func(f *os.File) error {
+				if stop() {
+					return errStop
+				}
+				return ledger.DataSync(f)
+			})
+		},
+		"after the last-signed record is durable": func(h *house, stop func() bool) {
+			h.config()
+			h.signed.FailSync(func(f *os.File) error {
+				err := ledger.DataSync(f)
+				if stop() {
+					err = errStop
+				}
+				return err
+			})
+		},
+		"at the first signature":  func(h *house, stop func() bool) { failSigner(h, 0, stop) },
+		"at the second signature": func(h *house, stop func() bool) { failSigner(h, 1, stop) },
+		"at the witnesses": func(h *house, stop func() bool) {
+			h.cfg.Cosign = func(ctx context.Context, note []byte) ([]byte, error) {
+				if stop() {
+					return nil, fmt.Errorf("%w: %w", ledger.ErrForked, errStop)
+				}
+				return note, nil
+			}
+		},
+	}
+	for name, step := range steps {
+		for n := range 3 {
+			t.Run(fmt.Sprintf("%s %d", name, n), func(t *testing.T) {
+				base := s.base.Clone()
+				h := s.house(t, base)
+				h.config() // opens the last-signed record
+				at, reached := 0, false
+				step(h, func() bool {
+					at++
+					reached = reached || at == n+1
+					return at >= n+1 // what is stopped does not go on
+				})
+				answers := s.run(h)
+				if !reached || !errors.Is(h.ledger.Err(), errStop) {
+					t.Fatalf("reached: %v, error: %v", reached, h.ledger.Err())
+				}
+				for id, r := range answers {
+					if r.Published && r.Index >= h.ledger.Published().Size {
+						t.Fatalf("%v was answered as published beyond the checkpoint", id)
+					}
+				}
+				h.close()
+				fresh := s.house(t, base) // without the step
+				fresh.dir = h.dir
+				s.finish(t, fresh, base, answers)
+			})
+		}
+	}
+}
+
+func failSigner(h *house, i int, stop func() bool) {
+	sign := h.cfg.Signers[i].Sign
+	h.cfg.Signers[i].Sign = func(msg []byte) ([]byte, error) {
+		if stop() {
+			return nil, errStop
+		}
+		return sign(msg)
+	}
+}
+
+// TestCreateFaults makes each call fail while a ledger is created. It can be created again, or
+// opened.
+func TestCreateFaults(t *testing.T) {
+	for _, fault := range []storetest.Fault{storetest.Fails, storetest.FailsPersisted} {
+		for n := 1; ; n++ {
+			base := memory()
+			reached := false
+			h := prepare(t, &storetest.Faulty{Store: base, Fault: func(_ string, at int) storetest.Fault {
+				if at == n {
+					reached = true
+					return fault
+				}
+				return storetest.Works
+			}})
+			err := h.create()
+			if !reached {
+				if err != nil {
+					t.Fatal(err)
+				}
+				break
+			}
+			if err == nil {
+				t.Fatalf("call %d %s, and creating succeeds", n, fault)
+			}
+			h.close()
+			h.store = base
+			last, err := base.Last(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = h.create()
+			if (err == nil) != (last == 0) {
+				t.Fatalf("call %d %s: %d commits, creating again: %v", n, fault, last, err)
+			}
+			h.close()
+			h.open()
+			h.audited()
+			h.check()
+			h.close()
+		}
+	}
+}
+
+// TestReadBack damages what the store gives back after a commit: nothing of it is signed.
+func TestReadBack(t *testing.T) {
+	h := newHouse(t, memory())
+	o := h.join("apnic.net")
+	hash := h.publish("text\n")
+	e := h.endorsement(entry.Endorse, o, hash, h.after())
+	h.close()
+	base := h.store.(*storetest.Memory)
+	signed, err := os.ReadFile(h.lastSigned())
+	if err != nil {
+		t.Fatal(err)
+	}
+	length := len(base.Commit(3))
+	for at := 0; at < length; at += 7 {
+		store := &lying{Store: base.Clone(), at: at}
+		h.store = store
+		h.open()
+		store.lies = true
+		r := h.submit(e)[0]
+		if r.Stored || r.Published || !errors.Is(r.Err, ledger.ErrCorrupt) || !errors.Is(h.ledger.Err(), ledger.ErrCorrupt) {
+			t.Fatalf("byte %d: %+v", at, r)
+		}
+		h.close()
+		if now, err := os.ReadFile(h.lastSigned()); err != nil || !bytes.Equal(now, signed) {
+			t.Fatalf("byte %d: it was on its way to sign", at)
+		}
+	}
+}
+
+// lying is a store that flips a bit of what it gives back of commits.
+type lying struct {
+	ledger.Store
+	at   int
+	lies bool
+}
+
+func (s *lying) Read(ctx context.Context, seq uint64) ([]byte, error) {
+	b, err := s.Store.Read(ctx, seq)
+	if s.lies && err == nil {
+		b[s.at%len(b)] ^= 0x10
+	}
+	return b, err
+}
+
+// TestDamagedTree flips a bit of the tree in memory: what is signed would contradict what was.
+func TestDamagedTree(t *testing.T) {
+	h := newHouse(t, memory())
+	o := h.join("apnic.net")
+	hash := h.publish("text\n")
+	e := h.endorsement(entry.Endorse, o, hash, h.after())
+	h.ledger.Damage()
+	r := h.submit(e)[0]
+	if r.Published || h.ledger.Err() == nil || h.ledger.Published().Size != 3 {
+		t.Fatalf("%+v", r)
+	}
+	h.close()
+	h.open() // nothing of it was committed
+	h.must(e)
+	h.audited()
+	h.check()
+}
+
+// TestWrongKey gives keys that do not belong to their verifier keys: nothing is published.
+func TestWrongKey(t *testing.T) {
+	for i := range 2 {
+		h := prepare(t, memory())
+		h.cfg.Signers[i].Sign = logSigners(t, "another")[i].Sign
+		if err := h.create(); err == nil || !strings.Contains(err.Error(), "does not verify") {
+			t.Fatalf("%v", err)
+		}
+		if paths, err := h.store.List(t.Context(), ""); err != nil || len(paths) != 0 {
+			t.Fatalf("%q was published", paths)
+		}
+	}
+}
