@@ -1,0 +1,381 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"golang.org/x/text/collate"
+	"golang.org/x/text/language"
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/entry"
+)
+
+// A history is what lists need of the published record: who endorsed and withdrew when, under
+// which name. It reads every leaf once, when it is first asked for one beyond those that it has read.
+//
+// It trusts the ledger, which admitted those leaves by the rules, and so keeps 24 bytes for an
+// endorsement where a fold for each date would replay all.
+type history struct {
+	ledger *ledger.Ledger
+	turn   chan struct{} // held by whoever reads leaves or sorts a list: one at a time
+
+	mu         sync.RWMutex
+	admitted   []int64 // milliseconds since 1970, of every leaf read
+	who        map[string]uint32
+	orgs       []org    // by the numbers in who
+	named      []uint64 // indexes of all namings
+	statements map[entry.Hash][]event
+	texts      map[entry.Hash]string // media types
+	lists      []*list               // sorted before, the newest last
+}
+
+// An event is one endorsement entry about one statement.
+type event struct {
+	index     uint64
+	who       uint32
+	withdrawn bool
+}
+
+// An org is an organization that was ever registered, and what it called itself.
+type org struct {
+	domain string
+	names  []naming // by index
+}
+
+type naming struct {
+	index       uint64
+	name, legal string
+	folded      string // domain and names, for search
+}
+
+// A list is who stands behind a statement, and who withdrew, in the record of one size, in the
+// alphabetical order of their names then.
+type list struct {
+	listID
+	standing  []event
+	withdrawn []event
+}
+
+// A listID says what a list is made of.
+type listID struct {
+	statement entry.Hash
+	events    int // the first so many about the statement
+	namings   int // the first so many of all organizations
+}
+
+// keptLists bounds the lists that are kept sorted.
+const keptLists = 8
+
+func newHistory(l *ledger.Ledger) *history {
+	return &history{
+		ledger:     l,
+		turn:       make(chan struct{}, 1),
+		who:        map[string]uint32{},
+		statements: map[entry.Hash][]event{},
+		texts:      map[entry.Hash]string{},
+	}
+}
+
+// take waits for the turn.
+func (h *history) take(ctx context.Context) error {
+	select {
+	case h.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// read reads up to the published checkpoint, and returns its size.
+func (h *history) read(ctx context.Context) (uint64, error) {
+	size := h.ledger.Published().Size
+	h.mu.RLock()
+	have := uint64(len(h.admitted))
+	h.mu.RUnlock()
+	if have >= size {
+		return size, nil
+	}
+	if err := h.take(ctx); err != nil {
+		return 0, err
+	}
+	defer func() { <-h.turn }()
+	for have = uint64(len(h.admitted)); have < size; have = uint64(len(h.admitted)) { // written in our turn alone
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		t, _ := verify.TileAt(-1, have/verify.TileWidth, size)
+		bundle, err := h.ledger.Tile(ctx, t)
+		if err != nil {
+			return 0, err
+		}
+		entries, err := verify.SplitBundle(bundle, t.Width)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", t.Path(), err)
+		}
+		leaves := make([]*entry.Leaf, 0, len(entries))
+		for _, b := range entries[have%verify.TileWidth:] {
+			leaf, err := entry.ParseLeaf(b)
+			if err != nil {
+				return 0, fmt.Errorf("entry %d: %w", have, err)
+			}
+			leaves = append(leaves, leaf)
+		}
+		h.mu.Lock()
+		for _, leaf := range leaves {
+			h.add(leaf)
+		}
+		h.mu.Unlock()
+	}
+	return size, nil
+}
+
+// add takes the next leaf.
+func (h *history) add(leaf *entry.Leaf) {
+	index := uint64(len(h.admitted))
+	h.admitted = append(h.admitted, leaf.Admitted.UnixMilli())
+	switch body := leaf.Entry.Body.(type) {
+	case *entry.Statement:
+		if body.Action == entry.Publish {
+			h.texts[body.Statement] = body.MediaType
+			for _, r := range body.Renditions {
+				h.texts[r.Hash] = r.MediaType
+			}
+		}
+	case *entry.Membership:
+		if body.Action != entry.Leave {
+			n := h.number(body.Member)
+			h.named = append(h.named, index)
+			h.orgs[n].names = append(h.orgs[n].names, naming{index, body.Name, body.LegalName, fold(body.Member + "\n" + body.Name + "\n" + body.LegalName)})
+		}
+	case *entry.Endorsement:
+		e := event{index, h.number(leaf.Entry.Signer), body.Action == entry.Withdraw}
+		h.statements[body.Statement] = append(h.statements[body.Statement], e)
+	}
+}
+
+func (h *history) number(domain string) uint32 {
+	n, ok := h.who[domain]
+	if !ok {
+		n = uint32(len(h.orgs))
+		h.who[domain] = n
+		h.orgs = append(h.orgs, org{domain: domain})
+	}
+	return n
+}
+
+// name returns what an organization called itself in the record of this size. The caller holds mu.
+func (h *history) name(who uint32, size uint64) naming {
+	names := h.orgs[who].names
+	i := sort.Search(len(names), func(i int) bool { return names[i].index >= size })
+	if i == 0 {
+		return naming{}
+	}
+	return names[i-1]
+}
+
+// sizeAt returns how many entries had been admitted up to a time, of the first size.
+func (h *history) sizeAt(t time.Time, size uint64) uint64 {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	ms := t.UnixMilli()
+	return uint64(sort.Search(int(size), func(i int) bool { return h.admitted[i] > ms }))
+}
+
+// mediaType returns what the record says of a text; "" if nothing.
+func (h *history) mediaType(ctx context.Context, hash entry.Hash) (string, error) {
+	if _, err := h.read(ctx); err != nil {
+		return "", err
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.texts[hash], nil
+}
+
+// list returns the sorted list of a statement in the record of a size that has been read.
+func (h *history) list(ctx context.Context, statement entry.Hash, size uint64) (*list, error) {
+	id := h.listAt(statement, size)
+	if l := h.kept(id); l != nil {
+		return l, nil
+	}
+	if err := h.take(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { <-h.turn }()
+	if l := h.kept(id); l != nil { // sorted while we waited
+		return l, nil
+	}
+	l := h.sorted(id, size)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.lists) == keptLists {
+		h.lists = slices.Delete(h.lists, 0, 1)
+	}
+	h.lists = append(h.lists, l)
+	return l, nil
+}
+
+// listAt names the list of a statement in the record of a size: it is the same until something
+// happens to the statement or to any name.
+func (h *history) listAt(statement entry.Hash, size uint64) listID {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	events := h.statements[statement]
+	return listID{
+		statement: statement,
+		events:    sort.Search(len(events), func(i int) bool { return events[i].index >= size }),
+		namings:   sort.Search(len(h.named), func(i int) bool { return h.named[i] >= size }),
+	}
+}
+
+func (h *history) kept(id listID) *list {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for _, l := range h.lists {
+		if l.listID == id {
+			return l
+		}
+	}
+	return nil
+}
+
+// sorted makes a list.
+func (h *history) sorted(id listID, size uint64) *list {
+	h.mu.RLock()
+	last := map[uint32]event{}
+	for _, e := range h.statements[id.statement][:id.events] {
+		last[e.who] = e
+	}
+	type line struct {
+		event
+		name, domain string
+		key          []byte
+	}
+	lines := make([]line, 0, len(last))
+	for who, e := range last {
+		lines = append(lines, line{event: e, name: h.name(who, size).name, domain: h.orgs[who].domain})
+	}
+	h.mu.RUnlock()
+
+	collator := collate.New(language.Und)
+	var buf collate.Buffer
+	for i := range lines {
+		lines[i].key = collator.KeyFromString(&buf, lines[i].name)
+	}
+	slices.SortFunc(lines, func(a, b line) int {
+		if c := bytes.Compare(a.key, b.key); c != 0 {
+			return c
+		}
+		return strings.Compare(a.domain, b.domain)
+	})
+	l := &list{listID: id}
+	for _, e := range lines {
+		if e.withdrawn {
+			l.withdrawn = append(l.withdrawn, e.event)
+		} else {
+			l.standing = append(l.standing, e.event)
+		}
+	}
+	return l
+}
+
+// find returns the domains of at most limit organizations whose domain or latest names contain
+// q, in the order of their registration.
+func (h *history) find(q string, limit int) []found {
+	q = fold(q)
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	var all []found
+	for i := range h.orgs {
+		n := h.name(uint32(i), uint64(len(h.admitted)))
+		if strings.Contains(n.folded, q) {
+			if len(all) == limit {
+				break
+			}
+			all = append(all, found{h.orgs[i].domain, n.name})
+		}
+	}
+	return all
+}
+
+// found is an organization that a search found.
+type found struct{ domain, name string }
+
+// fold makes texts that a person would call the same the same: it drops case, accents and
+// compatibility forms.
+func fold(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, norm.NFKD.String(text))
+}
+
+// A signatory is one line of a list, for the API and the page.
+type signatory struct {
+	Domain    string     `json:"domain"`
+	Unicode   string     `json:"unicode,omitempty"` // the domain in its own script, if it has one
+	Name      string     `json:"name"`
+	LegalName string     `json:"legal_name,omitempty"`
+	Index     uint64     `json:"index"` // of the endorsement or withdrawal
+	ID        entry.Hash `json:"id"`
+	Admitted  string     `json:"admitted"`
+	Date      string     `json:"date"` // the signer's claim
+	Disputed  bool       `json:"disputed"`
+	Receipt   string     `json:"receipt_url"`
+
+	At time.Time `json:"-"`
+}
+
+// signatories fills in the lines of a list in the record of this size.
+func (s *Server) signatories(ctx context.Context, events []event, size uint64) ([]signatory, error) {
+	lines := make([]signatory, 0, len(events))
+	leaves := make([]*entry.Leaf, 0, len(events))
+	for _, e := range events {
+		leaf, err := s.leaf(ctx, e.index)
+		if err != nil {
+			return nil, err
+		}
+		leaves = append(leaves, leaf)
+		s.history.mu.RLock()
+		n := s.history.name(e.who, size)
+		s.history.mu.RUnlock()
+		lines = append(lines, signatory{
+			Domain: leaf.Entry.Signer, Unicode: unicodeOf(leaf.Entry.Signer), Name: n.name, LegalName: n.legal,
+			Index: e.index, ID: leaf.Entry.ID(), Admitted: stamp(leaf.Admitted), Date: leaf.Entry.Date,
+			Receipt: receiptPath(e.index), At: leaf.Admitted,
+		})
+	}
+	disputed, err := s.disputed(events, leaves)
+	if err != nil {
+		return nil, err
+	}
+	for i := range lines {
+		lines[i].Disputed = disputed[i]
+	}
+	return lines, nil
+}
+
+// leaf returns a published leaf.
+func (s *Server) leaf(ctx context.Context, index uint64) (*entry.Leaf, error) {
+	b, err := s.ledger.Leaf(ctx, index)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := entry.ParseLeaf(b)
+	if err != nil {
+		return nil, errors.Join(ledger.ErrCorrupt, err)
+	}
+	return leaf, nil
+}

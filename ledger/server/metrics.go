@@ -1,0 +1,118 @@
+package server
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tccm/undersigned/ledger"
+)
+
+// metrics counts what the server does. Every label takes values of this package and of package
+// roll alone.
+type metrics struct {
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	entries  *prometheus.CounterVec
+	refused  *prometheus.CounterVec
+	handler  http.Handler
+}
+
+func newMetrics(s *Server) *metrics {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "undersigned_http_requests_total", Help: "HTTP requests, by route, method and status.",
+		}, []string{"route", "method", "code"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "undersigned_http_request_seconds", Help: "Time to answer a request, in seconds.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9),
+		}, []string{"route"}),
+		entries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "undersigned_entries_total", Help: "Submitted entries, by what became of them.",
+		}, []string{"outcome"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "undersigned_refused_total", Help: "Refused entries, by the rule that they broke.",
+		}, []string{"rule"}),
+	}
+	gauge := func(name, help string, value func(ledger.Stats) float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(s.ledger.Stats()) })
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		m.requests, m.seconds, m.entries, m.refused,
+		gauge("undersigned_record_stored", "Entries in the record.", func(st ledger.Stats) float64 { return float64(st.Stored) }),
+		gauge("undersigned_record_published", "Entries that the published checkpoint covers.", func(st ledger.Stats) float64 { return float64(st.Published) }),
+		gauge("undersigned_commits", "Commits in the store.", func(st ledger.Stats) float64 { return float64(st.Commits) }),
+		gauge("undersigned_queue_entries", "Entries that wait for a commit.", func(st ledger.Stats) float64 { return float64(st.Queued) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "undersigned_signing", Help: "1 if the ledger admits entries, 0 if it can only be read or has failed.",
+		}, func() float64 {
+			if s.ready() {
+				return 1
+			}
+			return 0
+		}),
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	m.handler = promhttp.HandlerFor(registry, promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: 4})
+	return m
+}
+
+// request counts one answered request.
+func (m *metrics) request(route, method string, code int, took time.Duration) {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut:
+	default:
+		method = "other"
+	}
+	m.requests.WithLabelValues(route, method, strconv.Itoa(code)).Inc()
+	m.seconds.WithLabelValues(route).Observe(took.Seconds())
+}
+
+// outcome counts one submitted entry.
+func (m *metrics) outcome(r ledger.Result) {
+	name, rule := outcome(r)
+	m.entries.WithLabelValues(name).Inc()
+	if rule != "" {
+		m.refused.WithLabelValues(string(rule)).Inc()
+	}
+}
+
+// serveMetrics serves /metrics.
+func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request, _ string) {
+	w.Header().Set("Cache-Control", cacheNever)
+	s.metrics.handler.ServeHTTP(w, r)
+}
+
+// ready reports whether the ledger admits entries.
+func (s *Server) ready() bool {
+	return s.ledger.ReadOnly() == nil && s.ledger.Err() == nil && s.ledger.Checkpoint() != nil
+}
+
+// healthz says whether the process works; one whose ledger has failed is to be restarted.
+func (s *Server) healthz(w http.ResponseWriter, r *http.Request, _ string) {
+	if s.ledger.Err() != nil {
+		s.fail(w, r, problemOf(ProblemFailed))
+		return
+	}
+	w.Header().Set("Cache-Control", cacheNever)
+	send(w, r, http.StatusOK, typeText, []byte("ok\n"))
+}
+
+// readyz says whether the ledger admits entries.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ string) {
+	switch {
+	case s.ledger.Err() != nil:
+		s.fail(w, r, problemOf(ProblemFailed))
+	case !s.ready():
+		s.fail(w, r, problemOf(ProblemNotSigning))
+	default:
+		w.Header().Set("Cache-Control", cacheNever)
+		send(w, r, http.StatusOK, typeText, []byte("ready\n"))
+	}
+}

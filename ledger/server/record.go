@@ -1,0 +1,166 @@
+package server
+
+import (
+	"encoding/hex"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/entry"
+)
+
+// checkpoint serves /checkpoint.
+func (s *Server) checkpoint(w http.ResponseWriter, r *http.Request, _ string) {
+	note := s.ledger.Checkpoint()
+	if note == nil {
+		s.fail(w, r, problemSaying(ProblemNotFound, "No checkpoint has been published yet."))
+		return
+	}
+	s.content(w, r, typeText, cacheShort, note, false)
+}
+
+// checkpoints serves /checkpoints/<size> and /checkpoints/<size>/latest.
+func (s *Server) checkpoints(w http.ResponseWriter, r *http.Request, rest string) {
+	digits, latest := strings.CutSuffix(rest, "/latest")
+	if _, ok := parseNumber(digits); !ok {
+		s.fail(w, r, problemOf(ProblemNotFound))
+		return
+	}
+	note, err := s.ledger.Fetch(r.Context(), "checkpoints/"+rest)
+	if err != nil {
+		s.fail(w, r, s.problemFrom(err))
+		return
+	}
+	cache := cacheForever
+	if latest {
+		cache = cacheShort
+	}
+	s.content(w, r, typeText, cache, note, false)
+}
+
+// tile serves the tiles and entry bundles of the published tree.
+func (s *Server) tile(w http.ResponseWriter, r *http.Request, rest string) {
+	t, err := verify.ParseTilePath("tile/" + rest)
+	if err != nil {
+		s.fail(w, r, problemOf(ProblemNotFound))
+		return
+	}
+	data, err := s.ledger.Tile(r.Context(), t)
+	if err != nil {
+		s.fail(w, r, s.problemFrom(err))
+		return
+	}
+	// Hashes do not compress; entries do.
+	s.content(w, r, typeBytes, cacheForever, data, t.Level < 0)
+}
+
+// blob serves and takes the texts that statements name.
+func (s *Server) blob(w http.ResponseWriter, r *http.Request, rest string) {
+	hash, ok := parseHex(rest)
+	if !ok {
+		s.fail(w, r, problemOf(ProblemNotFound))
+		return
+	}
+	if r.Method == http.MethodPut {
+		s.putBlob(w, r, hash)
+		return
+	}
+	data, err := s.ledger.Blob(r.Context(), hash)
+	if err != nil {
+		s.fail(w, r, s.problemFrom(err))
+		return
+	}
+	media, err := s.history.mediaType(r.Context(), hash)
+	if err != nil {
+		s.fail(w, r, s.problemFrom(err))
+		return
+	}
+	kind := typeText
+	if media != "text/plain" {
+		// Anybody's bytes: a browser keeps them as a file and never runs them as ours.
+		kind = typeBytes
+		w.Header().Set("Content-Disposition", "attachment")
+	}
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	s.content(w, r, kind, cacheHour, data, kind == typeText)
+}
+
+// putBlob keeps a text, if a statement names it.
+func (s *Server) putBlob(w http.ResponseWriter, r *http.Request, hash entry.Hash) {
+	size, ok := s.ledger.BlobSize(hash)
+	if !ok {
+		s.fail(w, r, problemSaying(ProblemNotFound, "No published statement names this fingerprint; publish the statement first, then send its text."))
+		return
+	}
+	body, release, p := s.body(w, r, size)
+	if p != nil {
+		s.fail(w, r, *p)
+		return
+	}
+	defer release()
+	if entry.Sum(body) != hash {
+		s.fail(w, r, problemOf(ProblemBlob))
+		return
+	}
+	if err := s.ledger.PutBlob(r.Context(), hash, body); err != nil {
+		s.fail(w, r, s.problemFrom(err))
+		return
+	}
+	w.Header().Set("Cache-Control", cacheNever)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// parseNumber reads a decimal number without leading zeros.
+func parseNumber(text string) (uint64, bool) {
+	if text == "" || len(text) > 19 || text[0] == '0' && text != "0" || strings.Trim(text, "0123456789") != "" {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(text, 10, 63)
+	return n, err == nil
+}
+
+// parseHex reads 64 lower-case hexadecimal digits.
+func parseHex(text string) (entry.Hash, bool) {
+	h, err := entry.ParseHash("sha256:" + text)
+	return h, err == nil
+}
+
+func hexOf(h entry.Hash) string { return hex.EncodeToString(h[:]) }
+
+// blobPath is where the text with this hash is served.
+func blobPath(h entry.Hash) string { return "/blobs/sha256/" + hexOf(h) }
+
+// An asset is a file of the page.
+type asset struct {
+	kind string
+	data []byte
+}
+
+// readAssets returns the embedded files by the names under which they are served.
+func readAssets() map[string]asset {
+	files := map[string]asset{}
+	for _, name := range []string{"style.css", "icon.svg"} {
+		data, err := assets.ReadFile("assets/" + name)
+		if err != nil {
+			panic(err)
+		}
+		kind := "text/css; charset=utf-8"
+		if path.Ext(name) == ".svg" {
+			kind = "image/svg+xml"
+		}
+		files[name] = asset{kind, data}
+	}
+	return files
+}
+
+// asset serves /assets/.
+func (s *Server) asset(w http.ResponseWriter, r *http.Request, rest string) {
+	a, ok := s.static[rest]
+	if !ok {
+		s.fail(w, r, problemOf(ProblemNotFound))
+		return
+	}
+	s.content(w, r, a.kind, cacheHour, a.data, true)
+}

@@ -1,0 +1,256 @@
+package server
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/verify/roll"
+)
+
+const (
+	typeText    = "text/plain; charset=utf-8"
+	typeBytes   = "application/octet-stream"
+	typeJSON    = "application/json"
+	typeLines   = "application/x-ndjson"
+	typeProblem = "application/problem+json"
+	typeHTML    = "text/html; charset=utf-8"
+)
+
+// What caches may do. What is immutable is fixed by its path for as long as the record exists.
+const (
+	cacheForever = "public, max-age=31536000, immutable"
+	cacheShort   = "public, max-age=1"    // the checkpoint, and what follows from it
+	cacheHour    = "public, max-age=3600" // what an operator may take down
+	cacheNever   = "no-store"
+)
+
+// A Problem is the stable last part of an error's type, after "urn:undersigned:problem:". Where an
+// entry is refused it is one of package roll's rules instead.
+type Problem string
+
+// The problems that are not rules.
+const (
+	ProblemNotFound   Problem = "not-found"   // 404
+	ProblemMethod     Problem = "method"      // 405
+	ProblemParameter  Problem = "parameter"   // 400: a query parameter is unknown, repeated or not of its form
+	ProblemBody       Problem = "body"        // 400: a body ends early, is empty or is wrongly framed
+	ProblemTimeout    Problem = "timeout"     // 408: a body took too long
+	ProblemTooLarge   Problem = "too-large"   // 413
+	ProblemMediaType  Problem = "media-type"  // 415: Content-Type
+	ProblemEncoding   Problem = "encoding"    // 415: Content-Encoding
+	ProblemBlob       Problem = "blob"        // 422: a text is not the one that its path names
+	ProblemWithheld   Problem = "withheld"    // 403: a text was taken down
+	ProblemBusy       Problem = "busy"        // 503, with Retry-After
+	ProblemNotSigning Problem = "not-signing" // 503: the ledger can be read, and admits nothing
+	ProblemFailed     Problem = "failed"      // 503: the ledger has failed
+	ProblemInternal   Problem = "internal"    // 500
+)
+
+const problemPrefix = "urn:undersigned:problem:"
+
+// problem is the body of an error (RFC 9457).
+type problem struct {
+	Type   string    `json:"type"`
+	Title  string    `json:"title"`
+	Status int       `json:"status"`
+	Detail string    `json:"detail"`
+	Rule   roll.Rule `json:"rule,omitempty"` // if an entry is refused
+}
+
+// problems gives each Problem its status, title and usual sentence.
+var problems = map[Problem]problem{
+	ProblemNotFound:   {Status: 404, Title: "Not found", Detail: "Nothing is at this path. Paths are taken exactly as they are written: without escapes, doubled slashes or extra zeros."},
+	ProblemMethod:     {Status: 405, Title: "Method not allowed", Detail: "This path does not take the method; the Allow header names those that it takes."},
+	ProblemParameter:  {Status: 400, Title: "Bad parameter"},
+	ProblemBody:       {Status: 400, Title: "Bad body"},
+	ProblemTimeout:    {Status: 408, Title: "Body too slow", Detail: "The body did not end in time; send it again, at once and whole."},
+	ProblemTooLarge:   {Status: 413, Title: "Too large"},
+	ProblemMediaType:  {Status: 415, Title: "Unsupported media type", Detail: "Send one entry as text/plain, or many as application/octet-stream, each after its length in two bytes."},
+	ProblemEncoding:   {Status: 415, Title: "Unsupported encoding", Detail: "Bodies are taken as they are; send this one without Content-Encoding."},
+	ProblemBlob:       {Status: 422, Title: "Another text", Detail: "The SHA-256 of this text is not the one in the path; send the file byte for byte as it was published."},
+	ProblemWithheld:   {Status: 403, Title: "Taken down", Detail: "The operator has taken this text down. The record still names its fingerprint, so whoever holds the file can check it."},
+	ProblemBusy:       {Status: 503, Title: "Busy", Detail: "Too much is waiting already, and nothing of this was stored; send it again after the time in Retry-After."},
+	ProblemNotSigning: {Status: 503, Title: "Not signing", Detail: "This ledger can be read and admits nothing at the moment; its operator has been told why."},
+	ProblemFailed:     {Status: 503, Title: "Failed", Detail: "The ledger has stopped because its storage failed. An entry that was on its way may be stored: send it again later, and the answer says whether it is."},
+	ProblemInternal:   {Status: 500, Title: "Internal error", Detail: "The server made a mistake; its operator has been told."},
+}
+
+func problemOf(name Problem) problem {
+	p := problems[name]
+	p.Type = problemPrefix + string(name)
+	return p
+}
+
+// problemSaying is a problem with a sentence of its own, which must not repeat what was sent.
+func problemSaying(name Problem, detail string) problem {
+	p := problemOf(name)
+	p.Detail = detail
+	return p
+}
+
+// refusal is the problem of an entry that broke a rule.
+func refusal(r *ledger.Refusal) problem {
+	p := problem{Type: problemPrefix + string(r.Rule), Title: "Entry refused", Status: http.StatusUnprocessableEntity, Detail: r.Detail, Rule: r.Rule}
+	switch r.Rule {
+	case roll.RuleSyntax:
+		p.Status = http.StatusBadRequest
+	case roll.RulePrevious:
+		p.Status = http.StatusConflict
+	}
+	return p
+}
+
+// problemFrom turns an error of the ledger into a problem. What is nobody's fault but ours is logged.
+func (s *Server) problemFrom(err error) problem {
+	var refused *ledger.Refusal
+	var readOnly *ledger.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		return refusal(refused)
+	case errors.Is(err, fs.ErrNotExist):
+		return problemOf(ProblemNotFound)
+	case errors.Is(err, ledger.ErrBusy):
+		return problemOf(ProblemBusy)
+	case errors.Is(err, ledger.ErrWithheld):
+		return problemOf(ProblemWithheld)
+	case errors.As(err, &readOnly), errors.Is(err, ledger.ErrReadOnly), errors.Is(err, ledger.ErrClosed):
+		return problemOf(ProblemNotSigning)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return problemSaying(ProblemBusy, "There was no time to finish this. An entry that was on its way may still be stored: send it again, and the answer says whether it is.")
+	}
+	if s.ledger.Err() != nil {
+		return problemOf(ProblemFailed)
+	}
+	s.log.Error("a request failed", "error", err)
+	return problemOf(ProblemInternal)
+}
+
+// fail sends a problem.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, p problem) {
+	h := w.Header()
+	if p.Status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "1")
+	}
+	if r.ContentLength != 0 {
+		h.Set("Connection", "close") // the body may not have been read
+	}
+	h.Del("ETag")
+	h.Set("Cache-Control", cacheNever)
+	send(w, r, p.Status, typeProblem, encode(p))
+}
+
+// encode returns a value as one line of JSON.
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("server: " + err.Error()) // all types are ours
+	}
+	return append(b, '\n')
+}
+
+// answer sends a value as JSON that caches keep for a moment.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, v any) {
+	s.content(w, r, typeJSON, cacheShort, encode(v), true)
+}
+
+// content sends a resource with an ETag, or 304 if the client has it, compressed if that is
+// worth trying, pays and is asked for.
+func (s *Server) content(w http.ResponseWriter, r *http.Request, kind, cache string, body []byte, compressible bool) {
+	h := w.Header()
+	h.Set("Cache-Control", cache)
+	sum := sha256.Sum256(body)
+	tag := hex.EncodeToString(sum[:16])
+	if compressible {
+		h.Set("Vary", "Accept-Encoding")
+		if acceptsGzip(r.Header) {
+			if small, ok := compress(body); ok {
+				body, tag = small, tag+"-gzip"
+				h.Set("Content-Encoding", "gzip")
+			}
+		}
+	}
+	tag = `"` + tag + `"`
+	h.Set("ETag", tag)
+	if matches(r.Header.Get("If-None-Match"), tag) {
+		h.Del("Content-Encoding")
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	send(w, r, http.StatusOK, kind, body)
+}
+
+func send(w http.ResponseWriter, r *http.Request, status int, kind string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		w.Write(body)
+	}
+}
+
+// matches reports whether an If-None-Match header lists the tag.
+func matches(header, tag string) bool {
+	if header == "*" {
+		return true
+	}
+	for t := range strings.SplitSeq(header, ",") {
+		if strings.TrimPrefix(strings.TrimSpace(t), "W/") == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// acceptsGzip reports whether Accept-Encoding names gzip without giving it the weight 0.
+func acceptsGzip(h http.Header) bool {
+	for _, line := range h.Values("Accept-Encoding") {
+		for coding := range strings.SplitSeq(line, ",") {
+			name, weight, _ := strings.Cut(coding, ";")
+			if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
+				continue
+			}
+			q, ok := strings.CutPrefix(strings.ReplaceAll(weight, " ", ""), "q=")
+			return !ok || strings.Trim(q, "0.") != ""
+		}
+	}
+	return false
+}
+
+const minCompress = 1024 // bytes; below that a packet is a packet
+
+var writers = sync.Pool{New: func() any {
+	w, err := gzip.NewWriterLevel(nil, gzip.BestSpeed)
+	if err != nil {
+		panic(err)
+	}
+	return w
+}}
+
+// compress returns a smaller form of body if there is one.
+func compress(body []byte) ([]byte, bool) {
+	if len(body) < minCompress {
+		return nil, false
+	}
+	var b bytes.Buffer
+	b.Grow(len(body))
+	w := writers.Get().(*gzip.Writer)
+	defer writers.Put(w)
+	w.Reset(&b)
+	w.Write(body)
+	if w.Close() != nil || b.Len() >= len(body)*9/10 {
+		return nil, false
+	}
+	return b.Bytes(), true
+}

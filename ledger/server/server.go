@@ -1,0 +1,264 @@
+// Package server is the HTTP face of a ledger: the static record as tlog-tiles has it, one door
+// for writing, read-only questions in JSON, and a page for people.
+//
+//	GET  /checkpoint                            the published checkpoint; changes with every batch
+//	GET  /checkpoints/57                        the first note published of this size, for ever
+//	GET  /checkpoints/57/latest                 the newest note of this size
+//	GET  /tile/0/000.p/57                       hashes; /tile/entries/000.p/57 the entries
+//	GET  /blobs/sha256/<64 hex>                 a text that a statement names
+//	PUT  /blobs/sha256/<64 hex>                 the same, by anybody who has it
+//	POST /entries?wait=10s                      signed entries, one or many
+//	GET  /api/v1/statements                     all statements
+//	GET  /api/v1/statement/<64 hex>             one of them, by the fingerprint of its text
+//	GET  /api/v1/roll/<64 hex>?as-of=2024-06-11 who stands behind it, and who withdrew
+//	GET  /api/v1/signatory/apnic.net            one organization; with /history or /endorsements
+//	GET  /api/v1/entry/57                       one entry
+//	GET  /api/v1/receipt/57                     its receipt, a c2sp.org/tlog-proof@v1 file
+//	GET  /api/v1/proof/inclusion?index=5&size=57
+//	GET  /api/v1/proof/consistency?from=5&to=57
+//	GET  /api/v1/search?q=apnic                 organizations and statements
+//	GET  /healthz, /readyz, /metrics            for whoever runs it
+//	GET  /, /statement/<64 hex>                 pages
+//
+// # Paths
+//
+// A path is taken as it came, byte by byte: nothing is unescaped, cleaned or redirected, and what
+// is not exactly one of the above is 404. GET answers HEAD as well.
+//
+// # Writing
+//
+//	$ curl --data-binary @entry.txt -H 'Content-Type: text/plain' https://ledger.example/entries
+//	{"index":57,"id":"sha256:…","admitted":"2024-06-11T09:30:00.123Z","stands":true,
+//	 "duplicate":false,"published":true,"receipt_url":"/api/v1/receipt/57","receipt":"c2sp.org/…"}
+//
+// The answer is 200 when a published checkpoint covers the entry, and 202 when it is stored for good
+// but that takes longer than wait, 0s to 60s. The same entry again gives the same index. Many
+// entries come as application/octet-stream, each after its length as a big-endian uint16, at most
+// 4096 and 16 MiB in all; the framing is checked before anything is submitted. The answer is
+// application/x-ndjson: for each entry in order one line with its own "status", which is that of the
+// same entry alone; lines have no receipts.
+//
+// # Reading
+//
+// Sizes and indexes are numbers, hashes "sha256:<64 hex>" unless they are nodes of the tree (base64),
+// times as in entries. Lists have at most "limit" items (1 to 1000, 100 by default) and, if there
+// are more, the path of the rest as "next". A parameter that is not known is an error, so that a
+// misspelt one never goes unnoticed. "published" is the size of the published checkpoint; what is
+// stored beyond it may show in statements and signatories before it can be proven.
+//
+// # Errors
+//
+// Errors are application/problem+json (RFC 9457). "type" is urn:undersigned:problem: and one of
+// the Problem constants of this package or, where an entry is refused, the rule that it breaks (package roll);
+// it is stable, "detail" is a sentence for people. What was sent is never repeated.
+package server
+
+import (
+	"embed"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/tccm/undersigned/ledger"
+)
+
+// A Config says what to serve.
+type Config struct {
+	// Ledger is an open ledger. It stays the caller's to close.
+	Ledger *ledger.Ledger
+	// URL is the public address that the page tells readers to use, such as
+	// "https://ledger.example/"; "": the page tells them to use the address it was read at.
+	URL string
+	// Logger is told of failures, in words of this package; nil: nobody is. What clients
+	// send is never in it.
+	Logger *slog.Logger
+	// Now is the clock, for ages and the day on the page; nil: time.Now.
+	Now func() time.Time
+}
+
+// A Server answers HTTP requests for one ledger. It starts nothing of its own.
+type Server struct {
+	ledger  *ledger.Ledger
+	url     string
+	log     *slog.Logger
+	now     func() time.Time
+	limits  limits
+	bodies  budget
+	history *history
+	metrics *metrics
+	static  map[string]asset
+}
+
+// limits bounds what one request may use. Tests inject smaller ones.
+type limits struct {
+	body    time.Duration // from a request's header to the end of its body
+	bodies  int64         // bytes of all request bodies held at one time
+	many    int64         // bytes of one body of many entries
+	entries int           // entries of one body
+	settle  time.Duration // what a request is given to be stored, however short its wait for witnesses is
+}
+
+var defaults = limits{
+	body:    30 * time.Second,
+	bodies:  64 << 20,
+	many:    16 << 20,
+	entries: 4096,
+	settle:  500 * time.Millisecond,
+}
+
+// New returns a handler for cfg.
+func New(cfg Config) *Server {
+	s := &Server{
+		ledger:  cfg.Ledger,
+		url:     cfg.URL,
+		log:     cfg.Logger,
+		now:     cfg.Now,
+		limits:  defaults,
+		history: newHistory(cfg.Ledger),
+		static:  readAssets(),
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.bodies.free = s.limits.bodies
+	s.metrics = newMetrics(s)
+	return s
+}
+
+// csp lets a page load its own style and icon and nothing else.
+const csp = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", csp)
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		// Everything here is public and nothing depends on who asks: any page may check it.
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	}
+
+	route, rest := find(r.URL.EscapedPath())
+	rec := &recorder{ResponseWriter: w, code: http.StatusOK}
+	begin := time.Now()
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+			// The panic's value might repeat what a client sent; the stack does not.
+			s.log.Error("a request made the server panic", "route", route.name, "stack", string(debug.Stack()))
+			if !rec.wrote {
+				s.fail(rec, r, problemOf(ProblemInternal))
+			}
+		}
+		s.metrics.request(route.name, r.Method, rec.code, time.Since(begin))
+	}()
+	if !allowed(route.methods, r.Method) {
+		h.Set("Allow", route.methods)
+		s.fail(rec, r, problemOf(ProblemMethod))
+		return
+	}
+	route.serve(s, rec, r, rest)
+}
+
+// A route answers the paths that begin with its prefix, or equal it if nothing may follow.
+type route struct {
+	prefix  string
+	open    bool   // something follows the prefix, and serve parses it
+	name    string // in metrics
+	methods string // as in Allow
+	serve   func(s *Server, w http.ResponseWriter, r *http.Request, rest string)
+}
+
+const (
+	get    = "GET, HEAD"
+	getPut = "GET, HEAD, PUT"
+	post   = "POST"
+)
+
+// routes are tried in this order.
+var routes = []route{
+	{"/checkpoint", false, "checkpoint", get, (*Server).checkpoint},
+	{"/checkpoints/", true, "checkpoints", get, (*Server).checkpoints},
+	{"/tile/", true, "tile", get, (*Server).tile},
+	{"/entries", false, "entries", post, (*Server).entries},
+	{"/blobs/sha256/", true, "blob", getPut, (*Server).blob},
+	{"/api/v1/statements", false, "statements", get, (*Server).statements},
+	{"/api/v1/statement/", true, "statement", get, (*Server).statement},
+	{"/api/v1/roll/", true, "roll", get, (*Server).roll},
+	{"/api/v1/signatory/", true, "signatory", get, (*Server).signatory},
+	{"/api/v1/entry/", true, "entry", get, (*Server).entry},
+	{"/api/v1/receipt/", true, "receipt", get, (*Server).receipt},
+	{"/api/v1/proof/inclusion", false, "inclusion", get, (*Server).inclusion},
+	{"/api/v1/proof/consistency", false, "consistency", get, (*Server).consistency},
+	{"/api/v1/search", false, "search", get, (*Server).search},
+	{"/healthz", false, "healthz", get, (*Server).healthz},
+	{"/readyz", false, "readyz", get, (*Server).readyz},
+	{"/metrics", false, "metrics", get, (*Server).serveMetrics},
+	{"/statement/", true, "page", get, (*Server).statementPage},
+	{"/assets/", true, "asset", get, (*Server).asset},
+	{"/", false, "page", get, (*Server).home},
+}
+
+// noRoute answers what has no route, whatever the method.
+var noRoute = route{name: "none", serve: (*Server).nowhere}
+
+func (s *Server) nowhere(w http.ResponseWriter, r *http.Request, _ string) {
+	s.fail(w, r, problemOf(ProblemNotFound))
+}
+
+// find returns the route of a path and what follows its prefix. No route takes an escape, an
+// empty segment or a dot segment, so none of them means anything here.
+func find(path string) (found *route, rest string) {
+	for i := range routes {
+		rest, ok := strings.CutPrefix(path, routes[i].prefix)
+		if ok && (rest == "" || routes[i].open) {
+			return &routes[i], rest
+		}
+	}
+	return &noRoute, ""
+}
+
+func allowed(methods, method string) bool {
+	if methods == "" {
+		return true
+	}
+	for m := range strings.SplitSeq(methods, ", ") {
+		if m == method {
+			return true
+		}
+	}
+	return false
+}
+
+// A recorder remembers the status that was sent.
+type recorder struct {
+	http.ResponseWriter
+	code  int
+	wrote bool
+}
+
+func (r *recorder) WriteHeader(code int) {
+	r.code, r.wrote = code, true
+	r.ResponseWriter.WriteHeader(code)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	r.wrote = true
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+//go:embed assets
+var assets embed.FS

@@ -1,0 +1,300 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/roll"
+)
+
+const (
+	defaultWait = 10 * time.Second
+	maxWait     = 60 * time.Second
+)
+
+// submitted is the answer to one entry. In the answer to many it is a line, with a Status.
+type submitted struct {
+	Status     int        `json:"status,omitempty"`
+	Index      uint64     `json:"index"`
+	ID         entry.Hash `json:"id"`
+	Admitted   string     `json:"admitted"`
+	Stands     bool       `json:"stands"`
+	Duplicate  bool       `json:"duplicate"`
+	Published  bool       `json:"published"`
+	Detail     string     `json:"detail,omitempty"` // if not published
+	ReceiptURL string     `json:"receipt_url"`
+	Receipt    string     `json:"receipt,omitempty"` // the file, if published; not in lines
+}
+
+// entries serves POST /entries.
+func (s *Server) entries(w http.ResponseWriter, r *http.Request, _ string) {
+	q, p := parameters(r.URL, "wait")
+	if p != nil {
+		s.fail(w, r, *p)
+		return
+	}
+	wait, ok := parseWait(q.Get("wait"))
+	if !ok {
+		s.fail(w, r, problemSaying(ProblemParameter, "wait is a number of seconds from 0s to 60s, such as wait=10s."))
+		return
+	}
+	switch mediaType, params, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); {
+	case strings.EqualFold(mediaType, "text/plain") && utf8Charset(params):
+		s.one(w, r, wait)
+	case strings.EqualFold(mediaType, typeBytes):
+		s.many(w, r, wait)
+	default:
+		s.fail(w, r, problemOf(ProblemMediaType))
+	}
+}
+
+// utf8Charset reports whether the parameters of text/plain leave it UTF-8.
+func utf8Charset(params string) bool {
+	params = strings.TrimSpace(params)
+	return params == "" || strings.EqualFold(params, "charset=utf-8") || strings.EqualFold(params, `charset="utf-8"`)
+}
+
+// parseWait reads "0s" to "60s"; "" is the default.
+func parseWait(text string) (time.Duration, bool) {
+	if text == "" {
+		return defaultWait, true
+	}
+	digits, ok := strings.CutSuffix(text, "s")
+	n, good := parseNumber(digits)
+	wait := time.Duration(n) * time.Second
+	return wait, ok && good && len(digits) <= 2 && wait <= maxWait
+}
+
+// one submits the one entry that is the body.
+func (s *Server) one(w http.ResponseWriter, r *http.Request, wait time.Duration) {
+	body, release, p := s.body(w, r, int64(entry.MaxEntry))
+	if p != nil {
+		s.fail(w, r, *p)
+		return
+	}
+	defer release()
+	result := s.submit(r.Context(), wait, body)[0]
+	if result.Err != nil {
+		s.fail(w, r, s.problemFrom(result.Err))
+		return
+	}
+	a := accepted(result)
+	if result.Published {
+		receipt, err := s.ledger.Receipt(r.Context(), result.Index)
+		if err != nil {
+			s.fail(w, r, s.problemFrom(err))
+			return
+		}
+		a.Receipt = string(receipt.Bytes())
+	}
+	w.Header().Set("Cache-Control", cacheNever)
+	w.Header().Set("Location", a.ReceiptURL)
+	status := a.Status
+	a.Status = 0
+	send(w, r, status, typeJSON, encode(a))
+}
+
+// many submits the entries that the body frames.
+func (s *Server) many(w http.ResponseWriter, r *http.Request, wait time.Duration) {
+	body, release, p := s.body(w, r, s.limits.many)
+	if p != nil {
+		s.fail(w, r, *p)
+		return
+	}
+	defer release()
+	entries, p := split(body, s.limits.entries)
+	if p != nil {
+		s.fail(w, r, *p)
+		return
+	}
+	results := s.submit(r.Context(), wait, entries...)
+	var lines bytes.Buffer
+	lines.Grow(320 * len(results))
+	for _, result := range results {
+		if result.Err != nil {
+			lines.Write(encode(s.problemFrom(result.Err)))
+		} else {
+			lines.Write(encode(accepted(result)))
+		}
+	}
+	w.Header().Set("Cache-Control", cacheNever)
+	send(w, r, http.StatusOK, typeLines, lines.Bytes())
+}
+
+// split parts a body into at most limit entries.
+func split(body []byte, limit int) ([][]byte, *problem) {
+	var entries [][]byte
+	for len(body) > 0 {
+		if len(entries) == limit {
+			p := problemSaying(ProblemTooLarge, "One body holds at most "+strconv.Itoa(limit)+" entries; nothing of this one was stored. Send them in several.")
+			return nil, &p
+		}
+		if len(body) < 2 || len(body) < 2+int(binary.BigEndian.Uint16(body)) {
+			p := problemSaying(ProblemBody, "The body ends inside an entry; each entry comes after its length in two bytes, the larger byte first. Nothing of it was stored.")
+			return nil, &p
+		}
+		n := 2 + int(binary.BigEndian.Uint16(body))
+		entries = append(entries, body[2:n:n])
+		body = body[n:]
+	}
+	return entries, nil
+}
+
+// accepted is the answer to an entry that is stored.
+func accepted(r ledger.Result) submitted {
+	a := submitted{
+		Status: http.StatusOK,
+		Index:  r.Index, ID: r.ID, Admitted: r.Admitted.UTC().Format(entry.TimeFormat),
+		Stands: r.Stands, Duplicate: r.Duplicate, Published: r.Published,
+		ReceiptURL: receiptPath(r.Index),
+	}
+	if !r.Published {
+		a.Status = http.StatusAccepted
+		a.Detail = "Stored at " + strconv.FormatUint(r.Index, 10) + ", not yet witnessed. The receipt will be at receipt_url."
+	}
+	return a
+}
+
+// submit hands entries to the ledger, waits until they are published or wait is over, and counts
+// what became of them.
+func (s *Server) submit(ctx context.Context, wait time.Duration, entries ...[]byte) []ledger.Result {
+	if len(entries) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, max(wait, s.limits.settle))
+	defer cancel()
+	results := s.ledger.Submit(ctx, entries...)
+	for _, r := range results {
+		s.metrics.outcome(r)
+	}
+	return results
+}
+
+// outcome names what became of an entry, for metrics.
+func outcome(r ledger.Result) (name string, rule roll.Rule) {
+	var refused *ledger.Refusal
+	switch {
+	case errors.As(r.Err, &refused):
+		return "refused", refused.Rule
+	case errors.Is(r.Err, ledger.ErrBusy):
+		return "busy", ""
+	case r.Err != nil:
+		return "failed", ""
+	case r.Duplicate:
+		return "duplicate", ""
+	}
+	return "admitted", ""
+}
+
+// body reads a request's body of at most limit bytes. The caller calls release when it has done
+// with it.
+func (s *Server) body(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, release func(), p *problem) {
+	stop := func(p problem) ([]byte, func(), *problem) { return nil, nil, &p }
+	tooLarge := problemSaying(ProblemTooLarge, "The body is larger than "+strconv.FormatInt(limit, 10)+" bytes, which is the most that can be taken here. Nothing of it was stored.")
+	if coding := r.Header.Values("Content-Encoding"); len(coding) > 1 || len(coding) == 1 && !strings.EqualFold(coding[0], "identity") {
+		return stop(problemOf(ProblemEncoding))
+	}
+	if r.ContentLength > limit {
+		return stop(tooLarge)
+	}
+	hold := limit
+	if r.ContentLength >= 0 {
+		hold = r.ContentLength
+	}
+	if !s.bodies.take(hold) {
+		return stop(problemOf(ProblemBusy))
+	}
+	release = func() { s.bodies.give(hold) }
+
+	// A deadline of its own, so that what sends a byte now and then is cut; a writer that has no
+	// connection, as in tests, has none.
+	control := http.NewResponseController(w)
+	control.SetReadDeadline(time.Now().Add(s.limits.body))
+	var b bytes.Buffer
+	b.Grow(int(min(hold, 64<<10)))
+	_, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	if err != nil {
+		release()
+		return stop(bodyProblem(err, tooLarge))
+	}
+	// From here on the connection is only watched for its end, for as long as a wait may take.
+	control.SetReadDeadline(time.Now().Add(readTimeout))
+	if b.Len() == 0 {
+		release()
+		return stop(problemSaying(ProblemBody, "The body is empty; send what the path takes, for instance with curl --data-binary @FILE."))
+	}
+	return b.Bytes(), release, nil
+}
+
+// bodyProblem says why a body could not be read.
+func bodyProblem(err error, tooLarge problem) problem {
+	var over *http.MaxBytesError
+	var network net.Error
+	switch {
+	case errors.As(err, &over):
+		return tooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return problemOf(ProblemTimeout)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return problemSaying(ProblemBody, "The body ended before the length that was announced.")
+	}
+	return problemSaying(ProblemBody, "The body could not be read to its end.")
+}
+
+// A budget bounds the bytes of all bodies that are held at one time.
+type budget struct {
+	mu   sync.Mutex
+	free int64
+}
+
+func (b *budget) take(n int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n > b.free {
+		return false
+	}
+	b.free -= n
+	return true
+}
+
+func (b *budget) give(n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free += n
+}
+
+// parameters returns a query whose parameters are all known and given at most once.
+func parameters(u *url.URL, known ...string) (url.Values, *problem) {
+	sentence := "This path takes no parameters."
+	if len(known) > 0 {
+		sentence = "This path takes the parameters " + strings.Join(known, ", ") + ", each at most once, and no other."
+	}
+	bad := problemSaying(ProblemParameter, sentence)
+	q, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return nil, &bad
+	}
+	for name, values := range q {
+		found := false
+		for _, k := range known {
+			found = found || k == name
+		}
+		if !found || len(values) > 1 {
+			return nil, &bad
+		}
+	}
+	return q, nil
+}
