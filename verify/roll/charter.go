@@ -51,9 +51,7 @@ func (t *trial) charter(c *entry.Charter) (func(), error) {
 				now.keys = append(now.keys, fresh[slices.IndexFunc(fresh, same)])
 			}
 		}
-		if s.charter == nil || s.charter.operator != operator {
-			s.claim(operator, own)
-		}
+		s.claims.takeDomain(operator, own)
 		s.charter = now
 	}, nil
 }

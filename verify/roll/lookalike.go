@@ -3,94 +3,115 @@ package roll
 import (
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/keys/unicode15"
 	"github.com/tccm/undersigned/verify/entry"
 )
 
-// A claim says whose domain or names have a skeleton (UTS #39): one domain's at
-// a time. Domains stay claimed for ever, names until they change.
-type claim struct {
-	domain string
-	times  int // by how many of the domain's names
+// A look is one of the two skeletons (UTS #39) of a domain or name. Two strings
+// may be mistaken for each other if one of their looks is the same.
+type look struct {
+	which    uint8 // 0 or 1
+	skeleton string
 }
 
-// looks returns what domains and names look like: two of them may be mistaken
-// for each other if any two of their strings are equal.
-func looks(names ...string) []string {
-	var all []string
+// A claim says whose look it is: one domain's at a time.
+type claim struct {
+	domain string
+	times  int // by how many of its names
+}
+
+// claims holds the looks of all members and operators that ever were. Domains
+// stay for ever, names until their owner takes others. A name must look like no
+// other's domain or name; a domain only like no other's domain, so that nobody
+// keeps an organization out by calling itself like its domain.
+type claims struct {
+	domains map[look]string
+	names   map[look]claim
+}
+
+func newClaims() claims { return claims{make(map[look]string), make(map[look]claim)} }
+
+func looks(names ...string) []look {
+	var all []look
 	for _, name := range names {
-		if name == "" {
-			continue
+		if name != "" {
+			skeletons := unicode15.Skeletons(keys.DomainToUnicode(name))
+			all = append(all, look{0, skeletons[0]}, look{1, skeletons[1]})
 		}
-		skeletons := unicode15.Skeletons(keys.DomainToUnicode(name))
-		all = append(all, "1"+skeletons[0], "2"+skeletons[1])
 	}
 	return all
 }
 
-// faceless reports whether a skeleton is empty, so that nothing could be told
-// from it.
-func faceless(own []string) bool {
-	return slices.ContainsFunc(own, func(look string) bool { return len(look) < 2 })
+// blank reports whether a skeleton is empty, so that everything would look alike.
+func blank(own []look) bool {
+	return slices.ContainsFunc(own, func(l look) bool { return l.skeleton == "" })
+}
+
+func (c *claims) takeDomain(domain string, own []look) {
+	for _, l := range own {
+		c.domains[l] = domain
+	}
+}
+
+func (c *claims) takeNames(domain string, own []look) {
+	for _, l := range own {
+		c.names[l] = claim{domain, c.names[l].times + 1}
+	}
+}
+
+// leaveNames undoes takeNames. A name that was taken before somebody's look-alike
+// domain came stays its owner's.
+func (c *claims) leaveNames(own []look) {
+	for _, l := range own {
+		if held := c.names[l]; held.times > 1 {
+			c.names[l] = claim{held.domain, held.times - 1}
+		} else {
+			delete(c.names, l)
+		}
+	}
 }
 
 // domain checks a domain that becomes a member's or the operator's, and returns
 // its looks. Labels may differ in script: top-level domains are mostly Latin.
-func (t *trial) domain(domain string) ([]string, error) {
+func (t *trial) domain(domain string) ([]look, error) {
 	for label := range strings.SplitSeq(keys.DomainToUnicode(domain), ".") {
 		if unicode15.MixedScripts(label) {
 			return nil, t.refuse(RuleName, "a label of the domain %s mixes scripts", domain)
 		}
 	}
 	own := looks(domain)
-	if faceless(own) {
-		return nil, t.refuse(RuleName, "the domain %s has no letter or digit", domain)
+	for _, l := range own {
+		if other, ok := t.s.claims.domains[l]; ok && other != domain {
+			return nil, t.refuse(RuleLookAlike, "the domain %s looks like %s", domain, other)
+		}
 	}
-	return own, t.distinct(domain, own)
+	return own, nil
 }
 
 // names checks the names of a registration or update and returns their looks.
-func (t *trial) names(b *entry.Membership) ([]string, error) {
-	for _, name := range []string{b.Name, b.LegalName} {
-		if name == "" && b.Name != "" {
-			continue
-		}
-		if !strings.ContainsFunc(name, unicode.IsLetter) || faceless(looks(name)) {
+func (t *trial) names(b *entry.Membership) ([]look, error) {
+	given := []string{b.Name}
+	if b.LegalName != "" {
+		given = append(given, b.LegalName)
+	}
+	for _, name := range given {
+		if !unicode15.HasLetter(name) || blank(looks(name)) {
 			return nil, t.refuse(RuleName, "a name has at least one letter")
 		}
 		if unicode15.MixedScripts(name) {
 			return nil, t.refuse(RuleName, "a word of a name mixes scripts")
 		}
 	}
-	own := looks(b.Name, b.LegalName)
-	return own, t.distinct(b.Member, own)
-}
-
-// distinct refuses the entry if domain would claim what another domain has.
-func (t *trial) distinct(domain string, own []string) error {
-	for _, look := range own {
-		if c, ok := t.s.claims[look]; ok && c.domain != domain {
-			return t.refuse(RuleLookAlike, "a domain or name looks like one of %s", c.domain)
+	own := looks(given...)
+	for _, l := range own {
+		if other, ok := t.s.claims.domains[l]; ok && other != b.Member {
+			return nil, t.refuse(RuleLookAlike, "a name looks like the domain %s", other)
+		}
+		if other, ok := t.s.claims.names[l]; ok && other.domain != b.Member {
+			return nil, t.refuse(RuleLookAlike, "a name looks like a name of %s", other.domain)
 		}
 	}
-	return nil
-}
-
-func (s *State) claim(domain string, own []string) {
-	for _, look := range own {
-		s.claims[look] = claim{domain, s.claims[look].times + 1}
-	}
-}
-
-func (s *State) disclaim(own []string) {
-	for _, look := range own {
-		if c := s.claims[look]; c.times > 1 {
-			s.claims[look] = claim{c.domain, c.times - 1}
-		} else {
-			delete(s.claims, look)
-		}
-	}
+	return own, nil
 }

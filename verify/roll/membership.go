@@ -65,10 +65,10 @@ func (t *trial) register(b *entry.Membership) (func(), error) {
 			m = &member{id: uint32(len(s.ordered)), domain: strings.Clone(b.Member)}
 			s.members[m.domain] = m
 			s.ordered = append(s.ordered, m)
-			s.claim(m.domain, domain)
+			s.claims.takeDomain(m.domain, domain)
 		}
-		s.disclaim(looks(m.name, m.legalName))
-		s.claim(m.domain, named)
+		s.claims.leaveNames(looks(m.name, m.legalName))
+		s.claims.takeNames(m.domain, named)
 		for _, k := range m.keys {
 			k.current = false
 		}
@@ -152,8 +152,8 @@ func (t *trial) update(m *member, b *entry.Membership) (func(), error) {
 	}
 	return func() {
 		s := t.s
-		s.disclaim(looks(m.name, m.legalName))
-		s.claim(m.domain, named)
+		s.claims.leaveNames(looks(m.name, m.legalName))
+		s.claims.takeNames(m.domain, named)
 		for _, k := range m.recovery {
 			k.current = false
 		}

@@ -99,8 +99,8 @@ type State struct {
 	ordered  []*member          // by id
 	joined   int                // members that have not left
 	keys     map[keys.Fingerprint]*key
-	keysByID []*key           // by id
-	claims   map[string]claim // by skeleton
+	keysByID []*key // by id
+	claims   claims
 
 	statements map[entry.Hash]*statement
 	published  []*statement // by id
@@ -114,7 +114,7 @@ func New(origin string) *State {
 		origin:     origin,
 		members:    make(map[string]*member),
 		keys:       make(map[keys.Fingerprint]*key),
-		claims:     make(map[string]claim),
+		claims:     newClaims(),
 		statements: make(map[entry.Hash]*statement),
 		standings:  newStandings(),
 	}

@@ -47,6 +47,13 @@ type Key struct {
 
 var ring sync.Map // of all keys made in this process: keys.Ref -> *Key
 
+// Find returns the key that ref names, nil if this process has not made it.
+func Find(ref keys.Ref) *Key {
+	k, _ := ring.Load(ref)
+	key, _ := k.(*Key)
+	return key
+}
+
 // Ref returns how entries name the key.
 func (k *Key) Ref() keys.Ref { return k.Public.Ref() }
 
@@ -229,11 +236,10 @@ func Sign(e *entry.Entry) *entry.Entry {
 	text := e.Text()
 	e.Signatures = nil
 	for _, n := range e.Named() {
-		k, ok := ring.Load(n.Ref)
-		if !ok {
+		key := Find(n.Ref)
+		if key == nil {
 			panic("rolltest: the entry names a key that was not made here")
 		}
-		key := k.(*Key)
 		e.Signatures = append(e.Signatures, entry.Signature{Name: n.Domain, KeyID: key.Public.NoteKeyID(n.Domain), Sig: key.Sign(text)})
 	}
 	return e

@@ -1,0 +1,629 @@
+package roll_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/keys/unicode15"
+	"github.com/tccm/undersigned/verify/entry"
+)
+
+// The reference is the fold once more, slow and obvious: it keeps nothing but
+// the list of admitted entries, and goes through all of it for each question.
+type reference struct {
+	origin string
+	log    []admitted
+	known  map[string]bool // signatures and keys judged before, a cache for speed alone
+}
+
+type admitted struct {
+	at time.Time
+	e  *entry.Entry
+}
+
+type refs map[keys.Ref]bool
+
+func refsOf(lines ...entry.PublicKey) refs {
+	set := refs{}
+	for _, line := range lines {
+		set[line.Ref()] = true
+	}
+	return set
+}
+
+func union(sets ...refs) refs {
+	all := refs{}
+	for _, set := range sets {
+		maps.Copy(all, set)
+	}
+	return all
+}
+
+func minus(a, b refs) refs {
+	left := refs{}
+	for ref := range a {
+		if !b[ref] {
+			left[ref] = true
+		}
+	}
+	return left
+}
+
+func both(a, b refs) int { return len(a) - len(minus(a, b)) }
+
+// life is what became of a domain as a member.
+type life struct {
+	ever, member              bool
+	keys, recovery, suspended refs
+	all                       refs // every key of this registration
+	quorum                    int
+}
+
+func (r *reference) life(domain string) life {
+	var l life
+	for _, x := range r.log {
+		switch b := x.e.Body.(type) {
+		case *entry.Membership:
+			if b.Member != domain {
+				continue
+			}
+			switch b.Action {
+			case entry.Register:
+				l = life{true, true, refsOf(b.PublicKeys...), refsOf(b.RecoveryKeys...), refs{}, nil, b.Quorum}
+				l.all = union(l.keys, l.recovery)
+			case entry.Update:
+				l.recovery, l.quorum = refsOf(b.RecoveryKeys...), b.Quorum
+				l.all = union(l.all, l.recovery)
+			case entry.Leave:
+				l.member = false
+			}
+		case *entry.KeyEvent:
+			if b.Member != domain {
+				continue
+			}
+			if b.Action == entry.Suspend {
+				l.suspended[*b.Revokes] = true
+				continue
+			}
+			if b.Revokes != nil {
+				delete(l.keys, *b.Revokes)
+				delete(l.recovery, *b.Revokes)
+			}
+			if b.PublicKey != nil {
+				l.keys[b.PublicKey.Ref()] = true
+				l.all[b.PublicKey.Ref()] = true
+			}
+		}
+	}
+	return l
+}
+
+func (r *reference) charter() *entry.Charter {
+	for _, x := range slices.Backward(r.log) {
+		if c, ok := x.e.Body.(*entry.Charter); ok {
+			return c
+		}
+	}
+	return nil
+}
+
+func subjectOf(e *entry.Entry) string {
+	switch b := e.Body.(type) {
+	case *entry.Charter:
+		return "charters"
+	case *entry.Statement:
+		return "statement " + b.Statement.String()
+	case *entry.Membership:
+		return "member " + b.Member
+	case *entry.KeyEvent:
+		return "member " + b.Member
+	case *entry.Endorsement:
+		return "endorsement " + e.Signer + " " + b.Statement.String()
+	}
+	panic("no such kind")
+}
+
+func (r *reference) last(subject string) *entry.Entry {
+	for _, x := range slices.Backward(r.log) {
+		if subjectOf(x.e) == subject {
+			return x.e
+		}
+	}
+	return nil
+}
+
+// compromised returns the lowest index that was ever declared for a key.
+func (r *reference) compromised(ref keys.Ref) (lowest uint64, ok bool) {
+	for _, x := range r.log {
+		if b, is := x.e.Body.(*entry.KeyEvent); is && b.CompromisedAfter != nil && *b.Revokes == ref {
+			if !ok || *b.CompromisedAfter < lowest {
+				lowest, ok = *b.CompromisedAfter, true
+			}
+		}
+	}
+	return lowest, ok
+}
+
+func (r *reference) revoked(ref keys.Ref) bool {
+	for _, x := range r.log {
+		if b, ok := x.e.Body.(*entry.KeyEvent); ok && (b.Action == entry.Rotate || b.Action == entry.Revoke) && *b.Revokes == ref {
+			return true
+		}
+	}
+	return false
+}
+
+// standing answers the question of the whole record.
+func (r *reference) standing(h entry.Hash) []string {
+	found := map[string]bool{}
+	for _, x := range r.log {
+		if b, ok := x.e.Body.(*entry.Endorsement); ok && b.Statement == h {
+			if b.Action == entry.Endorse {
+				found[x.e.Signer] = true
+			} else {
+				delete(found, x.e.Signer)
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+func (r *reference) publication(h entry.Hash) *admitted {
+	for i, x := range r.log {
+		if b, ok := x.e.Body.(*entry.Statement); ok && b.Statement == h && b.Action == entry.Publish {
+			return &r.log[i]
+		}
+	}
+	return nil
+}
+
+func (r *reference) open(h entry.Hash, at time.Time) bool {
+	open := false
+	for _, x := range r.log {
+		if b, ok := x.e.Body.(*entry.Statement); ok && b.Statement == h {
+			open = b.Action != entry.Close && (b.Closes.IsZero() || at.Before(b.Closes))
+		}
+	}
+	return open
+}
+
+// mayBring reports whether a key may be registered for a domain in a role.
+func (r *reference) mayBring(line entry.PublicKey, domain, role string) bool {
+	ref := line.Ref()
+	cached := "key " + ref.String()
+	if _, ok := r.known[cached]; !ok {
+		_, err := keys.ParsePublicKey(line.Suite, line.SPKI)
+		r.known[cached] = err == nil
+	}
+	if !r.known[cached] {
+		return false
+	}
+	fits := true
+	served := func(line entry.PublicKey, ofDomain, ofRole string) {
+		if line.Ref().Fingerprint == ref.Fingerprint && (line.Suite != ref.Suite || ofDomain != domain || ofRole != role) {
+			fits = false
+		}
+	}
+	for _, x := range r.log {
+		switch b := x.e.Body.(type) {
+		case *entry.Charter:
+			for _, line := range b.PublicKeys {
+				served(line, b.Operator, "operator")
+			}
+		case *entry.Membership:
+			for _, line := range b.PublicKeys {
+				served(line, b.Member, "key")
+			}
+			for _, line := range b.RecoveryKeys {
+				served(line, b.Member, "recovery")
+			}
+		case *entry.KeyEvent:
+			if b.PublicKey != nil {
+				served(*b.PublicKey, b.Member, "key")
+			}
+		}
+	}
+	if !fits || r.revoked(ref) {
+		return false
+	}
+	if role == "operator" {
+		c := r.charter()
+		return c == nil || !refsOf(c.PublicKeys...)[ref]
+	}
+	l := r.life(domain)
+	return !l.member || !l.keys[ref] && !l.recovery[ref]
+}
+
+// vouchers returns which domains vouch as members, and whether the operator does.
+func (r *reference) vouchers(lines []entry.Named, subject string, admitsItself bool) (members map[string]bool, operator, ok bool) {
+	c := r.charter()
+	lineKeys := map[string]refs{}
+	for _, line := range lines {
+		if refsOf(c.PublicKeys...)[line.Ref] && line.Domain == c.Operator {
+			if line.Domain == subject && !admitsItself {
+				return nil, false, false
+			}
+			operator = true
+			continue
+		}
+		if line.Domain == subject {
+			return nil, false, false
+		}
+		if lineKeys[line.Domain] == nil {
+			lineKeys[line.Domain] = refs{}
+		}
+		lineKeys[line.Domain][line.Ref] = true
+	}
+	members = map[string]bool{}
+	for domain, set := range lineKeys {
+		l := r.life(domain)
+		if !l.member || len(minus(set, minus(l.keys, l.suspended))) > 0 || len(set) < l.quorum {
+			return nil, false, false
+		}
+		members[domain] = true
+	}
+	return members, operator, true
+}
+
+// membersNow returns the domains of all members that have not left.
+func (r *reference) membersNow() map[string]bool {
+	now := map[string]bool{}
+	for _, x := range r.log {
+		if b, ok := x.e.Body.(*entry.Membership); ok && r.life(b.Member).member {
+			now[b.Member] = true
+		}
+	}
+	return now
+}
+
+func alike(a, b string) bool {
+	x, y := unicode15.Skeletons(keys.DomainToUnicode(a)), unicode15.Skeletons(keys.DomainToUnicode(b))
+	return x[0] == y[0] || x[1] == y[1]
+}
+
+// taken reports whether one of the names looks like the domain of another, or,
+// if orNames, like a name of another.
+func (r *reference) taken(domain string, orNames bool, names ...string) bool {
+	domains, theirNames := map[string]bool{}, map[string][]string{}
+	for _, x := range r.log {
+		switch b := x.e.Body.(type) {
+		case *entry.Charter:
+			domains[b.Operator] = true
+		case *entry.Membership:
+			if b.Action != entry.Leave {
+				domains[b.Member], theirNames[b.Member] = true, []string{b.Name, b.LegalName}
+			}
+		}
+	}
+	for other := range domains {
+		others := []string{other}
+		if orNames {
+			others = append(others, theirNames[other]...)
+		}
+		for _, name := range names {
+			for _, their := range others {
+				if other != domain && their != "" && alike(name, their) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func soundNames(names ...string) bool {
+	for _, name := range names {
+		if unicode15.MixedScripts(name) || !unicode15.HasLetter(name) {
+			return false
+		}
+	}
+	return true
+}
+
+// key returns the public key that ref names, of those in the log or in e.
+func (r *reference) key(ref keys.Ref, e *entry.Entry) *keys.PublicKey {
+	for _, x := range append(r.log[:len(r.log):len(r.log)], admitted{e: e}) {
+		var lines []entry.PublicKey
+		switch b := x.e.Body.(type) {
+		case *entry.Charter:
+			lines = b.PublicKeys
+		case *entry.Membership:
+			lines = append(lines, b.PublicKeys...)
+			lines = append(lines, b.RecoveryKeys...)
+		case *entry.KeyEvent:
+			if b.PublicKey != nil {
+				lines = append(lines, *b.PublicKey)
+			}
+		}
+		for _, line := range lines {
+			if line.Ref() == ref {
+				k, _ := keys.ParsePublicKey(line.Suite, line.SPKI)
+				return k
+			}
+		}
+	}
+	return nil
+}
+
+func (r *reference) signed(e *entry.Entry) bool {
+	named := e.Named()
+	if len(named) != len(e.Signatures) {
+		return false
+	}
+	for i, n := range named {
+		sig := e.Signatures[i]
+		cached := fmt.Sprintf("%s %s %s %s %d %x", e.ID(), n.Domain, n.Ref, sig.Name, sig.KeyID, sig.Sig)
+		if _, ok := r.known[cached]; !ok {
+			k := r.key(n.Ref, e)
+			r.known[cached] = k != nil && sig.Name == n.Domain && sig.KeyID == k.NoteKeyID(n.Domain) && k.Verify(e.Text(), sig.Sig)
+		}
+		if !r.known[cached] {
+			return false
+		}
+	}
+	return true
+}
+
+// admissible is the law.
+func (r *reference) admissible(at time.Time, e *entry.Entry) bool {
+	index := uint64(len(r.log))
+	c := r.charter()
+	if e.Ledger != r.origin || e.Genesis != (index == 0) || index == 0 && e.Body.Kind() != entry.KindCharter {
+		return false
+	}
+	if index > 0 && at.Before(r.log[index-1].at) {
+		return false
+	}
+	date, err := time.Parse(time.DateOnly, e.Date)
+	if err != nil {
+		return false
+	}
+	if day := at.Truncate(24 * time.Hour); day.Before(date.AddDate(0, 0, -1)) || day.After(date.AddDate(0, 0, 30)) {
+		return false
+	}
+	if last := r.last(subjectOf(e)); last == nil != (e.Previous == nil) || last != nil && last.ID() != *e.Previous {
+		return false
+	}
+	lines := refs{}
+	for _, ref := range e.Keys {
+		lines[ref] = true
+	}
+	operator := c != nil && e.Signer == c.Operator && len(minus(lines, refsOf(c.PublicKeys...))) == 0
+
+	ok := false
+	switch b := e.Body.(type) {
+	case *entry.Charter:
+		ok = r.charterOK(b, e, lines)
+	case *entry.Statement:
+		ok = r.statementOK(b, e, lines, operator, at)
+	case *entry.Membership:
+		ok = r.membershipOK(b, e, lines)
+	case *entry.Endorsement:
+		ok = r.endorsementOK(b, e, lines, index, at)
+	case *entry.KeyEvent:
+		ok = r.keyEventOK(b, e, lines, operator, index)
+	}
+	return ok && r.signed(e)
+}
+
+func (r *reference) charterOK(b *entry.Charter, e *entry.Entry, lines refs) bool {
+	for label := range strings.SplitSeq(keys.DomainToUnicode(b.Operator), ".") {
+		if unicode15.MixedScripts(label) {
+			return false
+		}
+	}
+	if r.taken(b.Operator, false, b.Operator) {
+		return false
+	}
+	c := r.charter()
+	if c == nil {
+		for i, line := range b.PublicKeys {
+			if len(e.Keys) != len(b.PublicKeys) || e.Keys[i] != line.Ref() || !r.mayBring(line, b.Operator, "operator") {
+				return false
+			}
+		}
+		return e.Signer == b.Operator && len(b.Vouchers) == 0
+	}
+	had := refsOf(c.PublicKeys...)
+	for _, line := range b.PublicKeys {
+		if !(had[line.Ref()] && b.Operator == c.Operator) && !r.mayBring(line, b.Operator, "operator") {
+			return false
+		}
+	}
+	if !maps.Equal(lines, union(had, refsOf(b.PublicKeys...))) || e.Signer != c.Operator {
+		return false
+	}
+	members, _, ok := r.vouchers(b.Vouchers, c.Operator, false)
+	now := r.membersNow()
+	delete(now, c.Operator)
+	if !ok || len(members) < min(c.Admission.Vouched, len(now)) {
+		return false
+	}
+	return b.Operator == c.Operator || !r.life(b.Operator).ever || members[b.Operator]
+}
+
+func (r *reference) publisherOK(e *entry.Entry, lines refs) bool {
+	l := r.life(e.Signer)
+	return slices.Contains(r.charter().Publishers, e.Signer) && l.member &&
+		len(minus(lines, minus(l.keys, l.suspended))) == 0 && len(lines) >= l.quorum
+}
+
+func (r *reference) statementOK(b *entry.Statement, e *entry.Entry, lines refs, operator bool, at time.Time) bool {
+	if !operator && !r.publisherOK(e, lines) {
+		return false
+	}
+	if !b.Closes.IsZero() && !b.Closes.After(at) {
+		return false
+	}
+	old := r.publication(b.Statement)
+	switch b.Action {
+	case entry.Publish:
+		if b.Supersedes != nil {
+			before := r.publication(*b.Supersedes)
+			if before == nil || !operator && before.e.Signer != e.Signer {
+				return false
+			}
+		}
+		return old == nil
+	case entry.Close:
+		return old != nil && (operator || old.e.Signer == e.Signer) && r.open(b.Statement, at)
+	default:
+		return old != nil && (operator || old.e.Signer == e.Signer) && !r.open(b.Statement, at)
+	}
+}
+
+func (r *reference) membershipOK(b *entry.Membership, e *entry.Entry, lines refs) bool {
+	l, c := r.life(b.Member), r.charter()
+	speaking := minus(l.keys, l.suspended)
+	if e.Signer != b.Member {
+		return false
+	}
+	names := []string{b.Name}
+	if b.LegalName != "" {
+		names = append(names, b.LegalName)
+	}
+	switch b.Action {
+	case entry.Register:
+		var order []keys.Ref
+		for _, line := range b.PublicKeys {
+			order = append(order, line.Ref())
+			if !r.mayBring(line, b.Member, "key") {
+				return false
+			}
+		}
+		for _, line := range b.RecoveryKeys {
+			order = append(order, line.Ref())
+			if !r.mayBring(line, b.Member, "recovery") {
+				return false
+			}
+		}
+		for label := range strings.SplitSeq(keys.DomainToUnicode(b.Member), ".") {
+			if unicode15.MixedScripts(label) {
+				return false
+			}
+		}
+		if l.member || !slices.Equal(order, e.Keys) || b.Quorum > len(b.PublicKeys) ||
+			!soundNames(names...) || r.taken(b.Member, true, names...) || r.taken(b.Member, false, b.Member) {
+			return false
+		}
+		members, operator, ok := r.vouchers(b.Vouchers, b.Member, true)
+		if !ok || (c.Admission.Operator || b.Member == c.Operator) && !operator {
+			return false
+		}
+		if operator {
+			members[c.Operator] = true
+		}
+		electorate := r.membersNow()
+		electorate[c.Operator] = true
+		delete(members, b.Member)
+		delete(electorate, b.Member)
+		return len(members) >= min(c.Admission.Vouched, len(electorate))
+
+	case entry.Update:
+		after := refsOf(b.RecoveryKeys...)
+		fresh := minus(after, l.recovery)
+		for _, line := range b.RecoveryKeys {
+			if fresh[line.Ref()] && !r.mayBring(line, b.Member, "recovery") {
+				return false
+			}
+		}
+		if (b.Quorum != l.quorum || !maps.Equal(after, l.recovery)) && len(l.recovery) > 0 && both(lines, l.recovery) == 0 {
+			return false
+		}
+		_, _, ok := r.vouchers(b.Vouchers, b.Member, false)
+		return l.member && ok && both(lines, speaking) >= l.quorum && len(minus(fresh, lines)) == 0 &&
+			len(minus(lines, union(speaking, l.recovery, fresh))) == 0 && b.Quorum <= len(l.keys) &&
+			soundNames(names...) && !r.taken(b.Member, true, names...)
+
+	default:
+		return l.member && r.canLeave(l, lines)
+	}
+}
+
+// canLeave is what it takes to leave and to withdraw.
+func (r *reference) canLeave(l life, lines refs) bool {
+	return len(minus(lines, union(l.keys, l.recovery))) == 0 && (both(lines, l.keys) >= l.quorum || both(lines, l.recovery) > 0)
+}
+
+func (r *reference) endorsementOK(b *entry.Endorsement, e *entry.Entry, lines refs, index uint64, at time.Time) bool {
+	l, published := r.life(e.Signer), r.publication(b.Statement)
+	if published == nil || b.After.Size < 1 || b.After.Size > index {
+		return false
+	}
+	if b.Action == entry.Withdraw {
+		return slices.Contains(r.standing(b.Statement), e.Signer) && r.canLeave(l, lines)
+	}
+	for _, rendition := range b.Renditions {
+		if !slices.ContainsFunc(published.e.Body.(*entry.Statement).Renditions, func(of entry.Rendition) bool {
+			return of.Hash == rendition.Hash && of.Language == rendition.Language
+		}) {
+			return false
+		}
+	}
+	return l.member && r.open(b.Statement, at) && len(minus(lines, minus(l.keys, l.suspended))) == 0 && len(lines) >= l.quorum
+}
+
+func (r *reference) keyEventOK(b *entry.KeyEvent, e *entry.Entry, lines refs, operator bool, index uint64) bool {
+	l := r.life(b.Member)
+	if !l.ever {
+		return false
+	}
+	speaking := minus(l.keys, l.suspended)
+	if b.Action == entry.Suspend {
+		full := e.Signer == b.Member && len(minus(lines, union(speaking, l.recovery))) == 0 &&
+			(both(lines, speaking) >= l.quorum || both(lines, l.recovery) > 0)
+		return l.member && l.keys[*b.Revokes] && !l.suspended[*b.Revokes] && (operator || full)
+	}
+	if e.Signer != b.Member {
+		return false
+	}
+	if after := b.CompromisedAfter; after != nil {
+		if lowest, ok := r.compromised(*b.Revokes); *after > index || ok && *after >= lowest {
+			return false
+		}
+	}
+	if b.Action == entry.Revoke {
+		about := *b.Revokes
+		if !l.all[about] || r.revoked(about) && b.CompromisedAfter == nil {
+			return false
+		}
+		current := l.keys[about] || l.recovery[about]
+		allowed := union(speaking, l.recovery)
+		if current {
+			allowed[about] = true
+		}
+		if len(minus(lines, allowed)) > 0 {
+			return false
+		}
+		isRecovery := false
+		for _, x := range r.log {
+			if m, ok := x.e.Body.(*entry.Membership); ok && refsOf(m.RecoveryKeys...)[about] {
+				isRecovery = true
+			}
+		}
+		others := both(minus(lines, refs{about: true}), l.recovery)
+		full := both(lines, speaking) >= l.quorum || others > 0
+		if isRecovery {
+			full = both(lines, speaking) >= l.quorum && others > 0
+		}
+		if full {
+			return true
+		}
+		stranded := !isRecovery && len(l.recovery) == 0 && len(l.keys)-1 < l.quorum
+		return lines[about] && b.CompromisedAfter == nil && !stranded
+	}
+	fresh := b.PublicKey.Ref()
+	if !l.member || !r.mayBring(*b.PublicKey, b.Member, "key") || !lines[fresh] ||
+		len(minus(lines, union(speaking, l.recovery, refs{fresh: true}))) > 0 ||
+		both(lines, speaking) < l.quorum && both(lines, l.recovery) == 0 {
+		return false
+	}
+	if b.Action == entry.Rotate {
+		return l.keys[*b.Revokes]
+	}
+	return len(l.keys) < entry.MaxKeys
+}
