@@ -1,0 +1,227 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"github.com/tccm/undersigned/verify"
+)
+
+// maxInput bounds every file that is read whole and has no tighter bound of its own, in bytes.
+const maxInput = 16 << 20
+
+// An app is one run of the program: its streams, its variables and its clock.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	env      map[string]string
+	now      func() time.Time
+	writeErr error // the first failure to write to out
+}
+
+func newApp(stdin io.Reader, stdout, stderr io.Writer, env []string) *app {
+	a := &app{in: stdin, err: stderr, env: map[string]string{}, now: time.Now}
+	a.out = &watched{stdout, &a.writeErr}
+	for _, kv := range env {
+		name, value, _ := strings.Cut(kv, "=")
+		a.env[name] = value
+	}
+	return a
+}
+
+// watched remembers the first error of a writer, so that no answer is lost in silence.
+type watched struct {
+	io.Writer
+	err *error
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	n, err := w.Writer.Write(b)
+	if err != nil && *w.err == nil {
+		*w.err = err
+	}
+	return n, err
+}
+
+// printf prints to standard output, where data goes.
+func (a *app) printf(format string, args ...any) { fmt.Fprintf(a.out, format, args...) }
+
+// sayf prints to standard error, where talk goes.
+func (a *app) sayf(format string, args ...any) { fmt.Fprintf(a.err, format, args...) }
+
+// json prints a value of a schema.
+func (a *app) json(v any) error {
+	e := json.NewEncoder(a.out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+type jsonFlag struct {
+	JSON bool `name:"json" help:"Print JSON, as docs/json.md describes it."`
+}
+
+// terminal says whether a stream is one.
+func terminal(stream any) bool {
+	if w, ok := stream.(*watched); ok {
+		stream = w.Writer
+	}
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// A colour is the part of an SGR sequence between "ESC [" and "m".
+type colour string
+
+const (
+	green colour = "32"
+	amber colour = "33"
+	red   colour = "31"
+	grey  colour = "90"
+	bold  colour = "1"
+)
+
+// paint colours text where people see it on a terminal and have not asked for none.
+func (a *app) paint(c colour, text string) string {
+	if a.env["NO_COLOR"] != "" || a.env["TERM"] == "dumb" || !terminal(a.out) {
+		return text
+	}
+	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
+}
+
+// progress returns what to tell about work under way: it shows a bar on a terminal, else it is nil.
+// The bar is gone when done is called.
+func (a *app) progress(what string) (report func(done, total uint64), done func()) {
+	if !terminal(a.err) || a.env["TERM"] == "dumb" {
+		return nil, func() {}
+	}
+	var bar *progressbar.ProgressBar
+	report = func(done, total uint64) {
+		if bar == nil {
+			bar = progressbar.NewOptions64(int64(total), progressbar.OptionSetWriter(a.err), progressbar.OptionSetDescription(what),
+				progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionThrottle(100*time.Millisecond),
+				progressbar.OptionClearOnFinish(), progressbar.OptionEnableColorCodes(a.env["NO_COLOR"] == ""))
+		}
+		bar.ChangeMax64(int64(total))
+		bar.Set64(int64(done))
+	}
+	return report, func() {
+		if bar != nil {
+			bar.Clear()
+		}
+	}
+}
+
+// errNotConfirmed is what confirm returns for a no.
+var errNotConfirmed = errors.New("not confirmed; nothing was signed")
+
+// confirm shows a person what is about to be signed and asks. Without a person at the terminal it does not ask.
+func (a *app) confirm(ctx context.Context, text []byte) error {
+	if !terminal(a.in) || !terminal(a.err) {
+		return nil
+	}
+	a.sayf("%s\nSign this text? [y/N] ", text)
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(a.in).ReadString('\n')
+		answer <- line
+	}()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case line := <-answer:
+		if line = strings.ToLower(strings.TrimSpace(line)); line != "y" && line != "yes" {
+			return errNotConfirmed
+		}
+		return nil
+	}
+}
+
+// read returns the bytes of a file, or of standard input for "-", at most limit of them.
+func (a *app) read(path string, limit int64) ([]byte, error) {
+	in := a.in
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read a file: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read a file: %w", err)
+	}
+	if int64(len(b)) > limit {
+		return nil, fmt.Errorf("%s is larger than the %d bytes that such a file can have", nameOf(path), limit)
+	}
+	return b, nil
+}
+
+func nameOf(path string) string {
+	if path == "-" {
+		return "standard input"
+	}
+	return path
+}
+
+// write writes data to a file, or to standard output for "" and "-". A file is there whole or not at all.
+func (a *app) write(path string, data []byte) error {
+	if path == "" || path == "-" {
+		_, err := a.out.Write(data)
+		return err
+	}
+	return writeFile(path, data)
+}
+
+// writeFile makes or replaces a file, which is there whole or not at all.
+func writeFile(path string, data []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".undersigned-*")
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+			err = fmt.Errorf("cannot write %s: %w", path, err)
+		}
+	}()
+	if _, err = f.Write(data); err != nil {
+		return err
+	}
+	if err = f.Chmod(0o644); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	if err = f.Sync(); err != nil {
+		return err
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// policy reads a policy file.
+func (a *app) policy(path string) (*verify.Policy, error) {
+	b, err := a.read(path, verify.MaxPolicy)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	p, err := verify.ParsePolicy(b)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the policy %s: %w", nameOf(path), err)
+	}
+	return p, nil
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestVerifyByHand runs every command of docs/verify-by-hand.md, in one shell, and then again with one bit of
+// the entry flipped, which must stop it.
+func TestVerifyByHand(t *testing.T) {
+	needTools(t, "bash", "openssl", "python3", "sha256sum")
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "verify-by-hand.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var script strings.Builder
+	script.WriteString("set -euo pipefail\n")
+	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllSubmatch(page, -1)
+	for i, b := range blocks {
+		script.Write(b[1])
+		if i == 0 {
+			script.WriteString("eval \"${AFTER_OPENING:-}\"\n")
+		}
+	}
+	if len(blocks) != 7 {
+		t.Fatalf("the page has %d blocks of commands, not 7", len(blocks))
+	}
+	walk := func(afterOpening string) (string, error) {
+		dir := t.TempDir()
+		for _, name := range []string{"apnic.net.tlog-proof", "statement.txt", "policy.txt"} {
+			b, err := os.ReadFile(filepath.Join("..", "..", "testdata", "tccm", name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.Command("bash", "-c", script.String())
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "AFTER_OPENING="+afterOpening)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := walk(""); err != nil || strings.Count(out, "Signature Verified Successfully") != 2 {
+		t.Fatalf("the walk fails: %v\n%s", err, out)
+	}
+	for name, change := range map[string]string{
+		"another text":       "echo >> statement.txt",
+		"another date":       "sed -i 's/^date 2024-06-11$/date 2024-06-10/' leaf",
+		"another time":       "sed -i 's/^admitted 2024/admitted 2023/' leaf",
+		"another root":       "sed -i '2s/.*/999/' checkpoint",
+		"another quoted one": "echo >> after",
+	} {
+		if out, err := walk(change); err == nil {
+			t.Errorf("%s: the walk goes through\n%s", name, out)
+		}
+	}
+}
+
+// needTools skips a test where a program is missing. In CI, which installs them all, that is a failure.
+func needTools(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			if os.Getenv("UNDERSIGNED_NO_SKIP") != "" {
+				t.Fatalf("%s is not installed", name)
+			}
+			t.Skipf("%s is not installed; install it to run this test", name)
+		}
+	}
+}
+
+// TestGuide runs every command of docs/guide.md, as a reader would, with the program built from this tree.
+func TestGuide(t *testing.T) {
+	needTools(t, "bash", "openssl", "go")
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "guide.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := filepath.Join(t.TempDir(), "undersigned")
+	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	var script strings.Builder
+	script.WriteString("set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n")
+	for _, b := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllSubmatch(page, -1) {
+		script.WriteString(strings.ReplaceAll(string(b[1]), "127.0.0.1:8080", address))
+		if strings.Contains(string(b[1]), " serve ") {
+			script.WriteString("for i in $(seq 100); do (: < /dev/tcp/${ADDRESS/:/\\/}) 2> /dev/null && break; sleep 0.1; done\n")
+		}
+	}
+	cmd := exec.Command("bash", "-c", script.String())
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(bin)+":"+os.Getenv("PATH"), "ADDRESS="+address, "HOME="+cmd.Dir, "XDG_CONFIG_HOME="+cmd.Dir)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("the guide fails: %v\n%s", err, out)
+	}
+	for _, want := range []string{"Our Organization", "Their Organization", "withdrew"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the guide never prints %q:\n%s", want, out)
+		}
+	}
+}

@@ -1,0 +1,374 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/keys/source"
+	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/roll"
+)
+
+// recordFlags say which record an entry is for, and whose word is taken for what it says.
+type recordFlags struct {
+	Ledger string `setting:"" required:"" placeholder:"SRC" help:"The ledger's address (https://…); a directory or an archive will do to prepare a text."`
+	Policy string `setting:"" required:"" placeholder:"FILE" help:"The policy file that says which log and witnesses count."`
+}
+
+// writeFlags are those of the commands that put an entry together.
+type writeFlags struct {
+	recordFlags
+	Key     []string      `setting:"" sep:"none" placeholder:"FILE" help:"A key to sign with, for each that must sign. A public key names one whose signature comes later."`
+	Prepare bool          `help:"Print the exact text that is to be signed, and sign nothing."`
+	Output  string        `short:"o" placeholder:"FILE" help:"Where the text or the half-signed entry goes, instead of standard output."`
+	Receipt string        `placeholder:"FILE" help:"Where the receipt goes, instead of SIGNER-INDEX.tlog-proof."`
+	Wait    time.Duration `setting:"" default:"10s" help:"How long to wait until the entry is published, 0s to 60s."`
+	Yes     bool          `short:"y" help:"Do not ask before signing."`
+	passwordFlags
+	jsonFlag
+
+	extra    []*keyFile // keys that sign beside those of --key
+	complete bool       // the entry is in the record
+}
+
+// Validate holds the flags to their bounds.
+func (w *writeFlags) Validate() error {
+	if w.Wait < 0 || w.Wait > time.Minute || w.Wait%time.Second != 0 {
+		return errors.New("--wait is 0s to 60s, in whole seconds")
+	}
+	return w.passwordFlags.Validate()
+}
+
+// A place is where a command works: a record that was replayed, and the desk for entries in it.
+type place struct {
+	*desk
+	record *record
+	policy *verify.Policy
+	report *verify.Report
+}
+
+// open opens and replays a record.
+func (r *recordFlags) open(ctx context.Context, a *app) (*place, error) {
+	p, err := a.policy(r.Policy)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := openRecord(ctx, r.Ledger)
+	if err != nil {
+		return nil, err
+	}
+	at := &place{record: rec, policy: p}
+	if err := at.replay(ctx, a); err != nil {
+		rec.Close()
+		return nil, err
+	}
+	return at, nil
+}
+
+// replay audits the record and sits down at the desk: nobody signs on the word of a record that contradicts itself.
+func (at *place) replay(ctx context.Context, a *app) error {
+	var err error
+	if at.report, err = a.audit(ctx, at.policy, at.record, verify.AuditOptions{}); err != nil {
+		return err
+	}
+	if !at.report.OK {
+		return failf(at.report.Code, "the record was checked first, and nothing is signed on top of it: %s", at.report.Sentence)
+	}
+	note, err := at.record.fetch(ctx, verify.CheckpointPath(at.report.Size))
+	if err != nil {
+		return fmt.Errorf("cannot read the checkpoint that an endorsement quotes: %w", err)
+	}
+	c, err := at.policy.OpenPast(note)
+	if err != nil {
+		return fmt.Errorf("the checkpoint that an endorsement quotes: %w", err)
+	}
+	if c.Origin != at.report.Origin || c.Size != at.report.Size || base64Of(c.Root[:]) != at.report.Root {
+		return &verify.ContradictionError{Problem: "two checkpoints of one size differ"}
+	}
+	at.desk = &desk{origin: c.Origin, state: at.report.State, after: entry.After{Size: c.Size, Note: entry.Sum(note)}, now: a.now}
+	return nil
+}
+
+// Close lets go of the record.
+func (at *place) Close() error { return at.record.Close() }
+
+// audit replays a record, all that there is of it.
+func (a *app) audit(ctx context.Context, p *verify.Policy, rec *record, o verify.AuditOptions) (*verify.Report, error) {
+	progress, done := a.progress("Replaying the record")
+	defer done()
+	o.Progress, o.Now = progress, a.now
+	if rec.archive != nil {
+		return verify.AuditArchive(ctx, p, rec.archive, o)
+	}
+	heard := &listener{fetch: rec.fetch}
+	r, err := verify.Audit(ctx, p, heard.get, o)
+	if err == nil && r.Code == verify.CodeUnchecked && heard.offline != nil {
+		a.sayf("undersigned: %v\n", heard.offline)
+	}
+	return r, err
+}
+
+// A listener remembers why a record could not be read, which a report about the record does not tell.
+type listener struct {
+	fetch   verify.Fetch
+	mu      sync.Mutex
+	offline error
+}
+
+func (l *listener) get(ctx context.Context, path string) ([]byte, error) {
+	b, err := l.fetch(ctx, path)
+	var offline *offlineError
+	if errors.As(err, &offline) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.offline = offline
+	}
+	return b, err
+}
+
+// keyFiles reads the files that --key names.
+func (a *app) keyFiles(paths []string, passwords *passwordFlags) ([]*keyFile, error) {
+	var files []*keyFile
+	for _, path := range paths {
+		f, err := a.readKey(path, passwords)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+// refs names the keys that sign for a domain: those of the files, in the suite in which the record knows them, or,
+// without a file, as many of the member's own as must sign.
+func (at *place) refs(domain string, files []*keyFile) ([]keys.Ref, error) {
+	if len(files) == 0 {
+		return at.quorum(domain)
+	}
+	var refs []keys.Ref
+	for _, f := range files {
+		refs = append(refs, f.as(at.knows).Ref())
+	}
+	return refs, nil
+}
+
+func (at *place) knows(ref keys.Ref) bool { _, ok := at.state.Key(ref); return ok }
+
+// finish brings an entry as far as the keys at hand allow: to the text, to a half-signed entry, or into the record.
+func (w *writeFlags) finish(ctx context.Context, a *app, at *place, e *entry.Entry, files []*keyFile) error {
+	if w.Prepare {
+		return a.prepared(w.Output, e)
+	}
+	if err := signFiles(ctx, a, e, files, w.Yes); err != nil {
+		return err
+	}
+	if missing := e.Missing(); len(missing) > 0 {
+		return a.halfSigned(w.Output, e.Bytes(), missing)
+	}
+	if at.record.client == nil {
+		if err := a.write(w.Output, e.Bytes()); err != nil {
+			return err
+		}
+		a.sayf("The entry is signed. %s cannot take it: send it to the ledger's address with undersigned submit.\n", at.record.name)
+		return nil
+	}
+	return w.submit(ctx, a, at.record.client, e)
+}
+
+// signFiles signs an entry with every private key among the files that it names.
+func signFiles(ctx context.Context, a *app, e *entry.Entry, files []*keyFile, yes bool) error {
+	named := map[keys.Ref]bool{}
+	for _, n := range e.Named() {
+		named[n.Ref] = true
+	}
+	var with []*source.Key
+	for _, f := range files {
+		p := f.as(func(r keys.Ref) bool { return named[r] })
+		if !named[p.Ref()] {
+			return fmt.Errorf("the key in %s: %w", f.path, errNotNamed)
+		}
+		if !f.private {
+			continue
+		}
+		k, err := f.load(p.Suite())
+		if err != nil {
+			return err
+		}
+		with = append(with, k)
+	}
+	if len(with) > 0 && !yes {
+		if err := a.confirm(ctx, e.Text()); err != nil {
+			return err
+		}
+	}
+	return sign(e, with...)
+}
+
+// prepared writes the text of an entry for other tools to sign, and says how.
+func (a *app) prepared(path string, e *entry.Entry) error {
+	if err := a.write(path, e.Text()); err != nil {
+		return err
+	}
+	file := path
+	if file == "" || file == "-" {
+		file = "TEXT"
+		a.sayf("\nKeep these bytes, all of them and no other, in a file TEXT; its fingerprint is %s.\n", e.ID())
+	} else {
+		a.sayf("Wrote the text to %s; its fingerprint is %s.\n", path, e.ID())
+	}
+	a.sayf("It must be signed by:\n")
+	told := map[keys.Suite]bool{}
+	for _, n := range e.Named() {
+		a.sayf("  %s with %s\n", n.Domain, n.Ref)
+		told[n.Ref.Suite] = true
+	}
+	a.sayf("With a key file of this program: undersigned sign --key KEY %s\nWith another tool:\n", file)
+	for _, suite := range keys.Suites() {
+		if told[suite] {
+			a.sayf("  %s: %s\n", suite, strings.ReplaceAll(otherTools[suite], "TEXT", file))
+		}
+	}
+	a.sayf("and then: undersigned attach --text %s --key-pem PUBLIC.pem --signature SIG -o ENTRY\n", file)
+	return nil
+}
+
+// otherTools says how openssl signs a text in each suite.
+var otherTools = map[keys.Suite]string{
+	keys.Ed25519:         "openssl pkeyutl -sign -rawin -in TEXT -inkey KEY -out SIG",
+	keys.ECDSAP256SHA256: "openssl dgst -sha256 -sign KEY -out SIG TEXT   (or: cosign sign-blob --key KEY --output-signature SIG --tlog-upload=false TEXT)",
+	keys.ECDSAP384SHA384: "openssl dgst -sha384 -sign KEY -out SIG TEXT",
+	keys.RSAPSSSHA256:    "openssl dgst -sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32 -sign KEY -out SIG TEXT",
+	keys.RSAPKCS1SHA256:  "openssl dgst -sha256 -sign KEY -out SIG TEXT",
+	keys.MLDSA44:         "openssl pkeyutl -sign -in TEXT -inkey KEY -out SIG   (OpenSSL 3.5 or newer)",
+}
+
+// halfSigned writes an entry that others must sign too, and says who.
+func (a *app) halfSigned(path string, note []byte, missing []entry.Named) error {
+	if err := a.write(path, note); err != nil {
+		return err
+	}
+	file := path
+	if file == "" || file == "-" {
+		file = "FILE"
+	}
+	a.sayf("Not yet whole. Still to sign:\n")
+	for _, n := range missing {
+		a.sayf("  %s with %s\n", n.Domain, n.Ref)
+	}
+	a.sayf("Each of them runs undersigned sign --key KEY %s -o %s, or signs its text with another tool (undersigned attach); then undersigned submit.\n", file, file)
+	return nil
+}
+
+// submit sends a whole entry, tells what became of it and keeps its receipt.
+func (w *writeFlags) submit(ctx context.Context, a *app, c *client, e *entry.Entry) error {
+	s, err := c.submit(ctx, e.Bytes(), w.Wait)
+	if err != nil {
+		return err
+	}
+	w.complete = true
+	path := w.Receipt
+	if path == "" {
+		path = fmt.Sprintf("%s-%d%s", e.Signer, s.Index, receiptSuffix)
+	}
+	if s.Published {
+		if err := a.write(path, []byte(s.Receipt)); err != nil {
+			return err
+		}
+	}
+	return a.submitted(e, s, path, w.JSON)
+}
+
+const receiptSuffix = ".tlog-proof"
+
+// submitted tells what became of an entry.
+func (a *app) submitted(e *entry.Entry, s *submission, receipt string, asJSON bool) error {
+	code := codeOK
+	if !s.Published {
+		code, receipt = codeUnchecked, ""
+	}
+	if asJSON {
+		err := a.json(struct {
+			Schema    string     `json:"schema"`
+			Index     uint64     `json:"index"`
+			ID        entry.Hash `json:"id"`
+			Admitted  string     `json:"admitted"`
+			Stands    bool       `json:"stands"`
+			Duplicate bool       `json:"duplicate"`
+			Published bool       `json:"published"`
+			Receipt   string     `json:"receipt_file,omitempty"`
+		}{"undersigned/submitted/v1", s.Index, s.ID, s.Admitted, s.Stands, s.Duplicate, s.Published, receipt})
+		return errors.Join(err, answered(code))
+	}
+	switch {
+	case !s.Published:
+		a.printf("Entry %d, %s, is stored, and not yet published or witnessed.\n", s.Index, saying(e))
+	case s.Duplicate && !s.Stands:
+		a.printf("Entry %d, %s, has been in the record since %s; a later entry has replaced it.\n", s.Index, saying(e), printable(s.Admitted))
+	case s.Duplicate:
+		a.printf("Entry %d, %s, has been in the record since %s, and stands.\n", s.Index, saying(e), printable(s.Admitted))
+	default:
+		a.printf("Entry %d, %s, is in the public record since %s.\n", s.Index, saying(e), printable(s.Admitted))
+	}
+	if receipt != "" && receipt != "-" {
+		a.sayf("Receipt: %s\n", receipt)
+	}
+	if !s.Published {
+		a.sayf("It will be published without being sent again. Its receipt, then: undersigned receipt --ledger URL --policy FILE -o RECEIPT %d\n", s.Index)
+	}
+	return answered(code)
+}
+
+// saying says in a few words what an entry says.
+func saying(e *entry.Entry) string {
+	switch b := e.Body.(type) {
+	case *entry.Charter:
+		return "the charter of " + e.Ledger
+	case *entry.Statement:
+		return fmt.Sprintf("%s's word to %s the statement %s", e.Signer, b.Action, b.Statement)
+	case *entry.Membership:
+		return map[entry.Action]string{entry.Register: "the registration of ", entry.Update: "the update of ", entry.Leave: "the leaving of "}[b.Action] + b.Member
+	case *entry.Endorsement:
+		if b.Action == entry.Withdraw {
+			return fmt.Sprintf("%s's withdrawal from %s", e.Signer, b.Statement)
+		}
+		return fmt.Sprintf("%s's endorsement of %s", e.Signer, b.Statement)
+	case *entry.KeyEvent:
+		return fmt.Sprintf("%s's word to %s a key of %s", e.Signer, b.Action, b.Member)
+	}
+	return "an entry by " + e.Signer
+}
+
+// statementHash reads what a person calls a statement: its fingerprint, or a file with its text.
+func (a *app) statementHash(what string) (entry.Hash, error) {
+	if strings.HasPrefix(what, "sha256:") {
+		h, err := entry.ParseHash(what)
+		if err != nil {
+			return h, usagef("%q is not a fingerprint: %w", what, err)
+		}
+		return h, nil
+	}
+	text, err := a.read(what, verify.MaxBlob)
+	return entry.Sum(text), unreadable(err)
+}
+
+// onlyStatement is the one statement of a record that has one, and otherwise an error that lists them.
+func onlyStatement(s *roll.State) (entry.Hash, error) {
+	all := s.Statements()
+	if len(all) == 1 {
+		return all[0].Statement, nil
+	}
+	if len(all) == 0 {
+		return entry.Hash{}, failf(verify.CodeNotFound, "the record has no statement yet")
+	}
+	var b strings.Builder
+	for _, st := range all {
+		fmt.Fprintf(&b, "\n  %s %s", st.Statement, st.Title)
+	}
+	return entry.Hash{}, usagef("the record has %d statements; name one with --statement:%s", len(all), b.String())
+}

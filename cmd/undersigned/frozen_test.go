@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"filippo.io/mldsa"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/ledger/storetest"
+	"github.com/tccm/undersigned/testdata/tccm"
+	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/roll/rolltest"
+)
+
+var freeze = flag.Bool("freeze", false, "write the frozen record in testdata/tccm anew")
+
+// TestFrozenRecord makes the record of testdata/tccm again, with fixed keys and its own clock, and
+// compares it byte for byte: an old record must never come out differently.
+func TestFrozenRecord(t *testing.T) {
+	made := frozenRecord(t)
+	dir := filepath.Join("..", "..", "testdata", "tccm")
+	for name, made := range made {
+		path := filepath.Join(dir, name)
+		if *freeze {
+			if err := os.WriteFile(path, made, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		kept, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(kept, made) {
+			t.Errorf("%s is not what is made now (%d bytes kept, %d made): a format has changed, or something random has come in", name, len(kept), len(made))
+		}
+	}
+}
+
+// frozenSigners returns the log's two keys, which sign the same text with the same bytes each time.
+func frozenSigners(t *testing.T) (signers []ledger.Signer, logs []keys.VKey) {
+	t.Helper()
+	seed := sha256.Sum256([]byte("undersigned frozen record: Ed25519 key of the log"))
+	ed := ed25519.NewKeyFromSeed(seed[:])
+	seed = sha256.Sum256([]byte("undersigned frozen record: ML-DSA-44 key of the log"))
+	ml, err := mldsa.NewPrivateKey(mldsa.MLDSA44(), seed[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(typ byte, key []byte, sign func([]byte) ([]byte, error)) {
+		v, err := keys.NewVKey(demoOrigin, typ, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signers, logs = append(signers, ledger.Signer{VKey: v, Sign: sign}), append(logs, v)
+	}
+	add(keys.TypeEd25519, ed.Public().(ed25519.PublicKey), func(msg []byte) ([]byte, error) { return ed25519.Sign(ed, msg), nil })
+	add(keys.TypeCosignatureMLDSA44, ml.PublicKey().Bytes(), func(msg []byte) ([]byte, error) { return ml.SignDeterministic(msg, nil) })
+	return signers, logs
+}
+
+// frozenRecord plays the story: sixteen organizations and a guest join in early June 2024, the sixteen
+// endorse on 11 June, the guest endorses on 18 July and withdraws on 9 August.
+func frozenRecord(t *testing.T) map[string][]byte {
+	ctx := context.Background()
+	signers, logs := frozenSigners(t)
+	now := time.Date(2024, 6, 5, 8, 0, 0, 0, time.UTC)
+	clock := func() time.Time { return now }
+
+	operator := &rolltest.Org{Domain: demoOperator, Name: "Operator", Quorum: 1, Keys: []*rolltest.Key{rolltest.NewKey("frozen operator")}}
+	charter := &entry.Charter{
+		Title: "Demonstration record: generated keys, no real organization has signed", Operator: operator.Domain,
+		PublicKeys: []entry.PublicKey{operator.Keys[0].Line()}, Admission: entry.Admission{Operator: true, Vouched: 2}, Roll: "manual",
+	}
+	genesis := rolltest.Sign(&entry.Entry{
+		Ledger: demoOrigin, Genesis: true, Body: charter, Signer: operator.Domain, Keys: []keys.Ref{operator.Keys[0].Ref()}, Date: "2024-06-05",
+	})
+
+	store := storetest.NewMemory()
+	signed, err := ledger.OpenLastSigned(filepath.Join(t.TempDir(), lastSignedFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer signed.Close()
+	cfg := ledger.Config{Origin: demoOrigin, Store: store, Signers: signers, LastSigned: signed, Now: clock}
+	if err := ledger.Create(ctx, cfg, genesis); err != nil {
+		t.Fatal(err)
+	}
+	l, err := ledger.Open(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+
+	// Each batch is one commit and one checkpoint.
+	submit := func(batch ...*entry.Entry) {
+		t.Helper()
+		notes := make([][]byte, len(batch))
+		for i, e := range batch {
+			notes[i] = rolltest.Sign(e).Bytes()
+		}
+		for i, r := range l.Submit(ctx, notes...) {
+			if r.Err != nil || !r.Published {
+				t.Fatalf("entry %d of the batch: %v", i, r.Err)
+			}
+		}
+	}
+	draft := func(body entry.Body, o *rolltest.Org) *entry.Entry {
+		t.Helper()
+		desk, err := deskOf(ctx, l, clock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, ok := body.(*entry.Endorsement); ok {
+			b.After = desk.after
+		}
+		e, err := desk.draft(body, o.Domain, []keys.Ref{o.Keys[0].Ref()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+
+	var orgs []*rolltest.Org
+	for _, line := range strings.Split(string(tccm.Signatories), "\n") {
+		if domain, name, ok := strings.Cut(line, "\t"); ok && !strings.HasPrefix(line, "#") {
+			orgs = append(orgs, &rolltest.Org{Domain: domain, Name: name})
+		}
+	}
+	sixteen := len(orgs)
+	orgs = append(orgs, &rolltest.Org{Domain: demoGuest, Name: demoGuestName})
+	suites := []keys.Suite{keys.Ed25519, keys.ECDSAP256SHA256, keys.ECDSAP384SHA384}
+	var joins []*entry.Entry
+	for i, o := range orgs {
+		o.Quorum, o.Keys = 1, []*rolltest.Key{rolltest.NewKeyOf(suites[i%len(suites)], "frozen "+o.Domain)}
+		m := &entry.Membership{Action: entry.Register, Member: o.Domain, Name: o.Name, PublicKeys: []entry.PublicKey{o.Keys[0].Line()}, Quorum: 1, Vouchers: operator.Vouch()}
+		if i > 0 {
+			m.Vouchers = append(m.Vouchers, orgs[i-1].Vouch()...)
+		}
+		joins = append(joins, draft(m, o))
+	}
+	now = now.Add(26 * time.Hour)
+	submit(joins...)
+	first := orgs[0]
+	submit(draft(&entry.Membership{Action: entry.Update, Member: first.Domain, Name: first.Name, Quorum: 1, Vouchers: orgs[1].Vouch()}, first))
+
+	now = time.Date(2024, 6, 7, 12, 0, 0, 0, time.UTC)
+	h := entry.Sum(tccm.Statement)
+	submit(draft(&entry.Statement{Action: entry.Publish, Statement: h, Title: titleOf(tccm.Statement), Language: "en", MediaType: "text/plain", Size: int64(len(tccm.Statement))}, operator))
+	if err := l.PutBlob(ctx, h, tccm.Statement); err != nil {
+		t.Fatal(err)
+	}
+	now = time.Date(2024, 6, 11, 9, 30, 0, 0, time.UTC)
+	var batch []*entry.Entry
+	for _, o := range orgs[:sixteen] {
+		batch = append(batch, draft(&entry.Endorsement{Action: entry.Endorse, Statement: h}, o))
+	}
+	apnic := l.Stats().Stored
+	submit(batch...)
+	guest := orgs[sixteen]
+	now = time.Date(2024, 7, 18, 15, 4, 5, 0, time.UTC)
+	submit(draft(&entry.Endorsement{Action: entry.Endorse, Statement: h}, guest))
+	now = time.Date(2024, 8, 9, 10, 0, 0, 0, time.UTC)
+	submit(draft(&entry.Endorsement{Action: entry.Withdraw, Statement: h}, guest))
+
+	var zip bytes.Buffer
+	if err := writeArchive(ctx, &zip, l); err != nil {
+		t.Fatal(err)
+	}
+	policy := append([]byte("# "+demoNotice+"\n"), policyText(logs, "")...)
+	p, err := verify.ParsePolicy(policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := verify.OpenArchive(bytes.NewReader(zip.Bytes()), int64(zip.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := verify.AuditArchive(ctx, p, a, verify.AuditOptions{Now: clock})
+	if err != nil || !report.OK {
+		t.Fatalf("the audit of the record: %v %+v", err, report)
+	}
+	receipt, err := l.Receipt(ctx, apnic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string][]byte{"archive.zip": zip.Bytes(), "policy.txt": policy, "apnic.net.tlog-proof": receipt.Bytes()}
+}

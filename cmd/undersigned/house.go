@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/keys/source"
+	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/ledger/boltstore"
+	"github.com/tccm/undersigned/ledger/server"
+	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/roll"
+)
+
+// What is in a ledger's directory beside boltstore.File. No backup may hold the last-signed record.
+const (
+	keysDir        = "keys"
+	logEd25519File = "log-ed25519.pem"
+	logMLDSA44File = "log-mldsa44.pem"
+	lastSignedFile = "last-signed"
+)
+
+// A house is a ledger that lives in a directory of this machine, opened to sign.
+type house struct {
+	ledger *ledger.Ledger
+	logs   []keys.VKey // Ed25519 (0x01), ML-DSA-44 (0x06)
+	store  ledger.Store
+	signed *ledger.LastSigned
+}
+
+// Close stops admitting and lets go of the directory.
+func (h *house) Close() error {
+	return errors.Join(h.ledger.Close(), h.signed.Close(), h.store.Close())
+}
+
+// readLedger opens the ledger in a store for reading.
+func readLedger(ctx context.Context, store ledger.Store) (*ledger.Ledger, error) {
+	origin, err := ledger.Origin(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	return ledger.Open(ctx, ledger.Config{Origin: origin, Store: store})
+}
+
+// makeHouse makes a new ledger in a directory, which it makes too if need be: the log's keys, then
+// the store with entry 0. It refuses a directory that has a ledger or keys of one.
+func makeHouse(ctx context.Context, dir string, genesis *entry.Entry, now func() time.Time) ([]keys.VKey, error) {
+	if err := os.MkdirAll(filepath.Join(dir, keysDir), 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the ledger's directory: %w", err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, boltstore.File)); err == nil {
+		return nil, fmt.Errorf("%s has a ledger already; serve it, or name another directory", dir)
+	}
+	for file, suite := range map[string]keys.Suite{logEd25519File: keys.Ed25519, logMLDSA44File: keys.MLDSA44} {
+		k, err := source.Generate(suite)
+		if err != nil {
+			return nil, err
+		}
+		if err := k.Save(filepath.Join(dir, keysDir, file), nil); err != nil {
+			return nil, fmt.Errorf("cannot keep the log's key: %w", err)
+		}
+	}
+	signers, logs, err := logSigners(dir, genesis.Ledger)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := ledger.OpenLastSigned(filepath.Join(dir, keysDir, lastSignedFile))
+	if err != nil {
+		return nil, inUse(dir, err)
+	}
+	defer signed.Close()
+	store, err := boltstore.Create(dir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make the ledger's store: %w", err)
+	}
+	defer store.Close()
+	err = ledger.Create(ctx, ledger.Config{Origin: genesis.Ledger, Store: store, Signers: signers, LastSigned: signed, Now: now}, genesis)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make the ledger: %w", err)
+	}
+	return logs, nil
+}
+
+// openHouse opens the ledger in a directory to serve it. If it may not sign, it can still be read:
+// ledger.ReadOnly says why.
+func openHouse(ctx context.Context, dir string, adopt *ledger.Adoption, now func() time.Time, log *slog.Logger) (*house, error) {
+	if _, err := os.Stat(filepath.Join(dir, boltstore.File)); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s holds no ledger: there is no %s in it; make one with undersigned init", dir, boltstore.File)
+	}
+	h := &house{}
+	var err error
+	if h.store, err = boltstore.Open(dir, false); err != nil {
+		return nil, inUse(dir, err)
+	}
+	if h.signed, err = ledger.OpenLastSigned(filepath.Join(dir, keysDir, lastSignedFile)); err != nil {
+		h.store.Close()
+		return nil, inUse(dir, err)
+	}
+	letGo := func() { h.signed.Close(); h.store.Close() }
+	origin, err := ledger.Origin(ctx, h.store)
+	if err != nil {
+		letGo()
+		return nil, fmt.Errorf("cannot read the ledger in %s: %w; undersigned fsck %s tells more", dir, err, dir)
+	}
+	signers, logs, err := logSigners(dir, origin)
+	if err != nil {
+		letGo()
+		return nil, err
+	}
+	h.logs = logs
+	h.ledger, err = ledger.Open(ctx, ledger.Config{Origin: origin, Store: h.store, Signers: signers, LastSigned: h.signed, Adopt: adopt, Now: now, Logger: log})
+	if err != nil {
+		letGo()
+		return nil, fmt.Errorf("cannot open the ledger in %s: %w", dir, err)
+	}
+	return h, nil
+}
+
+// logSigners returns the log's keys in a directory, named by its origin.
+func logSigners(dir, origin string) ([]ledger.Signer, []keys.VKey, error) {
+	var signers []ledger.Signer
+	var logs []keys.VKey
+	for _, f := range []struct {
+		name  string
+		suite keys.Suite
+		typ   byte
+		size  int
+	}{
+		{logEd25519File, keys.Ed25519, keys.TypeEd25519, 32},
+		{logMLDSA44File, keys.MLDSA44, keys.TypeCosignatureMLDSA44, 1312},
+	} {
+		k, err := source.Load(filepath.Join(dir, keysDir, f.name), nil, f.suite)
+		if err != nil {
+			return nil, nil, fmt.Errorf("cannot use the log's key: %w", err)
+		}
+		// An SPKI of these suites ends with the key itself.
+		spki := k.Public().SPKI()
+		v, err := keys.NewVKey(origin, f.typ, spki[len(spki)-f.size:])
+		if err != nil {
+			return nil, nil, err
+		}
+		signers = append(signers, ledger.Signer{VKey: v, Sign: k.Sign})
+		logs = append(logs, v)
+	}
+	return signers, logs, nil
+}
+
+// A service is a ledger being served over HTTP.
+type service struct {
+	*house
+	url  string // ends with a slash
+	stop context.CancelFunc
+	done chan error
+}
+
+// startService serves a ledger at an address such as "127.0.0.1:8080", where port 0 is any free
+// one, until Close or until its ledger fails. It takes the house over.
+func startService(ctx context.Context, h *house, address, public string, now func() time.Time, log *slog.Logger) (*service, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen: %w; name another address with --listen", err)
+	}
+	s := &service{house: h, url: "http://" + listener.Addr().String() + "/", done: make(chan error, 1)}
+	if public == "" {
+		public = s.url
+	}
+	ctx, s.stop = context.WithCancel(ctx)
+	var handler http.Handler = server.New(server.Config{Ledger: h.ledger, URL: public, Logger: log, Now: now})
+	go func() { s.done <- server.Serve(ctx, listener, handler) }()
+	return s, nil
+}
+
+// Wait returns when the service has stopped: nil if ctx ended, otherwise why.
+func (s *service) Wait(ctx context.Context) error {
+	select {
+	case err := <-s.done:
+		s.done <- err
+		return err
+	case <-s.ledger.Done():
+		return s.ledger.Err()
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// Close stops serving, waits for the requests under way, and closes the house.
+func (s *service) Close() error {
+	s.stop()
+	return errors.Join(<-s.done, s.house.Close())
+}
+
+// deskOf returns a desk for the ledger as it is now.
+func deskOf(ctx context.Context, l *ledger.Ledger, now func() time.Time) (*desk, error) {
+	c := l.Published()
+	note, err := l.CheckpointAt(ctx, c.Size)
+	if err != nil {
+		return nil, err
+	}
+	d := &desk{origin: l.Origin(), after: entry.After{Size: c.Size, Note: entry.Sum(note)}, now: now}
+	// The state guards itself, and stays right as it moves on.
+	return d, l.View(func(s *roll.State) { d.state = s })
+}

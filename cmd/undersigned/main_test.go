@@ -1,0 +1,125 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tccm/undersigned/keys"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"undersigned": main})
+}
+
+// TestScript runs the stories of testdata/script, in which the program is one command among others.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Condition: func(cond string) (bool, error) {
+			if cond == "may-skip" { // where CI has installed everything, a skipped test is a failure
+				return os.Getenv("UNDERSIGNED_NO_SKIP") == "", nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("TERM", "xterm")
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"code":     exitsWith,
+			"freeport": freePort,
+			"waitfor":  waitFor,
+			"flip":     flip,
+			"subst":    subst,
+			"witness":  witness,
+		},
+	})
+}
+
+// exitsWith runs the program and compares its exit code: code 10 verify …
+func exitsWith(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N ARG...")
+	}
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec("undersigned", args[1:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("cannot run: %v", err)
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit code %d, not %s", got, args[0])
+	}
+	if strings.Contains(ts.ReadFile("stderr"), "goroutine ") {
+		ts.Fatalf("it panicked")
+	}
+}
+
+// freePort sets PORT and URL to where nobody listens.
+func freePort(ts *testscript.TestScript, _ bool, _ []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	defer l.Close()
+	address := l.Addr().String()
+	ts.Setenv("ADDR", address)
+	ts.Setenv("URL", "http://"+address+"/")
+}
+
+// waitFor waits until a server answers at an address.
+func waitFor(ts *testscript.TestScript, _ bool, args []string) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		resp, err := http.Get(args[0] + "healthz")
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return
+			}
+		}
+	}
+	ts.Fatalf("%s does not answer", args[0])
+}
+
+// flip changes one bit of a file: flip FILE OFFSET, where a negative offset counts from the end.
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	b := []byte(ts.ReadFile(args[0]))
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	if at < 0 {
+		at += len(b)
+	}
+	b[at] ^= 1
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))
+}
+
+// subst replaces the first occurrence of a string in a file, which must hold it: subst FILE OLD NEW, where \n is a line feed.
+func subst(ts *testscript.TestScript, _ bool, args []string) {
+	unescape := strings.NewReplacer(`\n`, "\n", `\r`, "\r")
+	old, b := unescape.Replace(args[1]), ts.ReadFile(args[0])
+	if !strings.Contains(b, old) {
+		ts.Fatalf("%s does not hold %q", args[0], old)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(b, old, unescape.Replace(args[2]), 1)), 0o644))
+}
+
+// witness turns a policy into one that asks for a witness which has seen nothing: witness POLICY.
+func witness(ts *testscript.TestScript, _ bool, args []string) {
+	key := make([]byte, 32)
+	rand.Read(key)
+	v, err := keys.NewVKey("witness.example", keys.TypeCosignatureEd25519, key)
+	ts.Check(err)
+	text := strings.Replace(ts.ReadFile(args[0]), "quorum none\n", "witness w "+v.String()+"\nquorum w\n", 1)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
+}

@@ -1,0 +1,314 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/keys/source"
+	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/ledger/boltstore"
+	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/entry"
+)
+
+func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
+
+// plural is a number with its noun.
+func plural[N int | int64 | uint64](n N, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	if strings.HasSuffix(noun, "y") {
+		return fmt.Sprintf("%d %sies", n, noun[:len(noun)-1])
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// admission reads what --admission says: "operator" and "vouched:M".
+func admission(rules []string) (a entry.Admission, err error) {
+	for _, rule := range rules {
+		m, vouched := strings.CutPrefix(rule, "vouched:")
+		n, bad := strconv.Atoi(m)
+		switch {
+		case rule == "operator" && !a.Operator:
+			a.Operator = true
+		case vouched && bad == nil && n >= 1 && n <= entry.MaxVouched && a.Vouched == 0:
+			a.Vouched = n
+		default:
+			return a, usagef("--admission is operator, or vouched:M with M from 1 to %d, each at most once", entry.MaxVouched)
+		}
+	}
+	return a, nil
+}
+
+type initCmd struct {
+	Dir         string     `setting:"" required:"" placeholder:"DIR" help:"Where the ledger will be. The directory is made if need be."`
+	Origin      string     `required:"" placeholder:"ORIGIN" help:"The ledger's name for ever: a domain, or a domain and a path, such as ledger.example/tccm."`
+	Title       string     `required:"" placeholder:"TEXT" help:"What the record is for."`
+	Operator    string     `required:"" placeholder:"DOMAIN" help:"The domain of whoever runs it."`
+	OperatorKey []string   `required:"" sep:"none" placeholder:"FILE" help:"A key of the operator; it signs the charter. May be repeated."`
+	RSASuite    keys.Suite `name:"rsa-suite" default:"rsa-pss-sha256" enum:"rsa-pss-sha256,rsa-pkcs1-sha256" help:"The suite of the operator's RSA keys: ${enum}."`
+	Publisher   []string   `sep:"none" placeholder:"DOMAIN" help:"A domain that may publish statements beside the operator. May be repeated."`
+	Admission   []string   `sep:"none" default:"operator" placeholder:"RULE" help:"Who lets organizations in: operator, or vouched:M. May be repeated; then both must."`
+	Roll        string     `default:"manual" placeholder:"WHEN" help:"When lists are sealed: on-change, daily HH:MM, or manual."`
+	Yes         bool       `short:"y" help:"Do not ask before signing."`
+	passwordFlags
+	jsonFlag
+}
+
+// Help shows how the command is used.
+func (initCmd) Help() string {
+	return `The charter, which is entry 0, says by which rules the record is kept. The log's own keys are made in DIR/keys; they stay on this machine, with the record of what was signed last, which no backup may hold. A policy file for readers goes to DIR/policy.txt.
+
+Example:
+
+	undersigned key new -o operator.pem
+	undersigned init --dir ledger --origin ledger.example/tccm --title "Endorsements of the TCCM statement" --operator ledger.example --operator-key operator.pem
+`
+}
+
+// Run makes a new ledger.
+func (c *initCmd) Run(ctx context.Context, a *app) error {
+	if err := keys.CheckOrigin(c.Origin); err != nil {
+		return usagef("--origin %q cannot be used: %w", c.Origin, err)
+	}
+	if err := keys.CheckDomain(c.Operator); err != nil {
+		return usagef("--operator %q cannot be used: %w", c.Operator, err)
+	}
+	rules, err := admission(c.Admission)
+	if err != nil {
+		return err
+	}
+	var operator []*source.Key
+	for _, path := range c.OperatorKey {
+		k, err := c.operatorKey(a, path)
+		if err != nil {
+			return err
+		}
+		operator = append(operator, k)
+	}
+	charter := &entry.Charter{Title: c.Title, Operator: c.Operator, Publishers: c.Publisher, Admission: rules, Roll: c.Roll}
+	genesis, err := newCharter(c.Origin, a.now().UTC().Format(entry.DateFormat), charter, operator...)
+	if err != nil {
+		return err
+	}
+	if !c.Yes {
+		if err := a.confirm(ctx, genesis.Text()); err != nil {
+			return err
+		}
+	}
+	logs, err := makeHouse(ctx, c.Dir, genesis, a.now)
+	if err != nil {
+		return err
+	}
+	policy := policyText(logs, "")
+	path := filepath.Join(c.Dir, policyFile)
+	if err := writeFile(path, policy); err != nil {
+		return err
+	}
+	if c.JSON {
+		var lines []string
+		for _, v := range logs {
+			lines = append(lines, v.String())
+		}
+		return a.json(struct {
+			Schema  string     `json:"schema"`
+			Origin  string     `json:"origin"`
+			Charter entry.Hash `json:"charter"`
+			Logs    []string   `json:"log_vkeys"`
+			Policy  string     `json:"policy_file"`
+		}{"undersigned/init/v1", c.Origin, genesis.ID(), lines, path})
+	}
+	a.printf("Made the ledger %s in %s; its charter is entry 0, %s.\n\n%s", c.Origin, c.Dir, genesis.ID(), policy)
+	a.sayf("What stands above is a policy for readers, with the log's keys. It is in %s too.\n", path)
+	a.sayf("Serve it with: undersigned serve --dir %s\n", c.Dir)
+	return nil
+}
+
+const policyFile = "policy.txt"
+
+func (c *initCmd) operatorKey(a *app, path string) (*source.Key, error) {
+	f, err := a.readKey(path, &c.passwordFlags)
+	if err != nil {
+		return nil, err
+	}
+	if !f.private {
+		return nil, fmt.Errorf("%s is a public key; the charter is signed with the private one", path)
+	}
+	return f.load(f.preferred(c.RSASuite))
+}
+
+// preferred returns the suite in which a key is to be registered: rsa for an RSA key.
+func (k *keyFile) preferred(rsa keys.Suite) keys.Suite {
+	if p, err := k.in(rsa); err == nil {
+		return p.Suite()
+	}
+	return k.public[0].Suite()
+}
+
+type serveCmd struct {
+	Dir    string `setting:"" required:"" placeholder:"DIR" help:"The ledger's directory."`
+	Listen string `setting:"" default:"127.0.0.1:8080" placeholder:"ADDR" help:"The address to listen at (${default}); port 0 is any free one."`
+	URL    string `setting:"" placeholder:"URL" help:"The public address, if it is another one."`
+	Adopt  string `placeholder:"SIZE:ROOT" help:"Take it on your word that nothing larger than this tree was ever signed with these keys. Only for a last-signed record that is lost."`
+}
+
+// Help shows how the command is used.
+func (serveCmd) Help() string {
+	return `It speaks plain HTTP: put a server that does TLS before it. It ends in good order, with exit code 0, when it is interrupted. If it may not sign, it says why and serves what can be read.
+
+Example:
+
+	undersigned serve --dir ledger --listen 127.0.0.1:8080 --url https://ledger.example/
+`
+}
+
+// Run serves a ledger.
+func (c *serveCmd) Run(ctx context.Context, a *app) error {
+	adopt, err := adoption(c.Adopt)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(a.err, nil))
+	h, err := openHouse(ctx, c.Dir, adopt, a.now, log)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	if err := h.ledger.ReadOnly(); err != nil {
+		a.sayf("This ledger admits nothing for now: %v\n", err)
+	}
+	s, err := startService(ctx, h, c.Listen, c.URL, a.now, log)
+	if err != nil {
+		return errors.Join(err, h.Close())
+	}
+	a.printf("Serving %s at %s\n", h.ledger.Origin(), s.url)
+	err = s.Wait(ctx)
+	return errors.Join(err, s.Close())
+}
+
+// adoption reads SIZE:ROOT, where ROOT is base64 as in a checkpoint.
+func adoption(text string) (*ledger.Adoption, error) {
+	if text == "" {
+		return nil, nil
+	}
+	size, root, _ := strings.Cut(text, ":")
+	n, err := strconv.ParseUint(size, 10, 63)
+	b, err2 := base64.StdEncoding.Strict().DecodeString(root)
+	if err != nil || err2 != nil || len(b) != 32 {
+		return nil, usagef("--adopt is a tree size, a colon and a root hash in base64, as the second and third line of a checkpoint have them")
+	}
+	return &ledger.Adoption{Size: n, Root: [32]byte(b)}, nil
+}
+
+type fsckCmd struct {
+	Dir    string `arg:"" help:"The ledger's directory."`
+	Hashes bool   `help:"Leave out rules and signatures: recompute hashes alone."`
+	Policy string `placeholder:"FILE" help:"Hold checkpoints against the log keys of a policy, instead of those in DIR/keys."`
+	jsonFlag
+}
+
+// Help shows how the command is used.
+func (fsckCmd) Help() string {
+	return `It recomputes everything from the leaves to the root, and compares what is stored: commits, tiles, checkpoints, texts. The ledger must not be being served. A flaw is exit code 20.
+
+Example:
+
+	undersigned fsck ledger
+`
+}
+
+// Run checks a ledger's directory.
+func (c *fsckCmd) Run(ctx context.Context, a *app) error {
+	if _, err := os.Stat(filepath.Join(c.Dir, boltstore.File)); err != nil {
+		return failf(codeUnchecked, "%s holds no ledger: there is no %s in it", c.Dir, boltstore.File)
+	}
+	began := time.Now()
+	store, flaws, err := boltstore.Inspect(c.Dir)
+	if errors.Is(err, ledger.ErrInUse) {
+		return inUse(c.Dir, err)
+	}
+	report := &ledger.CheckReport{}
+	if err == nil {
+		defer store.Close()
+		report, err = c.check(ctx, a, store)
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !errors.Is(err, ledger.ErrCorrupt) && !errors.Is(err, ledger.ErrEmpty) {
+			return fmt.Errorf("cannot check %s: %w", c.Dir, err)
+		}
+		report.Flaws = append(report.Flaws, ledger.Flaw{Where: boltstore.File, Problem: err.Error()})
+		report.FlawCount++
+	}
+	report.Flaws = append(append([]ledger.Flaw{}, flaws...), report.Flaws...)
+	report.FlawCount += len(flaws)
+	code := codeOK
+	if !report.OK() {
+		code = verify.CodeContradiction
+	}
+	if c.JSON {
+		err := a.json(struct {
+			Schema string `json:"schema"`
+			OK     bool   `json:"ok"`
+			Root   string `json:"root"`
+			*ledger.CheckReport
+		}{"undersigned/fsck/v1", report.OK(), base64Of(report.Root[:]), report})
+		return errors.Join(err, answered(code))
+	}
+	if report.OK() {
+		a.printf("Nothing is wrong in %s: %s, root hash %s, recomputed from the leaves.\n", c.Dir, plural(report.Size, "entry"), base64Of(report.Root[:]))
+	} else {
+		a.printf("%s is damaged: %s found.\n", c.Dir, plural(report.FlawCount, "flaw"))
+	}
+	a.printf("Commits %d, tiles %d, checkpoints %d, texts %d.\n", report.Commits, report.Tiles, report.Checkpoints, report.Blobs)
+	for _, f := range report.Flaws {
+		a.printf("%s: %s\n", f.Where, f.Problem)
+	}
+	if n := report.FlawCount - len(report.Flaws); n > 0 {
+		a.printf("And %d more.\n", n)
+	}
+	a.sayf("Checked in %v.\n", time.Since(began).Round(time.Millisecond))
+	return answered(code)
+}
+
+func (c *fsckCmd) check(ctx context.Context, a *app, store ledger.Store) (*ledger.CheckReport, error) {
+	report := &ledger.CheckReport{}
+	origin, err := ledger.Origin(ctx, store)
+	if err != nil {
+		return report, err
+	}
+	o := ledger.CheckOptions{Origin: origin, HashesOnly: c.Hashes}
+	if c.Policy != "" {
+		p, err := a.policy(c.Policy)
+		if err != nil {
+			return report, err
+		}
+		for _, l := range p.Logs() {
+			o.Logs = append(o.Logs, l.VKey)
+		}
+	} else if _, o.Logs, err = logSigners(c.Dir, origin); err != nil {
+		return report, fmt.Errorf("%w; a copy without keys is checked with --policy", err)
+	}
+	progress, done := a.progress("Checking")
+	defer done()
+	o.Progress = progress
+	found, err := ledger.Check(ctx, store, o)
+	if found == nil {
+		found = report
+	}
+	return found, err
+}

@@ -1,0 +1,592 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/keys/unicode15"
+	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/roll"
+)
+
+// statementCmd is everything about a statement that is not an endorsement of it.
+type statementCmd struct {
+	Lint    statementLintCmd    `cmd:"" help:"Look a text over before it is frozen."`
+	Publish statementPublishCmd `cmd:"" help:"Publish a text (an entry in the record), and send the text."`
+	Show    statementShowCmd    `cmd:"" help:"Tell what the record says about a statement."`
+	Close   statementCloseCmd   `cmd:"" help:"Close a statement: no endorsement from then on."`
+	Reopen  statementReopenCmd  `cmd:"" help:"Open a closed statement again."`
+}
+
+type statementLintCmd struct {
+	File string `arg:"" help:"The text, or - for standard input."`
+	jsonFlag
+}
+
+// Help shows how the command is used.
+func (statementLintCmd) Help() string {
+	return `It changes nothing: what is endorsed are the bytes of the file as they are. It exits with 1 if it finds something that should be looked at.
+
+Example:
+
+	undersigned statement lint statement.txt
+`
+}
+
+// A remark is something in a text that people will not see, or not see alike.
+type remark struct {
+	Line    int    `json:"line"` // from 1; 0: the whole
+	Problem string `json:"problem"`
+}
+
+// Run looks a text over.
+func (c *statementLintCmd) Run(a *app) error {
+	text, err := a.read(c.File, entry.MaxStatement)
+	if err != nil {
+		return err
+	}
+	remarks := lint(text)
+	code := codeOK
+	if len(remarks) > 0 {
+		code = codeError
+	}
+	if c.JSON {
+		err := a.json(struct {
+			Schema    string     `json:"schema"`
+			Statement entry.Hash `json:"statement"`
+			Size      int        `json:"size"`
+			Remarks   []remark   `json:"remarks"`
+		}{"undersigned/lint/v1", entry.Sum(text), len(text), remarks})
+		return errors.Join(err, answered(code))
+	}
+	if len(remarks) == 0 {
+		a.printf("The text is clean: %s, fingerprint %s.\n", plural(len(text), "byte"), entry.Sum(text))
+		return nil
+	}
+	a.printf("%s should be looked at before this text is frozen: %s, fingerprint %s.\n", plural(len(remarks), "thing"), plural(len(text), "byte"), entry.Sum(text))
+	for _, r := range remarks {
+		if r.Line == 0 {
+			a.printf("%s\n", r.Problem)
+		} else {
+			a.printf("line %d: %s\n", r.Line, r.Problem)
+		}
+	}
+	return answered(code)
+}
+
+// lint finds what makes a text look other than it is, or change on its way through a mail program.
+func lint(text []byte) []remark {
+	remarks := []remark{}
+	if len(text) == 0 {
+		return append(remarks, remark{0, "it is empty"})
+	}
+	if !utf8.Valid(text) {
+		return append(remarks, remark{0, "it is not UTF-8 text; that is right for a PDF, say, whose media type is not text/plain"})
+	}
+	if !norm.NFC.IsNormal(text) {
+		remarks = append(remarks, remark{0, "it is not in Unicode's normal form C: two files that look the same may differ"})
+	}
+	if text[len(text)-1] != '\n' {
+		remarks = append(remarks, remark{0, "the last line does not end with a line feed: many editors will add one"})
+	}
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		n++
+		for _, p := range lintLine(strings.TrimSuffix(line, "\n")) {
+			remarks = append(remarks, remark{n, p})
+		}
+	}
+	return remarks
+}
+
+func lintLine(line string) (problems []string) {
+	if strings.HasSuffix(line, "\r") {
+		problems = append(problems, "it ends with CR LF: the text will change when a program turns that into LF")
+		line = strings.TrimSuffix(line, "\r")
+	}
+	if strings.TrimRight(line, " \t") != line {
+		problems = append(problems, "spaces at its end")
+	}
+	for _, r := range line {
+		switch {
+		case r == '\t', r == '\u00AD':
+			problems = append(problems, fmt.Sprintf("a character that is shown in different ways (U+%04X)", r))
+		case r != ' ' && !unicode15.FreeText(string(r)) && norm.NFC.String("a"+string(r)) == "a"+string(r) && !unicode15.FreeText("a"+string(r)):
+			problems = append(problems, fmt.Sprintf("a character that cannot be seen or is not assigned (U+%04X)", r))
+		}
+	}
+	for word := range strings.FieldsSeq(line) {
+		if unicode15.MixedScripts(word) {
+			problems = append(problems, fmt.Sprintf("%q mixes letters of different scripts, some of which look alike", printable(word)))
+		}
+	}
+	return slices.Compact(problems)
+}
+
+type statementPublishCmd struct {
+	Statement  string   `required:"" placeholder:"FILE" help:"The text, frozen: every byte counts."`
+	Title      string   `required:"" placeholder:"TEXT" help:"What it is called in lists."`
+	Language   string   `default:"en" placeholder:"TAG" help:"Its language (${default})."`
+	MediaType  string   `default:"text/plain" placeholder:"TYPE" help:"Its media type (${default})."`
+	Rendition  []string `sep:"none" placeholder:"LANG:TYPE:FILE" help:"A translation or another form of it, such as de:text/plain:erklaerung.txt. May be repeated."`
+	Supersedes string   `placeholder:"FILE" help:"The statement that it replaces (a file or sha256:…)."`
+	Closes     string   `placeholder:"TIME" help:"No endorsement from then on, such as 2024-12-31T23:00:00Z."`
+	Domain     string   `setting:"" required:"" placeholder:"DOMAIN" help:"The operator or publisher that signs."`
+	NoText     bool     `help:"Do not send the texts themselves to the ledger."`
+	writeFlags
+}
+
+// Help shows how the command is used.
+func (statementPublishCmd) Help() string {
+	return `Example:
+
+	undersigned statement publish --ledger https://ledger.example/ --policy policy.txt --domain ledger.example --key operator.pem --statement statement.txt --title "A technical community coalition for multistakeholderism"
+`
+}
+
+// Run publishes a statement and sends its texts.
+func (c *statementPublishCmd) Run(ctx context.Context, a *app) error {
+	text, err := a.read(c.Statement, entry.MaxStatement)
+	if err != nil {
+		return err
+	}
+	s := &entry.Statement{Action: entry.Publish, Statement: entry.Sum(text), Title: c.Title, Language: c.Language, MediaType: c.MediaType, Size: int64(len(text))}
+	texts := [][]byte{text}
+	for _, what := range c.Rendition {
+		parts := strings.SplitN(what, ":", 3)
+		if len(parts) != 3 {
+			return usagef("--rendition %q is not a language, a media type and a file with colons between them", what)
+		}
+		b, err := a.read(parts[2], entry.MaxStatement)
+		if err != nil {
+			return err
+		}
+		s.Renditions = append(s.Renditions, entry.Rendition{Language: parts[0], Hash: entry.Sum(b), Size: int64(len(b)), MediaType: parts[1]})
+		texts = append(texts, b)
+	}
+	if c.Supersedes != "" {
+		h, err := a.statementHash(c.Supersedes)
+		if err != nil {
+			return err
+		}
+		s.Supersedes = &h
+	}
+	if s.Closes, err = closing(c.Closes); err != nil {
+		return err
+	}
+	if c.MediaType == "text/plain" {
+		for _, r := range lint(text) {
+			a.sayf("Look at this before it is frozen, line %d: %s\n", r.Line, r.Problem)
+		}
+	}
+	if err := c.statement(ctx, a, c.Domain, s); err != nil || c.Prepare || c.NoText {
+		return err
+	}
+	return c.send(ctx, a, texts)
+}
+
+// send sends the texts, if there is a server to send them to and the entry is in its record.
+func (c *statementPublishCmd) send(ctx context.Context, a *app, texts [][]byte) error {
+	if !c.complete {
+		a.sayf("When the entry is in the record, send the texts: curl -T FILE LEDGER/blobs/sha256/HEX\n")
+		return nil
+	}
+	cl, err := newClient(c.Ledger)
+	if err != nil {
+		return err
+	}
+	for _, text := range texts {
+		if err := cl.putText(ctx, text); err != nil {
+			return fmt.Errorf("the entry is in the record, but the text was not taken: %w", err)
+		}
+	}
+	a.sayf("Sent %s, so that readers find what was signed.\n", plural(len(texts), "text"))
+	return nil
+}
+
+// statement puts an entry about a statement together.
+func (w *writeFlags) statement(ctx context.Context, a *app, domain string, s *entry.Statement) error {
+	return w.write(ctx, a, func(at *place, files []*keyFile) (*entry.Entry, error) {
+		refs, err := at.signers(domain, files)
+		if err != nil {
+			return nil, err
+		}
+		return at.draft(s, domain, refs)
+	})
+}
+
+// closing reads a time; "" is none.
+func closing(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, usagef("--closes %q is not a time such as 2024-12-31T23:00:00Z", text)
+	}
+	return t.UTC().Truncate(time.Millisecond), nil
+}
+
+type statementCloseCmd struct {
+	Statement string `required:"" placeholder:"FILE" help:"The text, or its fingerprint sha256:…."`
+	Domain    string `setting:"" required:"" placeholder:"DOMAIN" help:"Its publisher, or the operator."`
+	writeFlags
+}
+
+// Help shows how the command is used.
+func (statementCloseCmd) Help() string {
+	return `Nobody is removed from the list, and whoever wants to can still withdraw.
+
+Example:
+
+	undersigned statement close --ledger https://ledger.example/ --policy policy.txt --domain ledger.example --key operator.pem --statement statement.txt
+`
+}
+
+// Run closes a statement.
+func (c *statementCloseCmd) Run(ctx context.Context, a *app) error {
+	h, err := a.statementHash(c.Statement)
+	if err != nil {
+		return err
+	}
+	return c.statement(ctx, a, c.Domain, &entry.Statement{Action: entry.Close, Statement: h})
+}
+
+type statementReopenCmd struct {
+	Statement string `required:"" placeholder:"FILE" help:"The text, or its fingerprint sha256:…."`
+	Closes    string `placeholder:"TIME" help:"Until then, such as 2024-12-31T23:00:00Z."`
+	Domain    string `setting:"" required:"" placeholder:"DOMAIN" help:"Its publisher, or the operator."`
+	writeFlags
+}
+
+// Help shows how the command is used.
+func (statementReopenCmd) Help() string {
+	return `Example:
+
+	undersigned statement reopen --ledger https://ledger.example/ --policy policy.txt --domain ledger.example --key operator.pem --statement statement.txt
+`
+}
+
+// Run reopens a statement.
+func (c *statementReopenCmd) Run(ctx context.Context, a *app) error {
+	h, err := a.statementHash(c.Statement)
+	if err != nil {
+		return err
+	}
+	closes, err := closing(c.Closes)
+	if err != nil {
+		return err
+	}
+	return c.statement(ctx, a, c.Domain, &entry.Statement{Action: entry.Reopen, Statement: h, Closes: closes})
+}
+
+type statementShowCmd struct {
+	Source    string `arg:"" name:"src" help:"The record: an address, a directory with a ledger, or an archive."`
+	Policy    string `setting:"" required:"" placeholder:"FILE" help:"The policy file that says which log and witnesses count."`
+	Statement string `placeholder:"FILE" help:"The text, or its fingerprint sha256:…. Without it: all."`
+	Text      bool   `help:"Print the text itself and nothing else, once it has been held against its fingerprint."`
+	jsonFlag
+}
+
+// Help shows how the command is used.
+func (statementShowCmd) Help() string {
+	return `The whole record is replayed first.
+
+Example:
+
+	undersigned statement show --policy policy.txt archive.zip
+	undersigned statement show --policy policy.txt --text https://ledger.example/ > statement.txt
+`
+}
+
+// statementInfo is a statement in JSON.
+type statementInfo struct {
+	mark
+	ID         entry.Hash      `json:"id"`
+	Statement  entry.Hash      `json:"statement"`
+	Publisher  string          `json:"publisher"`
+	Title      string          `json:"title"`
+	Language   string          `json:"language"`
+	MediaType  string          `json:"media_type"`
+	Size       int64           `json:"size"`
+	Renditions []renditionInfo `json:"renditions"`
+	Supersedes *entry.Hash     `json:"supersedes,omitempty"`
+	Superseded []entry.Hash    `json:"superseded_by"`
+	Open       bool            `json:"open"`
+	Closes     *time.Time      `json:"closes,omitempty"`
+	Standing   int             `json:"standing"`
+}
+
+type renditionInfo struct {
+	Language  string     `json:"language"`
+	Hash      entry.Hash `json:"hash"`
+	Size      int64      `json:"size"`
+	MediaType string     `json:"media_type"`
+}
+
+func viewStatement(st roll.Statement, now time.Time) statementInfo {
+	v := statementInfo{
+		mark: markOf(st.Mark), ID: st.ID, Statement: st.Statement, Publisher: st.Publisher, Title: st.Title, Language: st.Language,
+		MediaType: st.MediaType, Size: st.Size, Renditions: []renditionInfo{}, Supersedes: st.Supersedes, Superseded: st.Superseded,
+		Open: !st.Closed && (st.Closes.IsZero() || now.Before(st.Closes)), Standing: st.Standing,
+	}
+	for _, r := range st.Renditions {
+		v.Renditions = append(v.Renditions, renditionInfo(r))
+	}
+	if v.Superseded == nil {
+		v.Superseded = []entry.Hash{}
+	}
+	if !st.Closes.IsZero() {
+		closes := st.Closes.UTC()
+		v.Closes = &closes
+	}
+	return v
+}
+
+// Run tells about statements.
+func (c *statementShowCmd) Run(ctx context.Context, a *app) error {
+	rec, r, closeRecord, err := a.sound(ctx, c.Policy, c.Source)
+	if err != nil {
+		return err
+	}
+	defer closeRecord()
+	list := r.State.Statements()
+	if c.Statement != "" {
+		h, err := a.statementHash(c.Statement)
+		if err != nil {
+			return err
+		}
+		st, ok := r.State.Statement(h)
+		if !ok {
+			return failf(verify.CodeNotFound, "the record has no statement with the fingerprint %s", h)
+		}
+		list = []roll.Statement{st}
+	}
+	if c.Text {
+		if len(list) != 1 {
+			_, err := onlyStatement(r.State)
+			return err
+		}
+		return a.text(ctx, rec, list[0].Statement)
+	}
+	views := []statementInfo{}
+	for _, st := range list {
+		views = append(views, viewStatement(st, a.now()))
+	}
+	if c.JSON {
+		return a.json(struct {
+			Schema     string          `json:"schema"`
+			Origin     string          `json:"origin"`
+			Size       uint64          `json:"size"`
+			Statements []statementInfo `json:"statements"`
+		}{"undersigned/statements/v1", r.Origin, r.Size, views})
+	}
+	a.printf("%s has %s.\n", r.Origin, plural(len(r.State.Statements()), "statement"))
+	for _, v := range views {
+		a.printStatement(v)
+	}
+	return nil
+}
+
+func (a *app) printStatement(v statementInfo) {
+	state := "open"
+	if !v.Open {
+		state = "closed"
+	} else if v.Closes != nil {
+		state = "open until " + moment(*v.Closes)
+	}
+	a.printf("\n%s\n  %s, %s, %s, %s\n  published by %s on %s (entry %d); %s; %s\n", a.paint(bold, v.Title), v.Statement, v.Language, v.MediaType,
+		plural(v.Size, "byte"), v.Publisher, day(v.Admitted), v.Index, state, plural(v.Standing, "endorsement"))
+	for _, r := range v.Renditions {
+		a.printf("  rendition %s %s, %s, %s\n", r.Language, r.Hash, r.MediaType, plural(r.Size, "byte"))
+	}
+	if v.Supersedes != nil {
+		a.printf("  replaces %s\n", *v.Supersedes)
+	}
+	for _, h := range v.Superseded {
+		a.printf("  replaced by %s\n", h)
+	}
+}
+
+// text prints the text of a statement.
+func (a *app) text(ctx context.Context, rec *record, h entry.Hash) error {
+	b, err := rec.fetch(ctx, verify.BlobPath(h))
+	if err != nil {
+		return failf(codeUnchecked, "%s does not have the text: %w", rec.name, err)
+	}
+	if entry.Sum(b) != h {
+		return failf(verify.CodeOtherText, "%s sends another text than %s", rec.name, h)
+	}
+	return a.write("", b)
+}
+
+// charterCmd shows and changes the rules.
+type charterCmd struct {
+	Show  charterShowCmd  `cmd:"" help:"Show the rules in force."`
+	Amend charterAmendCmd `cmd:"" help:"Amend the charter (an entry in the record)."`
+}
+
+type charterShowCmd struct {
+	Source string `arg:"" name:"src" help:"The record: an address, a directory with a ledger, or an archive."`
+	Policy string `setting:"" required:"" placeholder:"FILE" help:"The policy file that says which log and witnesses count."`
+	jsonFlag
+}
+
+// Help shows how the command is used.
+func (charterShowCmd) Help() string {
+	return `The whole record is replayed first.
+
+Example:
+
+	undersigned charter show --policy policy.txt archive.zip
+`
+}
+
+// Run shows the charter in force.
+func (c *charterShowCmd) Run(ctx context.Context, a *app) error {
+	_, r, closeRecord, err := a.sound(ctx, c.Policy, c.Source)
+	if err != nil {
+		return err
+	}
+	defer closeRecord()
+	ch := r.State.Charter()
+	var refs []string
+	for _, k := range ch.Keys {
+		refs = append(refs, k.Ref().String())
+	}
+	rules := admissionRules(ch.Admission)
+	if c.JSON {
+		publishers := ch.Publishers
+		if publishers == nil {
+			publishers = []string{}
+		}
+		return a.json(struct {
+			Schema string `json:"schema"`
+			mark
+			ID         entry.Hash `json:"id"`
+			Origin     string     `json:"origin"`
+			Title      string     `json:"title"`
+			Operator   string     `json:"operator"`
+			Keys       []string   `json:"keys"`
+			Publishers []string   `json:"publishers"`
+			Admission  []string   `json:"admission"`
+			Roll       string     `json:"roll"`
+		}{"undersigned/charter/v1", markOf(ch.Mark), ch.ID, r.Origin, ch.Title, ch.Operator, refs, publishers, rules, ch.Roll})
+	}
+	a.printf("%s is run by %s under the charter of %s (entry %d).\n\nTitle      %s\n", r.Origin, ch.Operator, day(ch.Admitted), ch.Index, ch.Title)
+	for _, ref := range refs {
+		a.printf("Key        %s\n", ref)
+	}
+	for _, p := range ch.Publishers {
+		a.printf("Publisher  %s\n", p)
+	}
+	a.printf("Admission  %s\nRoll       %s\nEntry      %s\n", strings.Join(rules, " and "), ch.Roll, ch.ID)
+	return nil
+}
+
+func admissionRules(a entry.Admission) []string {
+	var rules []string
+	if a.Operator {
+		rules = append(rules, "operator")
+	}
+	if a.Vouched > 0 {
+		rules = append(rules, fmt.Sprintf("vouched:%d", a.Vouched))
+	}
+	return rules
+}
+
+type charterAmendCmd struct {
+	Title       string     `placeholder:"TEXT" help:"The new title. Without it: as before; so with each of these."`
+	Operator    string     `placeholder:"DOMAIN" help:"The new operator's domain."`
+	OperatorKey []string   `sep:"none" placeholder:"FILE" help:"The complete new set of operator keys. Each new one signs too. May be repeated."`
+	RSASuite    keys.Suite `name:"rsa-suite" default:"rsa-pss-sha256" enum:"rsa-pss-sha256,rsa-pkcs1-sha256" help:"The suite of new RSA keys: ${enum}."`
+	Publisher   []string   `sep:"none" placeholder:"DOMAIN" help:"The complete new set of publishers. May be repeated."`
+	NoPublisher bool       `help:"Have no publisher beside the operator from now on."`
+	Admission   []string   `sep:"none" placeholder:"RULE" help:"The complete new rules: operator, vouched:M. May be repeated."`
+	Roll        string     `placeholder:"WHEN" help:"When lists are sealed: on-change, daily HH:MM, or manual."`
+	Voucher     []string   `sep:"none" placeholder:"DOMAIN" help:"A member that agrees, where members vouch. May be repeated."`
+	VoucherKey  []string   `sep:"none" placeholder:"FILE" help:"A member's key, where it is at hand. May be repeated."`
+	writeFlags
+}
+
+// Help shows how the command is used.
+func (charterAmendCmd) Help() string {
+	return `The operator's current keys all sign (--key for each), and so do the new ones. What is already in the record stays as it is.
+
+Example:
+
+	undersigned charter amend --ledger https://ledger.example/ --policy policy.txt --admission operator --admission vouched:2 --key operator.pem
+`
+}
+
+// Run amends the charter.
+func (c *charterAmendCmd) Run(ctx context.Context, a *app) error {
+	if c.NoPublisher && len(c.Publisher) > 0 {
+		return usagef("--no-publisher and --publisher cannot be used together")
+	}
+	return c.write(ctx, a, func(at *place, files []*keyFile) (*entry.Entry, error) {
+		old := at.state.Charter()
+		n := &entry.Charter{Title: old.Title, Operator: old.Operator, Publishers: old.Publishers, Admission: old.Admission, Roll: old.Roll}
+		for _, set := range []struct {
+			to   *string
+			from string
+		}{{&n.Title, c.Title}, {&n.Operator, c.Operator}, {&n.Roll, c.Roll}} {
+			if set.from != "" {
+				*set.to = set.from
+			}
+		}
+		if len(c.Publisher) > 0 || c.NoPublisher {
+			n.Publishers = c.Publisher
+		}
+		var err error
+		if len(c.Admission) > 0 {
+			if n.Admission, err = admission(c.Admission); err != nil {
+				return nil, err
+			}
+		}
+		var refs []keys.Ref
+		for _, k := range old.Keys {
+			refs = append(refs, k.Ref())
+		}
+		brought, err := a.keyFiles(c.OperatorKey, &c.passwordFlags)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range brought {
+			k := f.as(at.knows)
+			if !at.knows(k.Ref()) {
+				if k, err = f.in(f.preferred(c.RSASuite)); err != nil {
+					return nil, err
+				}
+				f.public = []*keys.PublicKey{k}
+			}
+			n.PublicKeys = append(n.PublicKeys, publicLine(k))
+			if !slices.Contains(refs, k.Ref()) {
+				refs = append(refs, k.Ref())
+			}
+		}
+		if len(brought) == 0 {
+			for _, k := range old.Keys {
+				n.PublicKeys = append(n.PublicKeys, publicLine(k))
+			}
+		}
+		vouchers, err := a.keyFiles(c.VoucherKey, &c.passwordFlags)
+		if err != nil {
+			return nil, err
+		}
+		if n.Vouchers, err = at.voucherLines(c.Voucher, false, vouchers); err != nil {
+			return nil, err
+		}
+		c.extra = slices.Concat(brought, vouchers)
+		return at.draft(n, old.Operator, refs)
+	})
+}

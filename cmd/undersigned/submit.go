@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/entry"
+)
+
+func decodeBase64(s string) ([]byte, error) {
+	if strings.ContainsAny(s, "\r\n") {
+		return nil, base64.CorruptInputError(0)
+	}
+	return base64.StdEncoding.Strict().DecodeString(s)
+}
+
+type submitCmd struct {
+	Files   []string      `arg:"" name:"file" help:"Signed entries, or - for one on standard input."`
+	Ledger  string        `setting:"" required:"" placeholder:"URL" help:"The ledger's address (https://…)."`
+	Policy  string        `setting:"" placeholder:"FILE" help:"The policy file; needed only for an entry with several signatures in one name that are out of order."`
+	Receipt string        `placeholder:"FILE" help:"Where the receipt goes, instead of SIGNER-INDEX.tlog-proof. For one entry."`
+	Wait    time.Duration `setting:"" default:"10s" help:"How long to wait until an entry is published, 0s to 60s."`
+	jsonFlag
+}
+
+// Help shows how the command is used.
+func (submitCmd) Help() string {
+	return `An entry that is in the record already gets the same answer again: it is safe to repeat. Exit code 3 means stored, but not yet published.
+
+Example:
+
+	undersigned submit --ledger https://ledger.example/ entry
+`
+}
+
+// Run sends entries.
+func (c *submitCmd) Run(ctx context.Context, a *app) error {
+	w := &writeFlags{Receipt: c.Receipt, Wait: c.Wait, jsonFlag: c.jsonFlag}
+	w.PasswordFD = -1
+	if err := w.Validate(); err != nil {
+		return usagef("%w", err)
+	}
+	if c.Receipt != "" && len(c.Files) > 1 {
+		return usagef("--receipt names one file, and there are %d entries", len(c.Files))
+	}
+	cl, err := newClient(c.Ledger)
+	if err != nil {
+		return err
+	}
+	for _, path := range c.Files {
+		e, err := c.whole(ctx, a, path)
+		if err == nil {
+			err = w.submit(ctx, a, cl, e)
+		}
+		if err != nil {
+			if len(c.Files) > 1 && !errors.Is(err, errSaid) {
+				return fmt.Errorf("%s: %w", nameOf(path), err)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// whole reads an entry that everybody has signed. Where signatures are out of order, the record says whose they are.
+func (c *submitCmd) whole(ctx context.Context, a *app, path string) (*entry.Entry, error) {
+	d, err := a.readDraft(path)
+	if err != nil {
+		return nil, err
+	}
+	d.settleRest()
+	if len(d.loose) > 0 && c.Policy != "" {
+		at, err := (&recordFlags{c.Ledger, c.Policy}).open(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		defer at.Close()
+		known := map[keys.Ref]*keys.PublicKey{}
+		for _, n := range d.entry.Named() {
+			if k, ok := at.state.Key(n.Ref); ok {
+				known[n.Ref] = k.Public
+			}
+		}
+		if err := d.settle(known); err != nil {
+			return nil, err
+		}
+	}
+	missing := d.entry.Missing()
+	switch {
+	case len(missing) == 0:
+		return d.entry, nil
+	case len(d.loose) == len(missing) && len(d.unaccounted(missing)) == 0:
+		return nil, usagef("%s has several signatures in one name; give --policy as well, so that the record can tell them apart", nameOf(path))
+	}
+	var who []string
+	for _, n := range d.unaccounted(missing) {
+		who = append(who, n.Domain+" with "+n.Ref.String())
+	}
+	return nil, fmt.Errorf("%s is not signed by everybody it names: %s must sign (undersigned sign or attach)", nameOf(path), strings.Join(who, ", "))
+}
+
+type receiptCmd struct {
+	Index     *uint64 `arg:"" optional:"" help:"The entry's index in the record."`
+	Ledger    string  `setting:"" required:"" placeholder:"SRC" help:"The record: an address, a directory with a ledger, or an archive."`
+	Policy    string  `setting:"" required:"" placeholder:"FILE" help:"The policy file that says which log and witnesses count."`
+	Domain    string  `setting:"" placeholder:"DOMAIN" help:"Instead of an index: the organization whose last word on the statement it is."`
+	Statement string  `placeholder:"FILE" help:"Instead of an index: the text, or its fingerprint sha256:…."`
+	Output    string  `short:"o" placeholder:"FILE" help:"Where the receipt goes, instead of standard output."`
+}
+
+// Help shows how the command is used.
+func (receiptCmd) Help() string {
+	return `The receipt is made here, from a record that was replayed first: the server is not asked for one.
+
+Example:
+
+	undersigned receipt --ledger https://ledger.example/ --policy policy.txt --domain apnic.net --statement statement.txt -o apnic.net.tlog-proof
+	undersigned receipt --ledger archive.zip --policy policy.txt -o entry-57.tlog-proof 57
+`
+}
+
+// Run makes a receipt.
+func (c *receiptCmd) Run(ctx context.Context, a *app) error {
+	if c.Index == nil && c.Domain == "" || c.Index != nil && c.Statement != "" {
+		return usagef("name either the index of an entry, or an organization and a statement (--domain, --statement)")
+	}
+	rec, r, closeRecord, err := a.sound(ctx, c.Policy, c.Ledger)
+	if err != nil {
+		return err
+	}
+	defer closeRecord()
+	index, err := c.index(a, r)
+	if err != nil {
+		return err
+	}
+	receipt, err := makeReceipt(ctx, r, rec.fetch, index)
+	if err != nil {
+		return fmt.Errorf("cannot make the receipt: %w", err)
+	}
+	if err := a.write(c.Output, receipt.Bytes()); err != nil {
+		return err
+	}
+	if c.Output != "" && c.Output != "-" {
+		a.sayf("Wrote the receipt of entry %d to %s.\n", index, c.Output)
+	}
+	return nil
+}
+
+func (c *receiptCmd) index(a *app, r *verify.Report) (uint64, error) {
+	if c.Index != nil {
+		if *c.Index >= r.Size {
+			return 0, failf(verify.CodeNotFound, "the record has %s, the first of them with index 0: there is none with index %d", plural(r.Size, "entry"), *c.Index)
+		}
+		return *c.Index, nil
+	}
+	h, err := entry.Hash{}, error(nil)
+	if c.Statement == "" {
+		h, err = onlyStatement(r.State)
+	} else {
+		h, err = a.statementHash(c.Statement)
+	}
+	if err != nil {
+		return 0, err
+	}
+	e, ok := r.State.Endorsement(c.Domain, h)
+	if !ok {
+		return 0, failf(verify.CodeNotFound, "there is no endorsement of %s by %s in the record, among %s", h, c.Domain, plural(r.Size, "entry"))
+	}
+	return e.Index, nil
+}
+
+// makeReceipt makes the receipt of an entry of an audited record, under the checkpoint that was audited.
+func makeReceipt(ctx context.Context, r *verify.Report, fetch verify.Fetch, index uint64) (*verify.Receipt, error) {
+	root, err := rootOf(r)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := verify.NewHashReader(ctx, verify.Checkpoint{Origin: r.Origin, Size: r.Size, Root: root}, fetch)
+	if err != nil {
+		return nil, err
+	}
+	leaf := func(index uint64) ([]byte, error) {
+		leaves, err := reader.Entries(ctx, index/verify.TileWidth)
+		if err != nil {
+			return nil, err
+		}
+		return leaves[index%verify.TileWidth], nil
+	}
+	b, err := leaf(index)
+	if err != nil {
+		return nil, err
+	}
+	l, err := entry.ParseLeaf(b)
+	if err != nil {
+		return nil, err
+	}
+	var after []byte
+	if n, ok := l.Entry.Body.(*entry.Endorsement); ok {
+		if after, err = fetch(ctx, verify.CheckpointPath(n.After.Size)); err != nil {
+			return nil, err
+		}
+		if entry.Sum(after) != n.After.Note {
+			return nil, &verify.ContradictionError{Problem: "the checkpoint that the entry quotes has another hash"}
+		}
+	}
+	note, err := fetch(ctx, verify.CheckpointPath(r.Size))
+	if err != nil {
+		return nil, err
+	}
+	nodes := func(level uint, index uint64) ([32]byte, error) { return reader.Node(ctx, level, index) }
+	return verify.MakeReceipt(index, r.State.Support(index, l.Entry), after, note, leaf, nodes)
+}
