@@ -439,7 +439,7 @@ Example:
 // Run tells everything that the record says about one organization.
 func (c *showCmd) Run(ctx context.Context, a *app) error {
 	if err := keys.CheckDomain(c.Domain); err != nil {
-		return usagef("%q is not a domain as the record writes them (%w); an internationalized one is written with xn--", c.Domain, err)
+		return usagef("%q is not a domain as the record writes them (%w); an internationalized one is written with xn--", c.Domain, plain(err))
 	}
 	_, r, closeRecord, err := a.sound(ctx, c.Policy, c.Source)
 	if err != nil {

@@ -111,7 +111,7 @@ func publicKeys(path string, b []byte) ([]*keys.PublicKey, error) {
 	case found != nil:
 		return found, nil
 	case weak != nil:
-		return nil, fmt.Errorf("the key in %s must not be used: %w", nameOf(path), weak)
+		return nil, fmt.Errorf("the key in %s must not be used: %w", nameOf(path), plain(weak))
 	}
 	return nil, fmt.Errorf("the key in %s fits none of the suites %v", nameOf(path), keys.Suites())
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"crypto/rand"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"net"
@@ -116,8 +116,8 @@ func subst(ts *testscript.TestScript, _ bool, args []string) {
 
 // witness turns a policy into one that asks for a witness which has seen nothing: witness POLICY.
 func witness(ts *testscript.TestScript, _ bool, args []string) {
-	key := make([]byte, 32)
-	rand.Read(key)
+	key, _, err := ed25519.GenerateKey(nil)
+	ts.Check(err)
 	v, err := keys.NewVKey("witness.example", keys.TypeCosignatureEd25519, key)
 	ts.Check(err)
 	text := strings.Replace(ts.ReadFile(args[0]), "quorum none\n", "witness w "+v.String()+"\nquorum w\n", 1)

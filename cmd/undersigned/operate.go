@@ -33,6 +33,14 @@ func plural[N int | int64 | uint64](n N, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// plain is an error of package keys without the package's name, which says nothing to people.
+func plain(err error) error {
+	if s, ok := strings.CutPrefix(err.Error(), "keys: "); ok {
+		return errors.New(s)
+	}
+	return err
+}
+
 // admission reads what --admission says: "operator" and "vouched:M".
 func admission(rules []string) (a entry.Admission, err error) {
 	for _, rule := range rules {
@@ -79,10 +87,10 @@ Example:
 // Run makes a new ledger.
 func (c *initCmd) Run(ctx context.Context, a *app) error {
 	if err := keys.CheckOrigin(c.Origin); err != nil {
-		return usagef("--origin %q cannot be used: %w", c.Origin, err)
+		return usagef("--origin %q cannot be used: %w", c.Origin, plain(err))
 	}
 	if err := keys.CheckDomain(c.Operator); err != nil {
-		return usagef("--operator %q cannot be used: %w", c.Operator, err)
+		return usagef("--operator %q cannot be used: %w", c.Operator, plain(err))
 	}
 	rules, err := admission(c.Admission)
 	if err != nil {

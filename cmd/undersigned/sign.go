@@ -29,7 +29,7 @@ func (c *endorsing) entry(a *app, at *place, action entry.Action, files []*keyFi
 	}
 	st, ok := at.state.Statement(h)
 	if !ok {
-		return nil, failf(verify.CodeNotFound, "the record has no statement with the fingerprint %s: is this the very file that was published?", h)
+		return nil, fmt.Errorf("the record has no statement with the fingerprint %s: is this the very file that was published?", h)
 	}
 	var renditions []entry.RenditionRef
 	for _, what := range c.Rendition {
