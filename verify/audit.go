@@ -57,7 +57,8 @@ type Report struct {
 	Schema   string `json:"schema"`
 	OK       bool   `json:"ok"` // Code is 0
 	Code     int    `json:"code"`
-	Sentence string `json:"sentence"` // for people
+	Sentence string `json:"sentence"`         // for people
+	Notice   string `json:"notice,omitempty"` // DemoNotice, to be shown beside Sentence
 
 	Origin     string                `json:"origin,omitempty"`
 	Size       uint64                `json:"size"`
@@ -160,6 +161,7 @@ func (a *auditor) run(ctx context.Context) {
 		return
 	}
 	r := a.report
+	r.Notice = DemoNotice(c.Origin)
 	r.checkpoint, r.Origin, r.Size, r.Root = c, c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:])
 	for _, s := range c.Cosignatures {
 		r.Witnesses = append(r.Witnesses, s.Witness)

@@ -47,8 +47,9 @@ type Answer struct {
 // record's rules for free text (unicode15.FreeText): no control, formatting or unassigned characters.
 type Verdict struct {
 	Schema   string    `json:"schema"`
-	Sentence string    `json:"sentence"` // the answer in one line; names organization, domain and date where there are any
-	Code     int       `json:"code"`     // exit code
+	Sentence string    `json:"sentence"`         // the answer in one line; names organization, domain and date where there are any
+	Code     int       `json:"code"`             // exit code
+	Notice   string    `json:"notice,omitempty"` // DemoNotice, to be shown beside Sentence
 	Answers  [4]Answer `json:"answers"`
 	How      []string  `json:"how"`      // "How we know": the chain of evidence, full sentences
 	NotTold  []string  `json:"not_told"` // "What this does not tell you"
@@ -107,6 +108,7 @@ func Judge(in Input) *Verdict {
 		j.domain()
 	}
 	j.conclude()
+	j.v.Notice = DemoNotice(j.v.Origin)
 	return j.v
 }
 

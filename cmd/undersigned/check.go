@@ -89,6 +89,7 @@ const maxText = 64 << 20
 // printVerdict prints the answer, then the four, then how we know and what is not told.
 func (a *app) printVerdict(v *verify.Verdict) {
 	a.printf("%s\n", a.paint(bold, v.Sentence))
+	a.printNotice(v.Notice)
 	marks := map[verify.AnswerState]struct {
 		sign string
 		c    colour
@@ -108,6 +109,13 @@ func (a *app) printVerdict(v *verify.Verdict) {
 	}
 	a.printList("How we know", v.How)
 	a.printList("What this does not tell you", v.NotTold)
+}
+
+// printNotice prints what must stand beside an answer, if anything.
+func (a *app) printNotice(notice string) {
+	if notice != "" {
+		a.printf("%s\n", a.paint(amber, notice))
+	}
 }
 
 func (a *app) printList(title string, lines []string) {
@@ -149,6 +157,7 @@ func (c *auditCmd) Run(ctx context.Context, a *app) error {
 		return errors.Join(a.json(r), answered(r.Code))
 	}
 	a.printf("%s\n", a.paint(bold, r.Sentence))
+	a.printNotice(r.Notice)
 	if r.Origin != "" {
 		a.printFacts(auditFacts(r))
 	}
@@ -222,6 +231,9 @@ func (a *app) sound(ctx context.Context, policy, src string) (*record, *verify.R
 	if err == nil && !r.OK {
 		closeRecord()
 		return nil, nil, nil, failf(r.Code, "the record does not hold, so nothing is told from it: %s", r.Sentence)
+	}
+	if err == nil && r.Notice != "" {
+		a.sayf("%s\n", r.Notice)
 	}
 	return rec, r, closeRecord, err
 }

@@ -20,7 +20,6 @@ const (
 	pageLimit    = 500       // signatories on one page
 	maxShownText = 256 << 10 // bytes of a statement that is shown in the page
 	maxListed    = 50        // other statements that the page links to
-	demoPrefix   = "demo."   // of a demonstration's origin
 	dayFormat    = "2 January 2006"
 	timeFormat   = "2 January 2006, 15:04 UTC"
 )
@@ -126,7 +125,7 @@ func (s *Server) view(r *http.Request, statement *roll.Statement) (*view, *probl
 		Origin: s.ledger.Origin(), URL: s.url, Ready: s.ready(), Size: published.Size,
 		Checkpoint: nodes([][32]byte{published.Root})[0],
 	}
-	v.Demo = strings.HasPrefix(v.Origin, demoPrefix)
+	v.Demo = verify.DemoNotice(v.Origin) != ""
 	if v.URL != "" && !strings.HasSuffix(v.URL, "/") {
 		v.URL += "/"
 	}
