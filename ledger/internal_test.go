@@ -1,0 +1,222 @@
+package ledger
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/transparency-dev/merkle/compact"
+	"github.com/transparency-dev/merkle/rfc6962"
+
+	"github.com/tccm/undersigned/verify"
+)
+
+// TestImports keeps out of this package what it must not depend on.
+func TestImports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := strings.Fields(string(out))
+	for prefix, why := range map[string]string{
+		"net/http":                                     "whoever speaks HTTP is handed a Ledger, or hands it a function",
+		"go.etcd.io/bbolt":                             "a store is handed in; S3 or memory do as well",
+		"github.com/tccm/undersigned/ledger/":          "its children build on it",
+		"github.com/tccm/undersigned/cmd/":             "the binary is at the top",
+		"github.com/tccm/undersigned/keys/source":      "private keys are handed in as functions",
+		"github.com/sigstore/":                         "private keys are handed in as functions",
+		"github.com/prometheus/":                       "metrics belong to whoever serves",
+		"github.com/tccm/undersigned/verify/roll/roll": "rolltest is for tests",
+	} {
+		for _, dep := range deps {
+			if strings.HasPrefix(dep, prefix) {
+				t.Errorf("ledger depends on %s: %s", dep, why)
+			}
+		}
+	}
+	if !slices.Contains(deps, "github.com/tccm/undersigned/verify/roll") {
+		t.Error("the list of dependencies is not one")
+	}
+}
+
+func TestRecord(t *testing.T) {
+	r := &record{seq: 7, prev: [32]byte{1}, from: 5, size: 8, root: [32]byte{2}, nonce: [16]byte{3}, leaves: [][]byte{[]byte("one"), {0}, bytes.Repeat([]byte("x"), 65535)}}
+	b := r.encode()
+	got, err := decodeRecord(b)
+	if err != nil || fmt.Sprint(got) != fmt.Sprint(r) || !bytes.Equal(got.encode(), b) {
+		t.Fatalf("%v", err)
+	}
+	if !got.follows(6, r.prev, 5) || got.follows(7, r.prev, 5) || got.follows(6, r.prev, 6) || got.follows(6, [32]byte{}, 5) {
+		t.Error("follows")
+	}
+	short := (&record{seq: 1, size: 2, leaves: [][]byte{[]byte("one"), []byte("two")}}).encode()
+	for at := range short {
+		for bit := range 8 {
+			bad := bytes.Clone(short)
+			bad[at] ^= 1 << bit
+			if _, err := decodeRecord(bad); err == nil {
+				t.Fatalf("bit %d of byte %d is not missed", bit, at)
+			}
+		}
+		if _, err := decodeRecord(short[:at]); err == nil {
+			t.Fatalf("the first %d bytes decode", at)
+		}
+	}
+	for name, bad := range map[string]*record{
+		"no leaf":         {seq: 1},
+		"seq 0":           {size: 1, leaves: [][]byte{{1}}},
+		"size too large":  {seq: 1, from: 1<<63 - 1, size: 1 << 63, leaves: [][]byte{{1}}},
+		"size wrong":      {seq: 1, size: 2, leaves: [][]byte{{1}}},
+		"size wraps":      {seq: 1, from: 1<<64 - 1, size: 0, leaves: [][]byte{{1}}},
+		"size goes back":  {seq: 1, from: 2, size: 1, leaves: [][]byte{{1}}},
+		"size stays":      {seq: 1, from: 2, size: 2, leaves: [][]byte{{1}}},
+		"size before one": {seq: 1, from: 2, size: 4, leaves: [][]byte{{1}}},
+	} {
+		if _, err := decodeRecord(bad.encode()); err == nil {
+			t.Errorf("%s: it decodes", name)
+		}
+	}
+}
+
+func FuzzRecord(f *testing.F) {
+	f.Add((&record{seq: 1, size: 2, leaves: [][]byte{[]byte("one"), []byte("two")}}).encode())
+	f.Add([]byte(recordMagic))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) >= recordHeader+recordSum { // let it get past the sum
+			Reseal(b)
+		}
+		if r, err := decodeRecord(b); err == nil && !bytes.Equal(r.encode(), b) {
+			t.Error("it encodes to other bytes")
+		}
+	})
+}
+
+func FuzzSigned(f *testing.F) {
+	f.Add(signedRecord{"ledger.example/test", [32]byte{1}, 2, 3, [32]byte{4}}.slot())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if r, ok := parseSigned(b); ok && !bytes.Equal(r.slot(), b) {
+			t.Error("it prints other bytes")
+		}
+	})
+}
+
+func TestLastSigned(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "last-signed")
+	open := func() *LastSigned {
+		t.Helper()
+		s, err := OpenLastSigned(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s
+	}
+	s := open()
+	if s.have || s.bad {
+		t.Fatal("a record that is missing says something")
+	}
+	keys := [32]byte{7}
+	for size := range uint64(5) {
+		if err := s.write("ledger.example/test", keys, size, [32]byte{byte(size)}); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		s = open()
+		want := signedRecord{"ledger.example/test", keys, size + 1, size, [32]byte{byte(size)}}
+		if !s.have || s.bad || s.last != want {
+			t.Fatalf("%+v, want %+v", s.last, want)
+		}
+	}
+	s.Close()
+	// A write that was cut short anywhere leaves the one before.
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := signedRecord{"ledger.example/test", keys, 6, 5, [32]byte{5}}.slot()
+	for n := 0; n <= len(next); n += 13 {
+		torn := bytes.Clone(whole)
+		copy(torn, next[:n]) // count 6 goes to slot 0
+		if err := os.WriteFile(path, torn, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := open()
+		if !s.have || s.last.size != 4 && s.last.size != 5 {
+			t.Fatalf("after %d bytes: %+v", n, s.last)
+		}
+		s.Close()
+	}
+	// A file that is too short, or someone else's.
+	for _, b := range [][]byte{{}, []byte("hello\n"), whole[:5000], append(bytes.Clone(whole), 1)} {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := open()
+		if s.have != (len(b) >= 4096) || s.bad != (len(b) == 6 || len(b) == 5000) {
+			t.Errorf("%d bytes: have %v, bad %v", len(b), s.have, s.bad)
+		}
+		s.Close()
+	}
+	if _, err := OpenLastSigned(filepath.Dir(path)); err == nil {
+		t.Error("a directory is a record")
+	}
+	// Two that both found it missing do not both make it.
+	path = filepath.Join(t.TempDir(), "last-signed")
+	a, b := open(), open()
+	if err := a.write("ledger.example/test", keys, 0, [32]byte{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.write("ledger.example/test", keys, 0, [32]byte{}); err == nil {
+		t.Error("two records were made")
+	}
+}
+
+// TestTree compares the tree with a plain one, at every size on the way.
+func TestTree(t *testing.T) {
+	tr := newTree(nil)
+	plain := (&compact.RangeFactory{Hash: rfc6962.DefaultHasher.HashChildren}).NewEmptyRange(0)
+	var hashes [][32]byte
+	roots := make(map[uint64][32]byte)
+	for i := range 1500 {
+		h := verify.LeafHash([]byte{byte(i), byte(i >> 8)})
+		hashes = append(hashes, h)
+		tr.append(h)
+		if err := plain.Append(h[:], nil); err != nil {
+			t.Fatal(err)
+		}
+		want, err := plain.GetRootHash(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := tr.rootAt(t.Context(), uint64(i+1))
+		if err != nil || !bytes.Equal(got[:], want) {
+			t.Fatalf("size %d: %v", i+1, err)
+		}
+		roots[uint64(i+1)] = got
+	}
+	for size, root := range roots {
+		if got, err := tr.rootAt(t.Context(), size); err != nil || got != root {
+			t.Fatalf("size %d afterwards: %v", size, err)
+		}
+	}
+	if _, err := tr.rootAt(t.Context(), 1501); err == nil {
+		t.Error("there is a root hash of a tree that does not exist")
+	}
+	for index := range uint64(1500) {
+		proof, err := verify.Inclusion(index, 1500, tr.nodes(t.Context()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := verify.CheckInclusion(hashes[index], index, 1500, proof, roots[1500]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(tr.full()); n != 5 {
+		t.Errorf("%d full tiles", n)
+	}
+}
