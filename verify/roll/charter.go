@@ -63,10 +63,10 @@ func (t *trial) genesis(c *entry.Charter) error {
 	case len(c.Vouchers) > 0:
 		return t.refuse(RuleVoucher, "nobody is there yet to vouch for the first charter")
 	}
-	if err := t.bring(c.PublicKeys, c.Operator, OperatorKey); err != nil {
+	if err := t.signedByAll(c.PublicKeys); err != nil {
 		return err
 	}
-	return t.signedByAll(c.PublicKeys)
+	return t.bring(c.PublicKeys, c.Operator, OperatorKey)
 }
 
 // signedByAll refuses the entry unless its key lines are these keys, in this

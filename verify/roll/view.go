@@ -211,6 +211,7 @@ func (m *member) view() Member {
 	}
 	for i, ev := range view.History {
 		view.History[i].Keys = slices.Clone(ev.Keys)
+		view.History[i].Added, view.History[i].About = clone(ev.Added), clone(ev.About)
 	}
 	return view
 }
@@ -262,11 +263,16 @@ func (st *statement) view() Statement {
 		MediaType: st.mediaType, Size: st.size, Renditions: slices.Clone(st.renditions), Superseded: slices.Clone(st.superseded),
 		Closed: st.closed, ClosedAt: st.closedAt, Closes: st.closes, LastID: st.lastID, Standing: st.standing,
 	}
-	if st.supersedes != nil {
-		h := *st.supersedes
-		view.Supersedes = &h
-	}
+	view.Supersedes = clone(st.supersedes)
 	return view
+}
+
+func clone[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
 }
 
 // Endorsement returns the last admitted endorsement entry of the member about
