@@ -45,7 +45,11 @@ type Key struct {
 	sign   func(msg []byte) ([]byte, error)
 }
 
-var ring sync.Map // of all keys made in this process: keys.Ref -> *Key
+// All keys made in this process.
+var (
+	ring sync.Map // keys.Ref -> *Key
+	made sync.Map // suite and seed -> *Key
+)
 
 // Find returns the key that ref names, nil if this process has not made it.
 func Find(ref keys.Ref) *Key {
@@ -75,7 +79,11 @@ func NewKey(seed string) *Key { return NewKeyOf(keys.Ed25519, seed) }
 // NewKeyOf returns a key of any suite, the same for the same seed; only RSA
 // keys, which take a moment to make, are the same within one process alone.
 func NewKeyOf(suite keys.Suite, seed string) *Key {
-	digest := sha512.Sum384([]byte("undersigned rolltest key " + string(suite) + " " + seed))
+	name := string(suite) + " " + seed
+	if k, ok := made.Load(name); ok {
+		return k.(*Key)
+	}
+	digest := sha512.Sum384([]byte("undersigned rolltest key " + name))
 	var pub crypto.PublicKey
 	var sign func([]byte) ([]byte, error)
 	switch suite {
@@ -120,6 +128,7 @@ func NewKeyOf(suite keys.Suite, seed string) *Key {
 	must(err)
 	k := &Key{public, sign}
 	ring.Store(k.Ref(), k)
+	made.Store(name, k)
 	return k
 }
 
