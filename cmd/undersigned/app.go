@@ -27,11 +27,12 @@ type app struct {
 	out, err io.Writer
 	env      map[string]string
 	now      func() time.Time
-	writeErr error // the first failure to write to out
+	terminal func(stream any) bool // whether a stream is one
+	writeErr error                 // the first failure to write to out
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer, env []string) *app {
-	a := &app{in: stdin, err: stderr, env: map[string]string{}, now: time.Now}
+	a := &app{in: stdin, err: stderr, env: map[string]string{}, now: time.Now, terminal: terminal}
 	a.out = &watched{stdout, &a.writeErr}
 	for _, kv := range env {
 		name, value, _ := strings.Cut(kv, "=")
@@ -72,7 +73,7 @@ type jsonFlag struct {
 	JSON bool `name:"json" help:"Print JSON, as docs/json.md describes it."`
 }
 
-// terminal says whether a stream is one.
+// terminal says whether a stream is a terminal.
 func terminal(stream any) bool {
 	if w, ok := stream.(*watched); ok {
 		stream = w.Writer
@@ -94,7 +95,7 @@ const (
 
 // paint colours text where people see it on a terminal and have not asked for none.
 func (a *app) paint(c colour, text string) string {
-	if a.env["NO_COLOR"] != "" || a.env["TERM"] == "dumb" || !terminal(a.out) {
+	if a.env["NO_COLOR"] != "" || a.env["TERM"] == "dumb" || !a.terminal(a.out) {
 		return text
 	}
 	return "\x1b[" + string(c) + "m" + text + "\x1b[0m"
@@ -103,7 +104,7 @@ func (a *app) paint(c colour, text string) string {
 // progress returns what to tell about work under way: it shows a bar on a terminal, else it is nil.
 // The bar is gone when done is called.
 func (a *app) progress(what string) (report func(done, total uint64), done func()) {
-	if !terminal(a.err) || a.env["TERM"] == "dumb" {
+	if !a.terminal(a.err) || a.env["TERM"] == "dumb" {
 		return nil, func() {}
 	}
 	var bar *progressbar.ProgressBar
@@ -128,7 +129,7 @@ var errNotConfirmed = errors.New("not confirmed; nothing was signed")
 
 // confirm shows a person what is about to be signed and asks. Without a person at the terminal it does not ask.
 func (a *app) confirm(ctx context.Context, text []byte) error {
-	if !terminal(a.in) || !terminal(a.err) {
+	if !a.terminal(a.in) || !a.terminal(a.err) {
 		return nil
 	}
 	a.sayf("%s\nSign this text? [y/N] ", text)

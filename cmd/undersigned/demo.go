@@ -118,7 +118,7 @@ func (c *demoCmd) Run(ctx context.Context, a *app) error {
 	if err == nil && !c.Once {
 		d.say("\nThe record is served at %s until you interrupt this program (Ctrl-C).", d.service.url)
 		d.say("Later, serve it again with: undersigned serve --dir %s", dir)
-		err = d.service.Wait(ctx)
+		d.service.Wait(ctx)
 	}
 	return errors.Join(err, d.service.Close())
 }

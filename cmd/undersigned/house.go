@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -157,9 +156,10 @@ func logSigners(dir, origin string) ([]ledger.Signer, []keys.VKey, error) {
 // A service is a ledger being served over HTTP.
 type service struct {
 	*house
-	url  string // ends with a slash
-	stop context.CancelFunc
-	done chan error
+	url     string // ends with a slash
+	stop    context.CancelFunc
+	stopped chan struct{} // closed when nothing is served any more
+	err     error         // why, if not because of stop; set before stopped is closed
 }
 
 // startService serves a ledger at an address such as "127.0.0.1:8080", where port 0 is any free
@@ -169,33 +169,34 @@ func startService(ctx context.Context, h *house, address, public string, now fun
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen: %w; name another address with --listen", err)
 	}
-	s := &service{house: h, url: "http://" + listener.Addr().String() + "/", done: make(chan error, 1)}
+	s := &service{house: h, url: "http://" + listener.Addr().String() + "/", stopped: make(chan struct{})}
 	if public == "" {
 		public = s.url
 	}
 	ctx, s.stop = context.WithCancel(ctx)
-	var handler http.Handler = server.New(server.Config{Ledger: h.ledger, URL: public, Logger: log, Now: now})
-	go func() { s.done <- server.Serve(ctx, listener, handler) }()
+	handler := server.New(server.Config{Ledger: h.ledger, URL: public, Logger: log, Now: now})
+	go func() {
+		defer close(s.stopped)
+		s.err = server.Serve(ctx, listener, handler)
+	}()
 	return s, nil
 }
 
-// Wait returns when the service has stopped: nil if ctx ended, otherwise why.
-func (s *service) Wait(ctx context.Context) error {
+// Wait returns when the service has a reason to end: ctx has ended, or its ledger or its listener has failed. What
+// went wrong, Close tells.
+func (s *service) Wait(ctx context.Context) {
 	select {
-	case err := <-s.done:
-		s.done <- err
-		return err
+	case <-s.stopped:
 	case <-s.ledger.Done():
-		return s.ledger.Err()
 	case <-ctx.Done():
-		return nil
 	}
 }
 
-// Close stops serving, waits for the requests under way, and closes the house.
+// Close stops serving, waits for the requests under way, and closes the house. It returns what made the service fail, if anything did.
 func (s *service) Close() error {
 	s.stop()
-	return errors.Join(<-s.done, s.house.Close())
+	<-s.stopped
+	return errors.Join(s.err, s.house.Close())
 }
 
 // deskOf returns a desk for the ledger as it is now.

@@ -2,12 +2,14 @@ package main
 
 import (
 	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -44,6 +46,8 @@ func TestScript(t *testing.T) {
 			"flip":     flip,
 			"subst":    subst,
 			"witness":  witness,
+
+			"documented": documented,
 		},
 	})
 }
@@ -122,4 +126,36 @@ func witness(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	text := strings.Replace(ts.ReadFile(args[0]), "quorum none\n", "witness w "+v.String()+"\nquorum w\n", 1)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
+}
+
+// documented holds the JSON that was printed against docs/json.md: its schema has a section there, and each of its fields
+// stands in that section.
+func documented(ts *testscript.TestScript, _ bool, _ []string) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "json.md"))
+	ts.Check(err)
+	var answer map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &answer))
+	schema, _ := answer["schema"].(string)
+	_, section, ok := strings.Cut(string(page), "\n## `"+schema+"`\n")
+	if !ok {
+		ts.Fatalf("docs/json.md has no section on %q", schema)
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	var walk func(v any, path string)
+	walk = func(v any, path string) {
+		switch v := v.(type) {
+		case map[string]any:
+			for name, inner := range v {
+				if at := path + name; !strings.Contains(section, "`"+at+"`") {
+					ts.Fatalf("docs/json.md does not describe %s of %s", at, schema)
+				}
+				walk(inner, path+name+".")
+			}
+		case []any:
+			for _, inner := range v {
+				walk(inner, strings.TrimSuffix(path, ".")+"[].")
+			}
+		}
+	}
+	walk(answer, "")
 }

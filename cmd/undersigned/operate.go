@@ -202,8 +202,8 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		return errors.Join(err, h.Close())
 	}
 	a.printf("Serving %s at %s\n", h.ledger.Origin(), s.url)
-	err = s.Wait(ctx)
-	return errors.Join(err, s.Close())
+	s.Wait(ctx)
+	return s.Close()
 }
 
 // adoption reads SIZE:ROOT, where ROOT is base64 as in a checkpoint.
