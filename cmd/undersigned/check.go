@@ -270,6 +270,9 @@ func (c *rollCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return usagef("--as-of %q is not a date such as 2024-06-11", c.AsOf)
 		}
+		if date.After(asOf) {
+			return usagef("--as-of %s has not come yet: nobody can know who will stand behind the statement then", c.AsOf)
+		}
 		asOf, end = date, date.AddDate(0, 0, 1).Add(-time.Millisecond)
 	}
 	rec, r, closeRecord, err := a.sound(ctx, c.Policy, c.Source)
@@ -297,6 +300,9 @@ func (c *rollCmd) Run(ctx context.Context, a *app) error {
 		if _, ok := state.Statement(h); !ok {
 			return failf(verify.CodeNotFound, "the statement %s was not yet published on %s", h, day(asOf))
 		}
+	}
+	if c.AsOf != "" && r.Seen != nil && r.Seen.Before(end) {
+		a.sayf("This copy of the record is of %s; what was recorded after that is not in the list.\n", moment(*r.Seen))
 	}
 	if c.JSON {
 		return c.json(a, r, state, h, end)

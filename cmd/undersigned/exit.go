@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/verify"
 )
 
@@ -68,7 +69,7 @@ func exitCode(ctx context.Context, err error) int {
 		return codeInterrupted
 	case errors.As(err, &f):
 		return f.code
-	case errors.As(err, &contradiction):
+	case errors.As(err, &contradiction), errors.Is(err, ledger.ErrCorrupt):
 		return verify.CodeContradiction
 	case errors.As(err, &quorum):
 		return verify.CodeQuorum

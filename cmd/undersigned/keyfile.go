@@ -16,7 +16,7 @@ const maxKeyFile = 64 << 10 // bytes
 // passwordFlags say where the password of a key file comes from, if not from the terminal.
 type passwordFlags struct {
 	PasswordFile string `setting:"" placeholder:"FILE" help:"Read the password of encrypted key files from the first line of a file."`
-	PasswordFD   int    `name:"password-fd" setting:"" default:"-1" placeholder:"N" help:"Read it from an open file descriptor."`
+	PasswordFD   int    `name:"password-fd" setting:"" default:"-1" placeholder:"N" help:"Read it from an open file descriptor, a line for each encrypted key file."`
 }
 
 // source returns where the password of a key file comes from. It is asked for once.

@@ -21,6 +21,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -61,12 +62,12 @@ func (a *app) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	parser, err := newParser(a, settings)
-	if err != nil {
-		return err // a mistake in the grammar
-	}
 	if len(args) == 0 {
 		args = []string{"--help"}
+	}
+	parser, err := newParser(a, settings, grammar(args[0], settings))
+	if err != nil {
+		return err // a mistake in the grammar
 	}
 	parsed, err := parser.Parse(args)
 	if errors.Is(err, errHelp) {
@@ -107,8 +108,23 @@ func helpOf(v *kong.Value) string {
 	return v.Help
 }
 
-func newParser(a *app, s settings) (*kong.Kong, error) {
-	return kong.New(&commands{}, kong.Name("undersigned"),
+// grammar returns the grammar of the command that is called, and otherwise that of all: reading the tags of every
+// command would take longer than to verify a receipt.
+func grammar(called string, s settings) any {
+	all := reflect.TypeFor[commands]()
+	if len(s.file) > 0 {
+		return &commands{} // to know every setting
+	}
+	for i := 1; i < all.NumField(); i++ {
+		if f := all.Field(i); strings.ToLower(f.Name) == called {
+			return reflect.New(reflect.StructOf([]reflect.StructField{all.Field(0), f})).Interface()
+		}
+	}
+	return &commands{}
+}
+
+func newParser(a *app, s settings, grammar any) (*kong.Kong, error) {
+	return kong.New(grammar, kong.Name("undersigned"),
 		kong.Description("A public, append-only record of who signed a statement, which text, and when."),
 		kong.NoDefaultHelp(), kong.Writers(a.out, a.err), kong.Resolvers(s), kong.ValueFormatter(helpOf))
 }

@@ -245,7 +245,7 @@ func (c *fsckCmd) Run(ctx context.Context, a *app) error {
 	began := time.Now()
 	store, flaws, err := boltstore.Inspect(c.Dir)
 	if errors.Is(err, ledger.ErrInUse) {
-		return inUse(c.Dir, err)
+		return &failure{codeUnchecked, inUse(c.Dir, err)}
 	}
 	report := &ledger.CheckReport{}
 	if err == nil {

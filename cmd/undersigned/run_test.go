@@ -30,7 +30,7 @@ func runWith(ctx context.Context, args ...string) (code int, stdout, stderr stri
 
 // TestHelp holds every command to an example in its help, and every example to the grammar.
 func TestHelp(t *testing.T) {
-	parser, err := newParser(newApp(nil, io.Discard, io.Discard, nil), settings{})
+	parser, err := newParser(newApp(nil, io.Discard, io.Discard, nil), settings{}, &commands{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func words(line string) []string {
 // TestNoSecretFlags holds flags that take a value to names of files and descriptors: what is on a command line,
 // others can see.
 func TestNoSecretFlags(t *testing.T) {
-	parser, err := newParser(newApp(nil, io.Discard, io.Discard, nil), settings{})
+	parser, err := newParser(newApp(nil, io.Discard, io.Discard, nil), settings{}, &commands{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,7 +82,7 @@ func openDirectory(ctx context.Context, dir string) (*record, error) {
 	}
 	store, err := boltstore.Open(dir, true)
 	if err != nil {
-		return nil, inUse(dir, err)
+		return nil, &failure{codeUnchecked, inUse(dir, err)}
 	}
 	l, err := readLedger(ctx, store)
 	if err != nil {
