@@ -63,7 +63,7 @@ type Report struct {
 	Origin     string                `json:"origin,omitempty"`
 	Size       uint64                `json:"size"`
 	Root       string                `json:"root,omitempty"`    // base64, as in the checkpoint
-	Seen       *time.Time            `json:"seen,omitempty"`    // the newest time in the checkpoint's signatures, UTC
+	Seen       *time.Time            `json:"seen,omitempty"`    // since when a quorum has seen the checkpoint; under a policy without a quorum the log's own time; UTC
 	Witnesses  []string              `json:"witnesses"`         // the policy's names of those that cosigned the checkpoint
 	Entries    map[entry.Kind]uint64 `json:"entries"`           // admitted entries by kind
 	Refused    uint64                `json:"refused"`           // entries in the log that its own rules refuse
@@ -134,11 +134,14 @@ type auditor struct {
 	o      AuditOptions
 	report *Report // fields but Findings, Unlisted, Past: of the goroutine that runs
 	hashes *HashReader
-	last   time.Time // admitted of the last admitted entry
+	texts  map[entry.Hash]bool // what statements and renditions name, once it was asked for
+	last   time.Time           // admitted of the last admitted entry
+	stamps []int64             // when each leaf says that it was admitted, Unix milliseconds; 8 bytes an entry
 
 	mu       sync.Mutex // guards what follows, and in report Findings, Unlisted and Past
 	past     map[uint64]*pastNote
 	order    []uint64 // keys of past, oldest first
+	spans    []span   // of all past notes that hold
 	checking sync.WaitGroup
 	slots    chan struct{} // one for each past note that is being checked
 }
@@ -166,9 +169,13 @@ func (a *auditor) run(ctx context.Context) {
 	for _, s := range c.Cosignatures {
 		r.Witnesses = append(r.Witnesses, s.Witness)
 	}
-	newest := later(c.Seen(), c.LogTime)
-	if !newest.IsZero() {
-		r.Seen = &newest
+	// How fresh the copy is, a quorum says; without one there is only the log's own word.
+	fresh := c.Fresh
+	if a.policy.NoQuorum() {
+		fresh = c.LogTime
+	}
+	if !fresh.IsZero() {
+		r.Seen = &fresh
 	}
 	if a.hashes, err = NewHashReader(ctx, c.Checkpoint, a.fetch); err != nil {
 		a.broken(err)
@@ -181,14 +188,15 @@ func (a *auditor) run(ctx context.Context) {
 		a.paths(ctx)
 	}
 	a.checking.Wait()
+	a.between()
 	a.receipts(ctx)
 	if !a.last.IsZero() {
 		r.LastRecord = &a.last
-		if !newest.IsZero() && a.last.After(newest.Add(slack)) {
+		if newest := c.clock(); !newest.IsZero() && a.last.After(newest.Add(slack)) {
 			a.find(CodeContradiction, nil, "", "The last entry says that it was recorded after every time in the signatures on this copy of the record.")
 		}
 	}
-	if a.o.MaxAge > 0 && (newest.IsZero() || a.o.Now().Sub(newest) > a.o.MaxAge) {
+	if a.o.MaxAge > 0 && (fresh.IsZero() || a.o.Now().Sub(fresh) > a.o.MaxAge) {
 		a.find(CodeUnchecked, nil, "", "This copy of the record is older than was asked for, or does not say how old it is.")
 	}
 }
@@ -359,6 +367,11 @@ func (a *auditor) fold(ctx context.Context, c *chunk) {
 
 // applied takes in what the fold said about one leaf.
 func (a *auditor) applied(ctx context.Context, index uint64, l *entry.Leaf, err error) {
+	stamp := a.last
+	if l != nil {
+		stamp = l.Admitted
+	}
+	a.stamps = append(a.stamps, stamp.UnixMilli())
 	var refusal *roll.Inadmissible
 	switch {
 	case err == nil:
@@ -449,6 +462,9 @@ func (a *auditor) start(ctx context.Context, n *pastNote) {
 		n.done, n.bad, n.hash = true, err != nil, hash
 		if c != nil {
 			n.from = earlier(c.FirstSeen(), c.LogTime)
+			if err == nil && !n.from.IsZero() {
+				a.spans = append(a.spans, span{n.size, n.from, c.clock()})
+			}
 		}
 		quotes := n.quotes
 		n.quotes = nil
@@ -500,6 +516,25 @@ func (a *auditor) compare(n *pastNote, q quote) {
 	}
 }
 
+// span is when the published note of a size came to be: its first and its newest time.
+type span struct {
+	size     uint64
+	from, to time.Time
+}
+
+// between holds the times of the entries against those of the published notes before and after them: the entry
+// after a note cannot be older than the note, nor the last one under it younger.
+func (a *auditor) between() {
+	for _, s := range a.spans {
+		if s.size < uint64(len(a.stamps)) && s.from.Add(-slack).UnixMilli() > a.stamps[s.size] {
+			a.find(CodeContradiction, &s.size, "", fmt.Sprintf("Entry %d says that it was recorded before the copy of the record of size %d was signed, which does not hold it.", s.size, s.size))
+		}
+		if last := s.size - 1; s.size > 0 && last < uint64(len(a.stamps)) && s.to.Add(slack).UnixMilli() < a.stamps[last] {
+			a.find(CodeContradiction, &last, "", fmt.Sprintf("Entry %d says that it was recorded after the copy of the record of size %d was signed, which holds it.", last, s.size))
+		}
+	}
+}
+
 // paths checks that the record accounts for everything that the source holds.
 func (a *auditor) paths(ctx context.Context) {
 	for _, path := range a.o.Paths {
@@ -537,7 +572,16 @@ func (a *auditor) pastPath(ctx context.Context, path string, size uint64) {
 
 // textPath checks a text that the source holds, and returns false if no admitted statement names it.
 func (a *auditor) textPath(ctx context.Context, path string, h entry.Hash) bool {
-	if a.report.Beyond == nil && !named(a.report.State, h) {
+	if a.texts == nil {
+		a.texts = make(map[entry.Hash]bool)
+		for _, st := range a.report.State.Statements() {
+			a.texts[st.Statement] = true
+			for _, r := range st.Renditions {
+				a.texts[r.Hash] = true
+			}
+		}
+	}
+	if a.report.Beyond == nil && !a.texts[h] {
 		return false
 	}
 	b, err := a.fetch(ctx, path)

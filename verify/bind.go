@@ -177,7 +177,13 @@ func (b *bound) checkSignatures() *problem {
 			return untrusted("The signature is not by the key registered for %s.", display(n.Domain))
 		}
 	}
-	if endorsement != nil && endorsement.Action == entry.Endorse && len(e.Keys) < b.quorum {
+	if endorsement == nil || endorsement.Action != entry.Endorse {
+		return nil
+	}
+	if b.quorum == 0 {
+		return untrusted("Nothing in this receipt shows how many keys of %s must sign for it.", display(e.Signer))
+	}
+	if len(e.Keys) < b.quorum {
 		return untrusted("Fewer keys of %s signed than it asks for.", display(e.Signer))
 	}
 	return nil
@@ -193,7 +199,7 @@ func (j *judge) times(r *Receipt, b *bound, after entry.After) {
 	if !dateAllowed(b.leaf.Entry.Date, admitted) {
 		j.problem(CodeContradiction, when, "The date that the endorsement claims is earlier or later than the record allows.")
 	}
-	newest := later(b.checkpoint.Seen(), b.checkpoint.LogTime)
+	newest := b.checkpoint.clock()
 	if !newest.IsZero() && admitted.After(newest.Add(slack)) {
 		j.problem(CodeContradiction, when, "The entry says that it was recorded after every time in the signatures on this receipt.")
 	}

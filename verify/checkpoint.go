@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"math"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -125,10 +126,8 @@ func parseHash(s string) (h [32]byte, ok bool) {
 // decodeBase64 reads strict, padded base64: no line breaks, no stray bits at the end. Go's
 // decoder skips CR and LF even when strict.
 func decodeBase64(s string) ([]byte, bool) {
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\r' || s[i] == '\n' {
-			return nil, false
-		}
+	if strings.IndexByte(s, '\r') >= 0 || strings.IndexByte(s, '\n') >= 0 {
+		return nil, false
 	}
 	b, err := base64.StdEncoding.Strict().DecodeString(s)
 	return b, err == nil

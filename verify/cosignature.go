@@ -148,12 +148,14 @@ func splitTimestamp(sig []byte) (unixSeconds uint64, rest []byte, ok bool) {
 }
 
 // splitNote parts a note into its text (with the final LF) and its signature lines, and holds
-// every line to strict form. note.Open checks signatures but lets some slack in base64 pass.
+// every line to strict form. It does not look at the text.
 func splitNote(msg []byte) (text []byte, lines []signatureLine, err error) {
 	if len(msg) > MaxNote {
 		return nil, nil, malformed(whatNote, 0, "it is larger than 256 KiB")
 	}
-	split := bytes.LastIndex(msg, []byte("\n\n"))
+	// A note's text ends at its last blank line. A checkpoint's holds none, so the first is the last:
+	// a blank line further down is no signature line.
+	split := bytes.Index(msg, []byte("\n\n"))
 	if split < 0 {
 		return nil, nil, malformed(whatNote, 0, "there is no blank line before the signatures")
 	}
@@ -183,7 +185,7 @@ func splitNote(msg []byte) (text []byte, lines []signatureLine, err error) {
 	return text, lines, nil
 }
 
-// maxSignatures is note.Open's own bound.
+// maxSignatures is the bound of golang.org/x/mod/sumdb/note, too.
 const maxSignatures = 100
 
 // keyName is what identifies the key of a signature line: "the tuple of key name and key ID".

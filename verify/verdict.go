@@ -179,6 +179,12 @@ func (j *judge) record() {
 	r := j.in.Record
 	if !r.OK {
 		j.problem(r.Code, stillStands, "%s", r.Sentence)
+		if r.Code == CodeQuorum { // then the other answers rest on the ledger's word as well
+			j.problem(r.Code, didSign, "%s", r.Sentence)
+			if j.in.Receipt == nil {
+				j.problem(r.Code, when, "%s", r.Sentence)
+			}
+		}
 	}
 	if r.checkpoint == nil || r.State == nil || r.State.Size() != r.Size {
 		return
@@ -308,6 +314,7 @@ func (j *judge) domain() {
 	found, ok := all[len(all)-1], j.v.Text == nil
 	if !ok {
 		for _, e := range all {
+			e.Renditions = j.renditions(e)
 			covers := e.Statement == *j.v.Text || slices.ContainsFunc(e.Renditions, func(r entry.RenditionRef) bool { return r.Hash == *j.v.Text })
 			if covers && (!ok || e.Statement == *j.v.Text) {
 				found, ok = e, true
@@ -320,12 +327,26 @@ func (j *judge) domain() {
 	}
 	// Otherwise the text is in the record in no form at all: an altered copy is told apart from
 	// another statement by the answer about the text.
-	j.endorsed = &endorsed{found.Index, found.ID, found.Admitted, found.Domain, found.Statement, found.Renditions, found.Date, found.Keys, found.Action}
+	j.endorsed = &endorsed{found.Index, found.ID, found.Admitted, found.Domain, found.Statement, j.renditions(found), found.Date, found.Keys, found.Action}
 	j.signed, j.admitted = true, true
 	j.how("Entry %d of the public record %s, recorded %s, is the last one of %s about this statement; its text has the fingerprint %s.", found.Index, r.Origin, stamp(found.Admitted), found.Domain, found.ID)
 	for _, k := range found.Keys {
 		j.how("It is signed by the key %s.", k)
 	}
+}
+
+// renditions returns what an endorsement covers beside the text. A withdrawal takes back whatever was endorsed.
+func (j *judge) renditions(e roll.Endorsement) []entry.RenditionRef {
+	if e.Action == entry.Endorse {
+		return e.Renditions
+	}
+	var all []entry.RenditionRef
+	if s, ok := j.state.Statement(e.Statement); ok {
+		for _, r := range s.Renditions {
+			all = append(all, entry.RenditionRef{Language: r.Language, Hash: r.Hash})
+		}
+	}
+	return all
 }
 
 // conclude turns what was found into answers, a code and a sentence.
@@ -361,7 +382,7 @@ func (j *judge) conclude() {
 		"Which person used the key.",
 	}
 	if j.state == nil {
-		v.NotTold = append(v.NotTold, "A receipt alone does not tell whether the record's rules admitted the entry, whether the key had been revoked before it, or what followed it.")
+		v.NotTold = append(v.NotTold, "A receipt alone does not tell whether the record's rules admitted the entry, whether the key had been revoked before it, or what followed it, such as more keys that had to sign.")
 	}
 	worst := problem{code: CodeOK}
 	for _, p := range j.problems {
@@ -459,16 +480,26 @@ func (j *judge) answerReplayed(who, verb string) {
 		}
 	}
 	m, _ := j.state.Member(e.domain)
-	var members []string
+	var members, leaning []string // vouchers; those that no member vouched for
 	for _, w := range m.Vouchers {
-		if w.Member && !w.Disputed && w.Index <= e.index && !j.operator(w.Domain) {
-			members = append(members, w.Domain)
+		if !w.Member || w.Disputed || j.operator(w.Domain) {
+			continue
 		}
+		if !j.vouched(w.Domain) {
+			leaning = append(leaning, w.Domain)
+			continue
+		}
+		members = append(members, w.Domain)
 	}
-	if len(members) > 0 {
+	switch {
+	case e.index < m.Registered.Index:
+		closer("The organization has been registered again since, by entry %d; who vouched for it before is in the record's history.", m.Registered.Index)
+	case len(members) > 0:
 		j.reason(didSign, "Members of the record vouched that the key is theirs: %s.", strings.Join(members, ", "))
 		j.how("Vouched for %s: %s.", e.domain, strings.Join(members, ", "))
-	} else {
+	case len(leaning) > 0:
+		closer("That the key is theirs rests on the word of the record's operator, and of %s, which was itself admitted on that word alone.", strings.Join(leaning, ", "))
+	default:
 		closer("That the key is theirs rests on the word of the record's operator alone.")
 	}
 	if m.Named.Index > e.index {
@@ -476,11 +507,14 @@ func (j *judge) answerReplayed(who, verb string) {
 	}
 }
 
-// operator reports whether a domain is the one that keeps the record.
-func (j *judge) operator(domain string) bool {
-	c := j.state.Charter()
-	return c != nil && c.Operator == domain
+// vouched reports whether a member other than the operator vouched for a domain.
+func (j *judge) vouched(domain string) bool {
+	m, ok := j.state.Member(domain)
+	return ok && slices.ContainsFunc(m.Vouchers, func(w roll.Voucher) bool { return w.Member && !w.Disputed && !j.operator(w.Domain) })
 }
+
+// operator reports whether a domain keeps the record, or once did.
+func (j *judge) operator(domain string) bool { return j.state.Operated(domain) }
 
 func (j *judge) answerWhen() {
 	e := j.endorsed
@@ -528,9 +562,19 @@ func (j *judge) answerStands() {
 	case ok && j.superseded():
 		j.answer(stillStands, LookCloser, "Not withdrawn %s, but a newer version of the text exists.", asOf)
 		j.problem(CodeWithdrawn, stillStands, "")
-	case ok && len(r.Witnesses) == 0:
+	case ok && j.dropped(last):
+		j.answer(stillStands, LookCloser, "It stands for the text itself, but no longer for this rendition, which the endorsement of %s leaves out.", day(last.Admitted))
+		j.problem(CodeWithdrawn, stillStands, "")
+	case ok && last.Disputed:
+		j.answer(stillStands, LookCloser, "Disputed: it stands by entry %d, signed with a key that has been declared compromised.", last.Index)
+	case ok && r.checkpoint.Fresh.IsZero():
 		j.answer(stillStands, LookCloser, "Not withdrawn %s, in a copy of the record that no witness has seen.", asOf)
+		if len(r.Witnesses) > 0 {
+			j.v.Answers[stillStands].Text = fmt.Sprintf("Not withdrawn %s, in a copy of the record of which no quorum of witnesses says when it saw it.", asOf)
+		}
 		j.reason(stillStands, "Without witnesses the ledger could show others another record.")
+	case ok && last.Index > e.index:
+		j.answer(stillStands, Confirmed, "Nothing was removed. It stands %s.", asOf)
 	case ok:
 		j.answer(stillStands, Confirmed, "Nothing was removed. Not withdrawn %s.", asOf)
 	}
@@ -553,6 +597,13 @@ func (j *judge) answerStands() {
 		}
 		j.problem(CodeUnchecked, stillStands, "%s", old)
 	}
+}
+
+// dropped reports whether the text asked about is a rendition that the last endorsement no longer covers.
+func (j *judge) dropped(last roll.Endorsement) bool {
+	text := j.v.Text
+	return text != nil && *text != j.endorsed.statement && !j.otherText &&
+		!slices.ContainsFunc(last.Renditions, func(r entry.RenditionRef) bool { return r.Hash == *text })
 }
 
 // superseded reports whether a later statement says that it replaces this one.
@@ -582,6 +633,9 @@ func (j *judge) sentence(worst problem) string {
 	case CodeNotFound:
 		return "No. " + worst.sentence
 	case CodeWithdrawn:
+		if j.v.Withdrawn == nil && !j.superseded() {
+			return fmt.Sprintf("No longer. %s. %s", did, j.v.Answers[stillStands].Text)
+		}
 		if j.v.Withdrawn == nil {
 			return fmt.Sprintf("Yes, but a newer version of the text exists. %s.", did)
 		}

@@ -82,7 +82,7 @@ func TestReceiptAlone(t *testing.T) {
 	if want := "Yes, as far as a receipt alone can show: Asia Pacific Network Information Centre (APNIC), apnic.net, endorsed this text on 11 June 2024."; v.Sentence != want {
 		t.Error(v.Sentence)
 	}
-	if v.Domain != "apnic.net" || *v.Index != indexEndorsedAPNIC || *v.Statement != w.statement || len(v.Keys) != 2 || len(v.Witnesses) != 3 || v.NoLater == nil || v.NotBefore == nil || v.Replayed || v.Size != 7 {
+	if v.Domain != "apnic.net" || *v.Index != indexEndorsedAPNIC || *v.Statement != w.statement || len(v.Keys) != 2 || len(v.Witnesses) != 3 || v.NoLater == nil || v.NotBefore == nil || v.Replayed || v.Size != 8 {
 		t.Errorf("%+v", v)
 	}
 	in.Strict = true
@@ -440,7 +440,7 @@ func TestReplayed(t *testing.T) {
 	w.rec.Do(&entry.KeyEvent{Action: entry.Revoke, Member: "dns.pt", Revokes: &ref, CompromisedAfter: &since}, pt, fresh)
 	w.publish()
 	v = check(t, "disputed", w.replayed(indexEndorsedPT), 0)
-	wantStates(t, v, "▲✔✔✔")
+	wantStates(t, v, "▲✔✔▲")
 	if !strings.Contains(v.Sentence, "disputed") {
 		t.Error(v.Sentence)
 	}
@@ -550,6 +550,7 @@ func TestRendition(t *testing.T) {
 	nic := rec.Join("nic.example")
 	org := rolltest.NewOrg("xn--bcher-kva.example", 1, 0, 1)
 	rec.Register(org, nic)
+	rec.Do(&entry.Membership{Action: entry.Update, Member: nic.Domain, Name: nic.Name, Quorum: 1, Vouchers: org.Vouch()}, nic)
 	w.text, w.statement = tccm, entry.Sum([]byte(tccm))
 	german := "Wir, die Unterzeichneten.\n"
 	ref := entry.RenditionRef{Language: "de", Hash: entry.Sum([]byte(german))}
@@ -690,8 +691,8 @@ func TestMakeReceipt(t *testing.T) {
 	for name, err := range map[string]error{
 		"no note":       second(verify.MakeReceipt(0, nil, nil, []byte("x"), leaf, node)),
 		"no checkpoint": second(verify.MakeReceipt(0, nil, nil, []byte("x\n\n— a AAAAAAA=\n"), leaf, node)),
-		"beyond":        second(verify.MakeReceipt(7, nil, nil, w.note, leaf, node)),
-		"support":       second(verify.MakeReceipt(0, []uint64{7}, nil, w.note, leaf, node)),
+		"beyond":        second(verify.MakeReceipt(8, nil, nil, w.note, leaf, node)),
+		"support":       second(verify.MakeReceipt(0, []uint64{8}, nil, w.note, leaf, node)),
 		"65 supports":   second(verify.MakeReceipt(0, make([]uint64, 65), nil, w.note, leaf, node)),
 		"leaf":          second(verify.MakeReceipt(0, nil, nil, w.note, func(uint64) ([]byte, error) { return nil, fail }, node)),
 		"support leaf": second(verify.MakeReceipt(0, []uint64{1}, nil, w.note, func(i uint64) ([]byte, error) {

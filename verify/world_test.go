@@ -37,7 +37,7 @@ func newCosigner(tb testing.TB, name string, typ byte, seed string) *cosigner {
 		}
 		pub = k.PublicKey().Bytes()
 		c.sign = func(msg []byte) []byte {
-			sig, err := k.Sign(nil, msg, nil)
+			sig, err := k.SignDeterministic(msg, nil)
 			if err != nil {
 				tb.Fatal(err)
 			}
@@ -82,7 +82,7 @@ type world struct {
 const tccm = "We, the undersigned, stand by the technical community.\n"
 
 // newWorld is a ledger with a charter, three published checkpoints and a statement: apnic.net (vouched for by
-// the operator and nic.example) and dns.pt (by the operator alone) endorse it.
+// the operator and nic.example, and vouching for it later) and dns.pt (by the operator alone) endorse it.
 func newWorld(tb testing.TB, witnesses int) *world {
 	w := newEmptyWorld(tb, rolltest.New(tb), witnesses)
 	w.publish()
@@ -100,6 +100,8 @@ func newWorld(tb testing.TB, witnesses int) *world {
 	w.endorse(apnic)
 	w.publish()
 	w.endorse(pt)
+	// nic.example, admitted by the operator alone, is vouched for in its turn.
+	w.rec.Do(&entry.Membership{Action: entry.Update, Member: nic.Domain, Name: nic.Name, Quorum: 1, Vouchers: apnic.Vouch()}, nic)
 	w.publish()
 	return w
 }

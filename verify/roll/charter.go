@@ -53,6 +53,9 @@ func (t *trial) charter(c *entry.Charter) (func(), error) {
 		}
 		s.claims.takeDomain(operator, own)
 		s.charter = now
+		if !slices.Contains(s.operated, operator) {
+			s.operated = append(s.operated, operator)
+		}
 	}, nil
 }
 

@@ -94,6 +94,7 @@ type State struct {
 	beyond   *Beyond
 	admitted int64    // of the last admissible leaf, Unix milliseconds
 	charter  *charter // nil before entry 0
+	operated []string // domains of all operators so far, in their order
 
 	members  map[string]*member // by domain
 	ordered  []*member          // by id

@@ -152,6 +152,13 @@ func (s *State) Admitted() time.Time {
 
 func milli(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
+// Operated reports whether a domain is, or ever was, the operator's.
+func (s *State) Operated(domain string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Contains(s.operated, domain)
+}
+
 // Charter returns the charter in force; nil: none yet.
 func (s *State) Charter() *Charter {
 	s.mu.RLock()
