@@ -137,7 +137,7 @@ func (c *checker) commits(ctx context.Context) error {
 			c.report.flaw(where, "it is not the one that follows the commit before")
 			c.broken = true
 		}
-		prev = commit{seq, rec.sum, rec.size, rec.root}
+		prev = commit{seq: seq, sum: rec.sum, size: rec.size}
 		if c.broken {
 			continue
 		}

@@ -1,3 +1,48 @@
-// Package ledger keeps a record: it admits entries, puts them in order, commits them, and
-// publishes checkpoints.
+// Package ledger keeps a record: it admits entries by the rules of verify/roll, puts them in
+// order, commits them, and publishes signed checkpoints. Everything that it serves can be checked
+// without it, by package verify.
+//
+// # The order of effects
+//
+// One goroutine commits, another one publishes; each step is done before the next begins:
+//
+//  1. Each entry of a batch is judged at its own position (roll.State.Admit); signatures were
+//     verified before, on the submitters' goroutines.
+//  2. One commit with all of them is made in the Store, durably.
+//  3. The commit is read back, and its leaves are hashed again.
+//  4. Tiles that are full are stored.
+//  5. The last-signed record (LastSigned), beside the keys, says what is about to be signed, durably.
+//  6. The keys sign the checkpoint: Ed25519, note type 0x01, and ML-DSA-44, type 0x06. Each
+//     signature is verified before it goes anywhere.
+//  7. Witnesses cosign, if there are any (Config.Cosign), one checkpoint at a time.
+//  8. The note is stored: it is the one of its tree size for ever.
+//  9. It is published, and the submitters are answered.
+//
+// While 5 to 9 go on, more may be committed; the next checkpoint covers all of it. Whatever of
+// this a crash prevents, Open does, after it has recomputed everything. An error of the storage is
+// never worked around: the Ledger stops (Done, Err), and the process should end.
+//
+// # What is in a Store
+//
+// Commits, from 1. A commit is a record, and each leaf of the record is in one commit and nowhere
+// else. Numbers are big-endian:
+//
+//	"undersigned/commit/v1" LF
+//	uint64    number of this commit
+//	32 bytes  sum of the commit before; zeros in the first
+//	uint64    tree size before
+//	uint64    tree size after
+//	32 bytes  root hash after
+//	16 bytes  random
+//	for each leaf: uint16 length, bytes (package entry)
+//	32 bytes  sum: SHA-256 of all bytes before
+//
+// And objects, which follow from the commits or are checked against them:
+//
+//	tile/<level>/<index>     a full tile, as tlog-tiles says; partial ones are its beginning
+//	checkpoints/<size>       the first published note of a tree size
+//	blobs/sha256/<hex>       the text of a statement or rendition
+//	withheld/sha256/<hex>    nothing: that text was taken down
+//
+// Entry bundles are made from commits when they are asked for.
 package ledger

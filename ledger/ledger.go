@@ -149,7 +149,7 @@ type Ledger struct {
 	tree    *tree
 	durable sync.RWMutex // held by the writer while state is ahead of the store
 	records *lru[uint64, *record]
-	notes   *lru[uint64, entry.Hash] // of published checkpoints, by size
+	notes   *lru[uint64, quotable] // of published checkpoints, by size
 
 	mu      sync.RWMutex
 	index   map[entry.Hash]uint64 // of stored entries
@@ -171,10 +171,11 @@ type Ledger struct {
 
 // commit is what one commit makes of the ledger.
 type commit struct {
-	seq  uint64
-	sum  [32]byte
-	size uint64
-	root [32]byte
+	seq      uint64
+	sum      [32]byte
+	size     uint64
+	root     [32]byte
+	admitted time.Time // of the last leaf
 }
 
 // head is a published checkpoint.

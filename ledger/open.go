@@ -22,7 +22,7 @@ const (
 	mostMaxBatch    = 4096
 	defaultMaxQueue = 8192
 	recordsCache    = 64 << 20 // bytes
-	notesCache      = 4096
+	notesCache      = 16 << 20 // bytes
 )
 
 // Create begins a ledger: it makes entry 0 of genesis, a signed charter, in a store that holds
@@ -111,7 +111,7 @@ func configure(ctx context.Context, cfg Config) (*Ledger, error) {
 		state:    roll.New(cfg.Origin),
 		tree:     newTree(cfg.Store.Get),
 		records:  newLRU[uint64, *record](recordsCache),
-		notes:    newLRU[uint64, entry.Hash](notesCache),
+		notes:    newLRU[uint64, quotable](notesCache),
 		index:    make(map[entry.Hash]uint64),
 		blobs:    make(map[entry.Hash]int64),
 		publish:  make(chan struct{}, 1),
@@ -237,7 +237,7 @@ func (l *Ledger) replay(ctx context.Context, last uint64) error {
 		if root != rec.root {
 			return fmt.Errorf("commit %d: its leaves do not give its root hash: %w", seq, ErrCorrupt)
 		}
-		l.newest = commit{rec.seq, rec.sum, rec.size, rec.root}
+		l.newest = commit{seq: rec.seq, sum: rec.sum, size: rec.size, root: rec.root}
 		l.starts = append(l.starts, rec.from)
 		if leaves = append(leaves, rec.leaves...); len(leaves) >= replayWindow || seq == last {
 			if err := l.fold(leaves); err != nil {
@@ -252,6 +252,7 @@ func (l *Ledger) replay(ctx context.Context, last uint64) error {
 			return err
 		}
 	}
+	l.newest.admitted = l.state.Admitted()
 	return nil
 }
 

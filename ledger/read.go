@@ -54,31 +54,33 @@ func (l *Ledger) Published() verify.Checkpoint {
 }
 
 // CheckpointAt returns the first note that was published of a tree size. If there is none the
-// error is fs.ErrNotExist.
+// error is fs.ErrNotExist. The caller must not change it.
 func (l *Ledger) CheckpointAt(ctx context.Context, size uint64) ([]byte, error) {
-	h := l.published()
-	if h == nil || size > h.Size {
-		return nil, fs.ErrNotExist
-	}
-	if size == h.Size {
-		return slices.Clone(h.note), nil
-	}
-	b, err := l.store.Get(ctx, checkpointPath(size))
-	return b, l.failing(ctx, err)
+	n, err := l.noteAt(ctx, size)
+	return n.note, err
 }
 
-// noteHash returns the hash of the note that CheckpointAt returns.
-func (l *Ledger) noteHash(ctx context.Context, size uint64) (entry.Hash, error) {
-	if h, ok := l.notes.get(size); ok && size <= l.publishedSize() {
-		return h, nil
+// quotable is a published note and its hash.
+type quotable struct {
+	note []byte
+	hash entry.Hash
+}
+
+// noteAt returns a published note. Signers quote the same few.
+func (l *Ledger) noteAt(ctx context.Context, size uint64) (quotable, error) {
+	if size > l.publishedSize() {
+		return quotable{}, fs.ErrNotExist
 	}
-	b, err := l.CheckpointAt(ctx, size)
+	if n, ok := l.notes.get(size); ok {
+		return n, nil
+	}
+	b, err := l.store.Get(ctx, checkpointPath(size))
 	if err != nil {
-		return entry.Hash{}, err
+		return quotable{}, l.failing(ctx, err)
 	}
-	h := entry.Sum(b)
-	l.notes.put(size, h, 1)
-	return h, nil
+	n := quotable{b, entry.Sum(b)}
+	l.notes.put(size, n, len(b))
+	return n, nil
 }
 
 // CheckpointSizes returns the sizes of all checkpoints that were published, ascending.
@@ -168,7 +170,7 @@ func (l *Ledger) Find(id entry.Hash) (uint64, bool) {
 }
 
 // Receipt returns the receipt of a published entry under the published checkpoint. If there is
-// no such entry the error is fs.ErrNotExist.
+// no such entry the error is fs.ErrNotExist. The caller must not change what it points to.
 func (l *Ledger) Receipt(ctx context.Context, index uint64) (*verify.Receipt, error) {
 	h := l.published()
 	if h == nil || index >= h.Size {
@@ -191,7 +193,7 @@ func (l *Ledger) Receipt(ctx context.Context, index uint64) (*verify.Receipt, er
 	// What supports a published entry is published too, so there is no need to wait for a commit.
 	support := l.state.Support(index, leaf.Entry)
 	get := func(index uint64) ([]byte, error) { return l.Leaf(ctx, index) }
-	r, err := verify.MakeReceipt(index, support, after, slices.Clone(h.note), get, l.tree.nodes(ctx))
+	r, err := verify.MakeReceipt(index, support, after, h.note, get, l.tree.nodes(ctx))
 	return r, l.failing(ctx, err)
 }
 
@@ -311,11 +313,12 @@ func parseHashPath(path, prefix string) (entry.Hash, bool) {
 
 // Fetch returns what the ledger serves at a path below its URL: "checkpoint", "checkpoints/57",
 // "checkpoints/57/latest", "tile/0/000", "tile/entries/000.p/57", "blobs/sha256/<hex>". It is a
-// verify.Fetch. For every other path the error is fs.ErrNotExist.
+// verify.Fetch. For every other path the error is fs.ErrNotExist. The caller must not change the
+// bytes.
 func (l *Ledger) Fetch(ctx context.Context, path string) ([]byte, error) {
 	if path == "checkpoint" {
 		if h := l.published(); h != nil {
-			return slices.Clone(h.note), nil
+			return h.note, nil
 		}
 		return nil, fs.ErrNotExist
 	}

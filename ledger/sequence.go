@@ -156,7 +156,7 @@ func (l *Ledger) commit(rec *record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.starts = append(l.starts, rec.from)
-	l.newest = commit{rec.seq, rec.sum, rec.size, rec.root}
+	l.newest = commit{rec.seq, rec.sum, rec.size, rec.root, l.state.Admitted()}
 	return nil
 }
 
@@ -275,7 +275,7 @@ func (l *Ledger) publishNewest() (bool, error) {
 		return true, nil
 	}
 	c := verify.Checkpoint{Origin: l.origin, Size: newest.size, Root: newest.root}
-	msg, err := l.sign(c)
+	msg, err := l.sign(c, newest.admitted)
 	if err != nil {
 		return false, err
 	}
@@ -302,7 +302,7 @@ func (l *Ledger) publishNewest() (bool, error) {
 
 // setHead publishes a checkpoint and answers those whose entries it covers.
 func (l *Ledger) setHead(c verify.Checkpoint, msg []byte) {
-	l.notes.put(c.Size, entry.Sum(msg), 1)
+	l.notes.put(c.Size, quotable{msg, entry.Sum(msg)}, len(msg))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.head = &head{c, msg}
@@ -317,8 +317,8 @@ func (l *Ledger) setHead(c verify.Checkpoint, msg []byte) {
 }
 
 // sign signs a checkpoint with every key of the log, after it has been held to, and written to,
-// the last-signed record.
-func (l *Ledger) sign(c verify.Checkpoint) ([]byte, error) {
+// the last-signed record. No signature says an earlier time than the last leaf does.
+func (l *Ledger) sign(c verify.Checkpoint, admitted time.Time) ([]byte, error) {
 	last := l.signed.last
 	if !l.signed.have || last.size > c.Size {
 		return nil, fmt.Errorf("a tree of size %d must not be signed after one of size %d", c.Size, last.size)
@@ -337,7 +337,7 @@ func (l *Ledger) sign(c verify.Checkpoint) ([]byte, error) {
 	}
 	text := c.Text()
 	msg := append(bytes.Clone(text), '\n')
-	now := uint64(max(0, l.now().Unix()))
+	now := uint64(max(0, l.now().Unix(), admitted.Unix()))
 	for _, s := range l.signers {
 		sig, err := s.Sign(verify.SignedMessage(s.VKey, now, c))
 		if err != nil {

@@ -188,13 +188,13 @@ func (l *Ledger) prepareOne(it *item, raw []byte) bool {
 // checkAfter refuses an endorsement that quotes a note which was not published. Nothing of this
 // can change later, so that it need not be checked again at the entry's position.
 func (l *Ledger) checkAfter(after entry.After) error {
-	note, err := l.noteHash(l.ctx, after.Size)
+	n, err := l.noteAt(l.ctx, after.Size)
 	switch {
 	case err != nil && !isNotExist(err):
 		return l.fail(err)
 	case err != nil:
 		return &Refusal{roll.RuleAfter, "after names a tree size of which this ledger published no checkpoint"}
-	case note != after.Note:
+	case n.hash != after.Note:
 		return &Refusal{roll.RuleAfter, "after quotes a checkpoint note that is not the one which this ledger published of that tree size"}
 	}
 	return nil
