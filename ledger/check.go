@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -23,7 +26,8 @@ type CheckOptions struct {
 	Logs []keys.VKey
 	// LastSigned, if set, is held to the store as Open holds it.
 	LastSigned *LastSigned
-	// HashesOnly leaves out the rules and signatures of the entries: it recomputes hashes alone.
+	// HashesOnly leaves out the rules, the signatures of entries, and those of all notes but the
+	// newest: it recomputes hashes alone.
 	HashesOnly bool
 	// Progress, if set, is told from time to time how many commits were checked.
 	Progress func(done, total uint64)
@@ -257,14 +261,7 @@ func (c *checker) objects(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var verifiers []note.Verifier
-	for _, v := range c.Logs {
-		verifier, err := verify.NewVerifier(v)
-		if err != nil {
-			return err
-		}
-		verifiers = append(verifiers, verifier)
-	}
+	var sizes []uint64
 	for _, path := range paths {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -277,9 +274,7 @@ func (c *checker) objects(ctx context.Context) error {
 		_, isWithheld := parseHashPath(path, withheldPrefix)
 		switch {
 		case isNote:
-			if b, ok := c.get(ctx, path); ok {
-				c.note(path, size, b, verifiers)
-			}
+			sizes = append(sizes, size)
 		case isBlob:
 			if b, ok := c.get(ctx, path); ok {
 				c.report.Blobs++
@@ -301,32 +296,71 @@ func (c *checker) objects(ctx context.Context) error {
 			c.report.flaw("object", "there is one at a path that is none of this ledger's: %q", path)
 		}
 	}
-	return nil
+	return c.notes(ctx, sizes)
+}
+
+// notes checks the notes of checkpoints, on all cores.
+func (c *checker) notes(ctx context.Context, sizes []uint64) error {
+	verifiers := make([]note.Verifier, len(c.Logs))
+	for i, v := range c.Logs {
+		var err error
+		if verifiers[i], err = verify.NewVerifier(v); err != nil {
+			return err
+		}
+	}
+	slices.Sort(sizes)
+	problems := make([]string, len(sizes))
+	var wg sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < len(sizes) && ctx.Err() == nil; i += workers {
+				if c.HashesOnly && i < len(sizes)-1 {
+					problems[i] = c.note(ctx, sizes[i], nil)
+				} else {
+					problems[i] = c.note(ctx, sizes[i], verifiers)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for i, problem := range problems {
+		if problem != "" {
+			c.report.flaw(checkpointPath(sizes[i]), "%s", problem)
+		}
+	}
+	if c.report.Checkpoints = len(sizes); len(sizes) > 0 {
+		c.report.Published = sizes[len(sizes)-1]
+	}
+	return ctx.Err()
 }
 
 // complete says that the state is that of all leaves.
 func (c *checker) complete() bool { return !c.broken && !c.folded && !c.HashesOnly }
 
-// note checks the note of a checkpoint: its text, its signatures by the log, the form of the others.
-func (c *checker) note(path string, size uint64, msg []byte, verifiers []note.Verifier) {
-	c.report.Checkpoints++
-	c.report.Published = max(c.report.Published, size)
+// note returns what is wrong with the note of a checkpoint: its text, or its signatures by these keys.
+func (c *checker) note(ctx context.Context, size uint64, verifiers []note.Verifier) string {
+	msg, err := c.store.Get(ctx, checkpointPath(size))
+	if err != nil {
+		return fmt.Sprintf("it cannot be read: %v", err)
+	}
 	root, known := c.roots[size]
-	if !known {
-		if !c.broken {
-			c.report.flaw(path, "no commit made a tree of this size")
+	switch {
+	case !known && !c.broken:
+		return "no commit made a tree of this size"
+	case known:
+		if problem := noteProblem(msg, verify.Checkpoint{Origin: c.Origin, Size: size, Root: root}); problem != "" {
+			return "it " + problem
 		}
-	} else if problem := noteProblem(msg, verify.Checkpoint{Origin: c.Origin, Size: size, Root: root}); problem != "" {
-		c.report.flaw(path, "it %s", problem)
-		return
 	}
 	if len(verifiers) == 0 {
-		return
+		return ""
 	}
 	n, err := note.Open(msg, note.VerifierList(verifiers...))
 	if err != nil || len(n.Sigs) != len(verifiers) {
-		c.report.flaw(path, "it does not carry a good signature of each of the log's keys")
+		return "it does not carry a good signature of each of the log's keys"
 	}
+	return ""
 }
 
 // lastSigned holds the last-signed record to the tree.

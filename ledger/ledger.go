@@ -165,6 +165,7 @@ type Ledger struct {
 	publish chan struct{} // 1: there may be something to publish
 
 	ctx     context.Context // ends with closing or failing
+	work    context.Context // of what is not to be left halfway: never ends
 	cancel  context.CancelCauseFunc
 	running sync.WaitGroup
 }
@@ -203,10 +204,11 @@ func (l *Ledger) Err() error { return context.Cause(l.ctx) }
 
 // fail ends the ledger: whatever the storage holds now is found out by opening it again.
 func (l *Ledger) fail(err error) error {
-	if l.ctx.Err() == nil {
+	first := l.ctx.Err() == nil
+	l.cancel(fmt.Errorf("the ledger has stopped: %w", err)) // at once: a log may be slow
+	if first {
 		l.log.Error("the ledger stops", "error", err)
 	}
-	l.cancel(fmt.Errorf("the ledger has stopped: %w", err))
 	return context.Cause(l.ctx)
 }
 

@@ -155,7 +155,8 @@ func configure(ctx context.Context, cfg Config) (*Ledger, error) {
 		l.keys = signersKeys(cfg.Signers)
 	}
 	l.newest.root = emptyRoot
-	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	l.work = context.WithoutCancel(ctx)
+	l.ctx, l.cancel = context.WithCancelCause(l.work)
 	return l, nil
 }
 
@@ -374,6 +375,9 @@ func (l *Ledger) maySign(ctx context.Context, adopt *Adoption) (reason, err erro
 		l.log.Error("the ledger refuses to sign and is readable alone", "problem", e.Problem)
 		return e, nil
 	}
+	if s.have && s.bad {
+		l.log.Warn("one half of the last-signed record is damaged; the other is used", "size", s.last.size)
+	}
 	ours := s.have && s.last.origin == l.origin && s.last.keys == l.keys
 	if !ours {
 		var why string
@@ -390,6 +394,9 @@ func (l *Ledger) maySign(ctx context.Context, adopt *Adoption) (reason, err erro
 		}
 		if adopt.Size > l.newest.size {
 			return refuse("%s, and the adopted size %d is larger than the store's %d", why, adopt.Size, l.newest.size)
+		}
+		if h := l.head; h != nil && adopt.Size < h.Size {
+			return refuse("%s, and the adopted size %d is smaller than the %d of the newest checkpoint that the store holds, which was signed", why, adopt.Size, h.Size)
 		}
 		root, err := l.tree.rootAt(ctx, adopt.Size)
 		if err != nil {

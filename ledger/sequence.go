@@ -46,9 +46,6 @@ func (l *Ledger) sequence(batch []*item) error {
 	if err != nil {
 		return err
 	}
-	if err := l.putTiles(); err != nil {
-		return err
-	}
 	l.await(waiting)
 	select {
 	case l.publish <- struct{}{}:
@@ -88,6 +85,7 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 	}
 	if len(added) > 0 {
 		if err := l.commit(rec); err != nil {
+			l.fail(err) // before anybody may look at the state, which is ahead of the store
 			return nil, err
 		}
 		l.mu.Lock()
@@ -126,25 +124,25 @@ func (l *Ledger) admitTime() time.Time {
 func (l *Ledger) commit(rec *record) error {
 	hashes := leafHashes(rec.leaves)
 	l.tree.append(hashes...)
-	root, err := l.tree.rootAt(l.ctx, rec.size)
+	root, err := l.tree.rootAt(l.work, rec.size)
 	if err != nil {
 		return err
 	}
 	rec.root = root
 	// The tree before must still be the one that was stored: memory can be damaged too, and a
 	// commit with a wrong root hash could never be undone.
-	if root, err = l.tree.rootAt(l.ctx, l.newest.size); err != nil {
+	if root, err = l.tree.rootAt(l.work, l.newest.size); err != nil {
 		return err
 	}
 	if root != l.newest.root {
 		return fmt.Errorf("the tree in memory no longer gives the root hash of commit %d", l.newest.seq)
 	}
 	rand.Read(rec.nonce[:])
-	if err := create(l.ctx, l.store, rec); err != nil {
+	if err := create(l.work, l.store, rec); err != nil {
 		return err
 	}
 	// The bytes to sign for are those that the store gives back, not those it was given.
-	b, err := l.store.Read(l.ctx, rec.seq)
+	b, err := l.store.Read(l.work, rec.seq)
 	if err != nil {
 		return fmt.Errorf("reading commit %d back: %w", rec.seq, err)
 	}
@@ -153,6 +151,10 @@ func (l *Ledger) commit(rec *record) error {
 		return fmt.Errorf("reading commit %d back: %w", rec.seq, ErrCorrupt)
 	}
 	l.records.put(rec.seq, stored, len(b))
+	// Tiles are there before anybody can sign for them: the publisher takes l.newest as it finds it.
+	if err := l.putTiles(); err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.starts = append(l.starts, rec.from)
@@ -215,7 +217,7 @@ func (l *Ledger) putTiles() error {
 	for i, id := range ids {
 		objects[i] = Object{id.tile().Path(), l.tree.pendingBytes(id)}
 	}
-	if err := l.store.Put(l.ctx, objects...); err != nil {
+	if err := l.store.Put(l.work, objects...); err != nil {
 		return fmt.Errorf("storing tiles: %w", err)
 	}
 	l.tree.stored(ids)
@@ -293,7 +295,7 @@ func (l *Ledger) publishNewest() (bool, error) {
 		}
 		msg = cosigned
 	}
-	if err := l.store.Put(l.ctx, Object{checkpointPath(c.Size), msg}); err != nil {
+	if err := l.store.Put(l.work, Object{checkpointPath(c.Size), msg}); err != nil {
 		return false, fmt.Errorf("storing the checkpoint of size %d: %w", c.Size, err)
 	}
 	l.setHead(c, msg)
@@ -323,7 +325,7 @@ func (l *Ledger) sign(c verify.Checkpoint, admitted time.Time) ([]byte, error) {
 	if !l.signed.have || last.size > c.Size {
 		return nil, fmt.Errorf("a tree of size %d must not be signed after one of size %d", c.Size, last.size)
 	}
-	root, err := l.tree.rootAt(l.ctx, last.size)
+	root, err := l.tree.rootAt(l.work, last.size)
 	if err != nil {
 		return nil, err
 	}

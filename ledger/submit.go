@@ -188,7 +188,7 @@ func (l *Ledger) prepareOne(it *item, raw []byte) bool {
 // checkAfter refuses an endorsement that quotes a note which was not published. Nothing of this
 // can change later, so that it need not be checked again at the entry's position.
 func (l *Ledger) checkAfter(after entry.After) error {
-	n, err := l.noteAt(l.ctx, after.Size)
+	n, err := l.noteAt(l.work, after.Size)
 	switch {
 	case err != nil && !isNotExist(err):
 		return l.fail(err)
@@ -228,7 +228,7 @@ func (l *Ledger) result(it *item) (Result, error) {
 	if !r.Admitted.IsZero() {
 		return r, nil
 	}
-	err := l.leaves(l.ctx, it.index, it.index+1, func(b []byte) {
+	err := l.leaves(l.work, it.index, it.index+1, func(b []byte) {
 		if leaf, err := entry.ParseLeaf(b); err == nil {
 			r.Admitted = leaf.Admitted
 		}
