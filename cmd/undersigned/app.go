@@ -18,9 +18,6 @@ import (
 	"github.com/tccm/undersigned/verify"
 )
 
-// maxInput bounds every file that is read whole and has no tighter bound of its own, in bytes.
-const maxInput = 16 << 20
-
 // An app is one run of the program: its streams, its variables and its clock.
 type app struct {
 	in       io.Reader

@@ -280,12 +280,7 @@ func (c *rollCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer closeRecord()
-	h, err := entry.Hash{}, error(nil)
-	if c.Statement == "" {
-		h, err = onlyStatement(r.State)
-	} else {
-		h, err = a.statementHash(c.Statement)
-	}
+	h, err := a.statementIn(r.State, c.Statement)
 	if err != nil {
 		return err
 	}

@@ -357,6 +357,14 @@ func (a *app) statementHash(what string) (entry.Hash, error) {
 	return entry.Sum(text), unreadable(err)
 }
 
+// statementIn is the statement that a person names, or the only one of a record.
+func (a *app) statementIn(s *roll.State, what string) (entry.Hash, error) {
+	if what == "" {
+		return onlyStatement(s)
+	}
+	return a.statementHash(what)
+}
+
 // onlyStatement is the one statement of a record that has one, and otherwise an error that lists them.
 func onlyStatement(s *roll.State) (entry.Hash, error) {
 	all := s.Statements()

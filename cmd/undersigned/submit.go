@@ -159,12 +159,7 @@ func (c *receiptCmd) index(a *app, r *verify.Report) (uint64, error) {
 		}
 		return *c.Index, nil
 	}
-	h, err := entry.Hash{}, error(nil)
-	if c.Statement == "" {
-		h, err = onlyStatement(r.State)
-	} else {
-		h, err = a.statementHash(c.Statement)
-	}
+	h, err := a.statementIn(r.State, c.Statement)
 	if err != nil {
 		return 0, err
 	}
