@@ -25,3 +25,10 @@ func Reseal(record []byte) {
 	sum := sha256.Sum256(body)
 	copy(record[len(body):], sum[:])
 }
+
+// Waiting returns how many stored entries wait for a checkpoint.
+func (l *Ledger) Waiting() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.waiting)
+}

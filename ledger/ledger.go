@@ -158,6 +158,7 @@ type Ledger struct {
 	newest  commit                // what is stored
 	head    *head                 // what is published; nil: nothing yet
 	waiting []waiter              // for a checkpoint that covers them
+	pruneAt int                   // length of waiting at which those that gave up are dropped
 
 	blobMu sync.Mutex // held while a text is put or taken down
 

@@ -228,6 +228,11 @@ func (l *Ledger) putTiles() error {
 func (l *Ledger) await(waiting []waiter) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	// While witnesses are away, what waits must not grow with every request that has given up.
+	if len(l.waiting) >= l.pruneAt {
+		l.waiting = slices.DeleteFunc(l.waiting, func(w waiter) bool { return w.abandoned() })
+		l.pruneAt = max(2*len(l.waiting), l.maxBatch)
+	}
 	for _, w := range waiting {
 		if l.head != nil && w.index < l.head.Size {
 			w.result.Published = true

@@ -18,6 +18,7 @@ type submission struct {
 	results []Result
 	left    int           // results to come
 	done    chan struct{} // closed when left is 0
+	ended   bool          // nobody waits any more
 }
 
 // item is one entry of a submission on its way.
@@ -56,6 +57,13 @@ func (it *item) note(r Result) {
 	it.sub.mu.Lock()
 	defer it.sub.mu.Unlock()
 	it.sub.results[it.at] = r
+}
+
+// abandoned says that nobody waits for the item's answer.
+func (it *item) abandoned() bool {
+	it.sub.mu.Lock()
+	defer it.sub.mu.Unlock()
+	return it.sub.ended
 }
 
 // window is how many entries of one submission are parsed and checked at a time.
@@ -105,6 +113,7 @@ func (l *Ledger) Submit(ctx context.Context, entries ...[]byte) []Result {
 	}
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
+	sub.ended = true
 	results := slices.Clone(sub.results)
 	for i, r := range results {
 		if err != nil && !r.Stored && r.Err == nil {

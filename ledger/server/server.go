@@ -85,7 +85,8 @@ type Server struct {
 	log     *slog.Logger
 	now     func() time.Time
 	limits  limits
-	bodies  budget
+	bodies  budget // of many entries and of texts
+	singles budget // of single entries
 	history *history
 	metrics *metrics
 	static  map[string]asset
@@ -125,7 +126,8 @@ func New(cfg Config) *Server {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.bodies.free = s.limits.bodies
+	s.bodies.free = s.limits.bodies / 4 * 3
+	s.singles.free = s.limits.bodies - s.bodies.free
 	s.metrics = newMetrics(s)
 	return s
 }

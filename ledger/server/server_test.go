@@ -196,20 +196,26 @@ func hashes(list [][]byte) (all [][32]byte) {
 
 func TestBusy(t *testing.T) {
 	w := newWorld(t)
-	w.server.bodies.free = 100
+	w.server.bodies.free, w.server.singles.free = 100, 100
 	wantProblem(t, w.do("POST", "/entries", "text/plain", make([]byte, 101)), ProblemBusy)
-	if w.server.bodies.free != 100 {
-		t.Errorf("%d bytes are free", w.server.bodies.free)
+	wantProblem(t, w.do("POST", "/entries", typeBytes, make([]byte, 101)), ProblemBusy)
+	if w.server.bodies.free != 100 || w.server.singles.free != 100 {
+		t.Errorf("%d and %d bytes are free", w.server.bodies.free, w.server.singles.free)
+	}
+	// Large bodies do not keep single entries out.
+	w.server.bodies.free, w.server.singles.free = 0, 1<<20
+	if got := w.do("POST", "/entries", "text/plain", []byte("nonsense")); got.Code != http.StatusBadRequest {
+		t.Errorf("a single entry beside large bodies: status %d", got.Code)
 	}
 	// What is refused or accepted gives back what it held.
-	w.server.bodies.free = 1 << 20
+	w.server.bodies.free, w.server.singles.free = 1<<20, 1<<20
 	w.do("POST", "/entries", "text/plain", []byte("nonsense"))
 	w.do("POST", "/entries", typeBytes, frame(w.spare(), []byte("nonsense")))
 	w.do("POST", "/entries", typeBytes, []byte{1})
 	w.do("PUT", blobPath(w.text), "", []byte(worldText))
 	w.do("PUT", blobPath(w.text), "", []byte("short"))
-	if w.server.bodies.free != 1<<20 {
-		t.Errorf("%d bytes are free", w.server.bodies.free)
+	if w.server.bodies.free != 1<<20 || w.server.singles.free != 1<<20 {
+		t.Errorf("%d and %d bytes are free", w.server.bodies.free, w.server.singles.free)
 	}
 }
 
@@ -506,7 +512,7 @@ func TestBodyThatNeverEnds(t *testing.T) {
 	if size := w.ledger.Stats().Stored; size != 10 {
 		t.Errorf("%d entries", size)
 	}
-	if w.server.bodies.free != w.server.limits.bodies {
+	if w.server.bodies.free+w.server.singles.free != w.server.limits.bodies {
 		t.Error("a cut body still holds memory")
 	}
 }
@@ -677,5 +683,26 @@ func TestManyClients(t *testing.T) {
 	}
 	if len(indexes) != clients {
 		t.Errorf("indexes %v", seen)
+	}
+}
+
+// What a client only announces holds none of the budget: idle connections keep nobody out.
+func TestAnnouncedBodies(t *testing.T) {
+	for name, share := range map[string]*budget{"some": {free: 10}, "none": {}} {
+		read := &charged{from: strings.NewReader("0123456789"), share: share}
+		b, err := io.ReadAll(read)
+		if name == "none" {
+			if !errors.Is(err, errBudget) || len(b) != 0 {
+				t.Errorf("%s: %q, %v", name, b, err)
+			}
+			continue
+		}
+		if err != nil || share.free != 0 {
+			t.Errorf("%s: %v, %d bytes are free", name, err, share.free)
+		}
+		read.release()
+		if share.free != 10 {
+			t.Errorf("%s: %d bytes are free after the release", name, share.free)
+		}
 	}
 }

@@ -23,6 +23,7 @@ import (
 const (
 	defaultWait = 10 * time.Second
 	maxWait     = 60 * time.Second
+	maxSingle   = 128 << 10 // bytes; a larger limit is that of many entries or of a text
 )
 
 // submitted is the answer to one entry. In the answer to many it is a line, with a Status.
@@ -210,24 +211,25 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, limit int64) (body
 	if r.ContentLength > limit {
 		return stop(tooLarge)
 	}
-	hold := limit
-	if r.ContentLength >= 0 {
-		hold = r.ContentLength
+	// Single entries have a share of their own, so that large bodies cannot keep them out.
+	share := &s.bodies
+	if limit <= maxSingle {
+		share = &s.singles
 	}
-	if !s.bodies.take(hold) {
-		return stop(problemOf(ProblemBusy))
-	}
-	release = func() { s.bodies.give(hold) }
+	held := &charged{from: http.MaxBytesReader(w, r.Body, limit), share: share}
+	release = held.release
 
 	// A deadline of its own, so that what sends a byte now and then is cut; a writer that has no
 	// connection, as in tests, has none.
 	control := http.NewResponseController(w)
 	control.SetReadDeadline(time.Now().Add(s.limits.body))
 	var b bytes.Buffer
-	b.Grow(int(min(hold, 64<<10)))
-	_, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	_, err := b.ReadFrom(held)
 	if err != nil {
 		release()
+		if errors.Is(err, errBudget) {
+			return stop(problemOf(ProblemBusy))
+		}
 		return stop(bodyProblem(err, tooLarge))
 	}
 	// From here on the connection is only watched for its end, for as long as a wait may take.
@@ -268,6 +270,30 @@ func (b *budget) take(n int64) bool {
 	}
 	b.free -= n
 	return true
+}
+
+// errBudget is what a charged reader returns when the budget is used up.
+var errBudget = errors.New("the budget of bodies is used up")
+
+// charged charges a budget for what has been read, and for nothing that was only announced.
+type charged struct {
+	from  io.Reader
+	share *budget
+	held  int64
+}
+
+func (c *charged) Read(b []byte) (int, error) {
+	n, err := c.from.Read(b)
+	if !c.share.take(int64(n)) {
+		return 0, errBudget
+	}
+	c.held += int64(n)
+	return n, err
+}
+
+func (c *charged) release() {
+	c.share.give(c.held)
+	c.held = 0
 }
 
 func (b *budget) give(n int64) {
