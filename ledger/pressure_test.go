@@ -111,8 +111,15 @@ func TestFailedCommitIsNotShown(t *testing.T) {
 			}
 		})
 	}()
-	close(stuck.release)
-	if err := <-seen; err == nil {
+	var err error
+	select {
+	case err = <-seen: // while the log is stuck
+		close(stuck.release)
+	case <-time.After(100 * time.Millisecond): // it waits, which is as good
+		close(stuck.release)
+		err = <-seen
+	}
+	if err == nil {
 		t.Error("the state of a ledger that has failed is shown")
 	}
 	if r := <-answered; r.Err == nil || r.Stored {

@@ -119,6 +119,22 @@ func TestVouchersThatLeanOnTheOperator(t *testing.T) {
 			t.Error(v.Sentence)
 		}
 	})
+	t.Run("a chain of puppets", func(t *testing.T) {
+		w := newEmptyWorld(t, rolltest.New(t), 2)
+		w.publish()
+		var before []*rolltest.Org
+		for _, domain := range []string{"a.example", "b.example", "c.example", "apnic.net"} {
+			o := rolltest.NewOrg(domain, 1, 0, 1)
+			w.rec.Register(o, before...)
+			before = []*rolltest.Org{o}
+		}
+		w.text = tccm
+		w.statement = w.rec.Publish(w.text)
+		w.publish()
+		w.endorse(before[0])
+		w.publish()
+		wantStates(t, w.judge("apnic.net", tccm), "▲✔✔✔")
+	})
 	t.Run("an operator that renames itself", func(t *testing.T) {
 		w := newEmptyWorld(t, rolltest.New(t), 2)
 		w.publish()

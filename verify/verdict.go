@@ -507,10 +507,37 @@ func (j *judge) answerReplayed(who, verb string) {
 	}
 }
 
-// vouched reports whether a member other than the operator vouched for a domain.
+// vouched reports whether a domain rests on more than the operator's word: a member vouched for it that rests on
+// more than that word too. Vouchers are followed to where they end: if that is always somebody whom the operator
+// alone admitted, the whole chain is that one word.
 func (j *judge) vouched(domain string) bool {
-	m, ok := j.state.Member(domain)
-	return ok && slices.ContainsFunc(m.Vouchers, func(w roll.Voucher) bool { return w.Member && !w.Disputed && !j.operator(w.Domain) })
+	by := map[string][]string{} // who vouched for whom, from domain upwards
+	for todo := []string{domain}; len(todo) > 0; {
+		d := todo[0]
+		todo = todo[1:]
+		if _, ok := by[d]; ok {
+			continue
+		}
+		by[d] = nil
+		m, _ := j.state.Member(d)
+		for _, w := range m.Vouchers {
+			if w.Member && !w.Disputed && !j.operator(w.Domain) {
+				by[d] = append(by[d], w.Domain)
+				todo = append(todo, w.Domain)
+			}
+		}
+	}
+	for again := true; again; {
+		again = false
+		for d, vouchers := range by {
+			if !slices.ContainsFunc(vouchers, func(v string) bool { _, ok := by[v]; return ok }) {
+				delete(by, d)
+				again = true
+			}
+		}
+	}
+	_, ok := by[domain]
+	return ok
 }
 
 // operator reports whether a domain keeps the record, or once did.

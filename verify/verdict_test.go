@@ -317,12 +317,12 @@ func TestInadmissible(t *testing.T) {
 			support = []uint64{}
 		}
 		r := w.bareReceipt(index, support)
-		v := check(t, name+", receipt alone", verify.Input{Policy: w.policy(), Receipt: r, Statement: []byte(tccm)}, c.alone)
+		check(t, name+", receipt alone", verify.Input{Policy: w.policy(), Receipt: r, Statement: []byte(tccm)}, c.alone)
 		report := w.audit(verify.AuditOptions{Receipts: []*verify.Receipt{r}})
 		if report.OK || report.Code != c.audit || len(report.Findings) == 0 || report.Findings[0].Index == nil || *report.Findings[0].Index != index {
 			t.Errorf("%s: audit: %d %s %+v", name, report.Code, report.Sentence, report.Findings)
 		}
-		v = check(t, name, verify.Input{Policy: w.policy(), Receipt: r, Statement: []byte(tccm), Record: report}, c.audit)
+		v := check(t, name, verify.Input{Policy: w.policy(), Receipt: r, Statement: []byte(tccm), Record: report}, c.audit)
 		if v.Answers[0].State == verify.Confirmed || v.Answers[3].State == verify.Confirmed {
 			t.Errorf("%s: %s %s", name, states(v), v.Sentence)
 		}

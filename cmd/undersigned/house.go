@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,15 +57,21 @@ func makeHouse(ctx context.Context, dir string, genesis *entry.Entry, now func()
 	if err := os.MkdirAll(filepath.Join(dir, keysDir), 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the ledger's directory: %w", err)
 	}
-	if _, err := os.Lstat(filepath.Join(dir, boltstore.File)); err == nil {
-		return nil, fmt.Errorf("%s has a ledger already; serve it, or name another directory", dir)
+	store, err := emptyStore(ctx, dir)
+	if err != nil {
+		return nil, err
 	}
+	defer store.Close()
 	for file, suite := range map[string]keys.Suite{logEd25519File: keys.Ed25519, logMLDSA44File: keys.MLDSA44} {
+		path := filepath.Join(dir, keysDir, file)
+		if _, err := os.Lstat(path); err == nil {
+			continue // an attempt that stopped halfway left it; what it has signed, the last-signed record says
+		}
 		k, err := source.Generate(suite)
 		if err != nil {
 			return nil, err
 		}
-		if err := k.Save(filepath.Join(dir, keysDir, file), nil); err != nil {
+		if err := k.Save(path, nil); err != nil {
 			return nil, fmt.Errorf("cannot keep the log's key: %w", err)
 		}
 	}
@@ -77,16 +84,31 @@ func makeHouse(ctx context.Context, dir string, genesis *entry.Entry, now func()
 		return nil, inUse(dir, err)
 	}
 	defer signed.Close()
-	store, err := boltstore.Create(dir)
-	if err != nil {
-		return nil, fmt.Errorf("cannot make the ledger's store: %w", err)
-	}
-	defer store.Close()
 	err = ledger.Create(ctx, ledger.Config{Origin: genesis.Ledger, Store: store, Signers: signers, LastSigned: signed, Now: now}, genesis)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the ledger: %w", err)
 	}
 	return logs, nil
+}
+
+// emptyStore makes the store in a directory, or opens one that holds nothing yet because an attempt stopped halfway.
+func emptyStore(ctx context.Context, dir string) (ledger.Store, error) {
+	if _, err := os.Lstat(filepath.Join(dir, boltstore.File)); errors.Is(err, fs.ErrNotExist) {
+		store, err := boltstore.Create(dir)
+		if err != nil {
+			return nil, fmt.Errorf("cannot make the ledger's store: %w", err)
+		}
+		return store, nil
+	}
+	store, err := boltstore.Open(dir, false)
+	if err != nil {
+		return nil, inUse(dir, err)
+	}
+	if last, err := store.Last(ctx); err != nil || last > 0 {
+		store.Close()
+		return nil, cmp.Or(err, fmt.Errorf("%s has a ledger already; serve it, or name another directory", dir))
+	}
+	return store, nil
 }
 
 // openHouse opens the ledger in a directory to serve it. If it may not sign, it can still be read:
