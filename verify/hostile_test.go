@@ -238,3 +238,14 @@ func TestReceiptThatHidesTheQuorum(t *testing.T) {
 	}
 	check(t, "hidden", verify.Input{Policy: w.policy(), Receipt: r, Statement: []byte(tccm)}, verify.CodeUntrusted)
 }
+
+// A record of another ledger than the policy's is told apart from a forged one.
+func TestAnotherLedger(t *testing.T) {
+	w, _, _ := pair(t)
+	other := strings.ReplaceAll(string(w.sign(w.checkpoint(), w.log...)), rolltest.Origin, "other.example/test")
+	w.files["checkpoint"] = []byte(other)
+	r := w.audit(verify.AuditOptions{})
+	if r.Code != verify.CodeUntrusted || !strings.Contains(r.Sentence, "another ledger than those that the policy names") {
+		t.Errorf("code %d: %s", r.Code, r.Sentence)
+	}
+}

@@ -29,7 +29,7 @@ type writeFlags struct {
 	Output  string        `short:"o" placeholder:"FILE" help:"Where the text or the half-signed entry goes, instead of standard output."`
 	Receipt string        `placeholder:"FILE" help:"Where the receipt goes, instead of SIGNER-INDEX.tlog-proof."`
 	Wait    time.Duration `setting:"" default:"10s" help:"How long to wait until the entry is published, 0s to 60s."`
-	Yes     bool          `short:"y" help:"Do not ask before signing."`
+	Yes     bool          `short:"y" help:"Do not ask before signing. Off a terminal nobody is asked."`
 	passwordFlags
 	jsonFlag
 
@@ -241,7 +241,7 @@ func (a *app) prepared(path string, e *entry.Entry) error {
 // otherTools says how openssl signs a text in each suite.
 var otherTools = map[keys.Suite]string{
 	keys.Ed25519:         "openssl pkeyutl -sign -rawin -in TEXT -inkey KEY -out SIG",
-	keys.ECDSAP256SHA256: "openssl dgst -sha256 -sign KEY -out SIG TEXT   (or: cosign sign-blob --key KEY --output-signature SIG --tlog-upload=false TEXT)",
+	keys.ECDSAP256SHA256: "openssl dgst -sha256 -sign KEY -out SIG TEXT   (or, with cosign 2: cosign sign-blob --key KEY --output-signature SIG --tlog-upload=false TEXT)",
 	keys.ECDSAP384SHA384: "openssl dgst -sha384 -sign KEY -out SIG TEXT",
 	keys.RSAPSSSHA256:    "openssl dgst -sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32 -sign KEY -out SIG TEXT",
 	keys.RSAPKCS1SHA256:  "openssl dgst -sha256 -sign KEY -out SIG TEXT",

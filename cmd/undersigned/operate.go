@@ -68,7 +68,7 @@ type initCmd struct {
 	Publisher   []string   `sep:"none" placeholder:"DOMAIN" help:"A domain that may publish statements beside the operator. May be repeated."`
 	Admission   []string   `sep:"none" default:"operator" placeholder:"RULE" help:"Who lets organizations in: operator, or vouched:M. May be repeated; then both must."`
 	Roll        string     `default:"manual" placeholder:"WHEN" help:"When lists are sealed: on-change, daily HH:MM, or manual."`
-	Yes         bool       `short:"y" help:"Do not ask before signing."`
+	Yes         bool       `short:"y" help:"Do not ask before signing. Off a terminal nobody is asked."`
 	passwordFlags
 	jsonFlag
 }

@@ -136,7 +136,7 @@ type signCmd struct {
 	Prepare   bool     `help:"Print the exact text that is to be signed, and sign nothing."`
 	Key       []string `setting:"" sep:"none" placeholder:"FILE" help:"A key to sign with; with --prepare a public key will do. May be repeated."`
 	Output    string   `short:"o" placeholder:"FILE" help:"Where the signed entry goes, instead of standard output."`
-	Yes       bool     `short:"y" help:"Do not ask before signing."`
+	Yes       bool     `short:"y" help:"Do not ask before signing. Off a terminal nobody is asked."`
 	passwordFlags
 }
 
