@@ -719,7 +719,7 @@ var refusals = []struct {
 	{"revoking twice", roll.RuleRevokes, "was revoked by", byOperator, func(s *scene) *entry.Entry {
 		return s.sign(&entry.KeyEvent{Action: entry.Revoke, Member: s.broken.Domain, Revokes: ref(s.broken.Keys[0])}, s.broken, s.broken.Keys[1:2])
 	}},
-	{"revoking by another key without quorum", roll.RuleQuorum, "where it takes 2", byOperator, func(s *scene) *entry.Entry {
+	{"revoking by another key without quorum", roll.RuleQuorum, "where it takes 2 or a recovery key", byOperator, func(s *scene) *entry.Entry {
 		return s.sign(&entry.KeyEvent{Action: entry.Revoke, Member: s.two.Domain, Revokes: ref(s.two.Keys[1])}, s.two, s.two.Keys[:1])
 	}},
 	{"revoking with a suspended key beside", roll.RuleKey, "was suspended", byOperator, func(s *scene) *entry.Entry {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -331,6 +332,18 @@ func TestRegisterAgain(t *testing.T) {
 	checkRefusal(t, s.Apply(s.Endorsement(entry.Withdraw, s.solo, s.statement, old)), roll.RuleKey, "no longer one of")
 	checkRefusal(t, s.Apply(rolltest.Sign(s.Draft(&entry.KeyEvent{Action: entry.Revoke, Member: s.solo.Domain, Revokes: ref(old)}, s.solo))), roll.RuleRevokes, "not one of")
 	s.Withdraw(s.solo, s.statement)
+	// A recovery key that is not brought again recovers nothing.
+	s.Do(&entry.Membership{Action: entry.Leave, Member: s.two.Domain}, s.two)
+	recovery := s.two.Recovery
+	s.two.Recovery, s.two.Name = recovery[:1], "Two anew"
+	s.Register(s.two)
+	checkRefusal(t, s.Apply(s.Endorsement(entry.Withdraw, s.two, s.statement, recovery[1])), roll.RuleKey, "no longer one of")
+	s.Must(s.update(s.publisher, nil, func(b *entry.Membership) { b.Name = "Two" }))
+	s.Must(s.update(s.solo, nil, func(b *entry.Membership) { b.Name = "Example" }))
+	s.Do(&entry.Membership{Action: entry.Leave, Member: s.solo.Domain}, s.solo)
+	s.solo.Name = "Solo once more"
+	s.Register(s.solo)
+	s.Must(s.update(s.publisher, nil, func(b *entry.Membership) { b.Name = "Example" })) // free again
 	// An old key may come back later.
 	s.event(s.solo, &entry.KeyEvent{Action: entry.Add, PublicKey: line(old)}, s.solo.Keys[0], old)
 }
@@ -342,6 +355,7 @@ func TestVouching(t *testing.T) {
 	s.Register(a)    // the operator is all there is
 	s.Register(b, a) // two of two
 	checkRefusal(t, s.Apply(s.Registration(c)), roll.RuleAdmission, "1 domains vouch where it takes 2")
+	checkRefusal(t, s.Apply(s.amend(op.Keys, func(c *entry.Charter) { c.Vouchers = a.Vouch() })), roll.RuleAdmission, "1 members vouch for the amendment where it takes 2")
 	s.Must(s.register(c, nil, func(m *entry.Membership, _ *entry.Entry) { m.Vouchers = slices.Concat(a.Vouch(), b.Vouch()) })) // without the operator
 	m := s.member("c.example")
 	if len(m.Vouchers) != 2 || m.Vouchers[0].Domain != "a.example" || !m.Vouchers[1].Member || m.Vouchers[1].Operator {
@@ -562,6 +576,11 @@ func TestNames(t *testing.T) {
 	}
 	checkRefusal(t, s.Apply(s.Registration(named("new", "solo"))), roll.RuleLookAlike, "a name of solo.example")
 	s.Must(s.update(s.solo, nil, func(b *entry.Membership) { b.Name = "Solo" }))
+	before := s.member("solo.example")
+	s.Must(s.update(s.solo, nil, func(b *entry.Membership) { b.Name = "Solo" }))
+	if m := s.member("solo.example"); m.Named != before.Named || m.Updated == before.Updated {
+		t.Errorf("an update that changes no name: %+v", m)
+	}
 	checkRefusal(t, s.Apply(s.Registration(named("new", "solo"))), roll.RuleLookAlike, "a name of solo.example")
 	s.Must(s.update(s.solo, nil, func(b *entry.Membership) { b.Name = "Squatter.Example" }))
 	s.Register(named("new", "solo"))
@@ -684,6 +703,10 @@ func TestSignaturesAreBound(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	// It is relied on.
+	denied := s.State.CheckSignatures(good)
+	denied.Deny()
+	checkRefusal(t, s.State.Admit(parse(good), denied), roll.RuleSignature, "line 1")
 	// The bytes that were checked, changed in place afterwards.
 	l := parse(good)
 	sigs = s.State.CheckSignatures(l.Entry)
@@ -698,6 +721,57 @@ func TestSignaturesAreBound(t *testing.T) {
 			t.Error("something was checked")
 		}
 	}
+}
+
+func TestHistory(t *testing.T) {
+	s := newScene(t, byOperator)
+	k := rolltest.NewKey("fresh")
+	i := s.Do(&entry.KeyEvent{Action: entry.Suspend, Member: s.pair.Domain, Revokes: ref(s.pair.Keys[1])}, s.op)
+	j := s.event(s.two, &entry.KeyEvent{Action: entry.Rotate, PublicKey: line(k), Revokes: ref(s.two.Keys[0])}, s.two.Keys[0], s.two.Keys[1], k)
+	last := func(domain string) roll.Event {
+		m := s.member(domain)
+		ev := m.History[len(m.History)-1]
+		if ev.ID != m.LastID {
+			t.Errorf("%s: the last event is not the last entry", domain)
+		}
+		return ev
+	}
+	for _, c := range []struct{ got, want roll.Event }{
+		{last("pair.example"), roll.Event{Action: entry.Suspend, Signer: s.op.Domain, Keys: []keys.Ref{s.op.Keys[0].Ref()}, About: ref(s.pair.Keys[1]), Mark: roll.Mark{Index: i}}},
+		{last("two.example"), roll.Event{Action: entry.Rotate, Signer: s.two.Domain, Keys: []keys.Ref{s.two.Keys[0].Ref(), s.two.Keys[1].Ref(), k.Ref()},
+			Added: ref(k), About: ref(s.two.Keys[0]), Mark: roll.Mark{Index: j}}},
+		{last("gone.example"), roll.Event{Action: entry.Leave, Signer: s.gone.Domain, Keys: []keys.Ref{s.gone.Keys[0].Ref()}, Mark: s.member("gone.example").LeftAt}},
+	} {
+		c.want.ID, c.want.Admitted = c.got.ID, c.got.Admitted
+		if !reflect.DeepEqual(c.got, c.want) {
+			t.Errorf("got %+v\nwant %+v", c.got, c.want)
+		}
+	}
+}
+
+// A million endorsements must fit into memory beside everything else.
+func TestMemory(t *testing.T) {
+	r := rolltest.New(t)
+	var orgs []*rolltest.Org
+	for i := range 50 {
+		orgs = append(orgs, r.Join(fmt.Sprintf("member%d.example", i)))
+	}
+	var texts []entry.Hash
+	for i := range 100 {
+		texts = append(texts, r.Publish(fmt.Sprint(i)))
+	}
+	before := heap()
+	for _, h := range texts {
+		for _, o := range orgs {
+			if err := r.State.Admit(&entry.Leaf{Admitted: r.Now, Entry: r.Endorsement(entry.Endorse, o, h)}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if each := float64(heap()-before) / float64(len(orgs)*len(texts)); each > 200 {
+		t.Errorf("%.0f bytes for each endorsement", each)
+	}
+	runtime.KeepAlive(r)
 }
 
 // Every suite signs, and nothing else about it matters.
