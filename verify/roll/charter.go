@@ -124,23 +124,18 @@ func (t *trial) amendment(c *entry.Charter) (kept []*key, err error) {
 	if err != nil {
 		return nil, err
 	}
-	vouching := 0
-	for _, v := range found {
-		if v.member {
-			vouching++
-		}
-	}
-	// The operator amends, so its own membership is no second opinion.
+	// The operator amends, so its own membership is no second opinion: all found
+	// are other members.
 	electorate := t.s.joined
 	if m := t.s.members[now.operator]; m != nil && !m.left {
 		electorate--
 	}
-	if need := min(now.admission.Vouched, electorate); vouching < need {
-		return nil, t.refuse(RuleAdmission, "%d members vouch for the amendment where it takes %d", vouching, need)
+	if need := min(now.admission.Vouched, electorate); len(found) < need {
+		return nil, t.refuse(RuleAdmission, "%d members vouch for the amendment where it takes %d", len(found), need)
 	}
 	// Without this, an operator could speak in a member's name by taking its domain.
 	if c.Operator != now.operator && t.s.members[c.Operator] != nil &&
-		!slices.ContainsFunc(found, func(v voucher) bool { return v.domain == c.Operator && v.member }) {
+		!slices.ContainsFunc(found, func(v voucher) bool { return v.domain == c.Operator }) {
 		return nil, t.refuse(RuleVoucher, "the member %s becomes the operator and does not vouch for it", c.Operator)
 	}
 	return kept, nil

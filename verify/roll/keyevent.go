@@ -67,11 +67,7 @@ func (t *trial) keyEvent(b *entry.KeyEvent) (func(), error) {
 		case entry.Rotate:
 			t.strike(target, b)
 		}
-		for _, k := range t.enrol(m.domain, MemberKey, 0, len(t.fresh)) {
-			if !slices.Contains(m.keys, k) {
-				m.keys = append(m.keys, k)
-			}
-		}
+		m.keys = append(m.keys, t.enrol(m.domain, MemberKey, 0, len(t.fresh))...)
 		t.recordKey(m, b)
 	}, nil
 }

@@ -16,30 +16,22 @@ type look struct {
 	skeleton string
 }
 
-// A claim says whose look it is: one domain's at a time.
-type claim struct {
-	domain string
-	times  int // by how many of its names
-}
-
-// claims holds the looks of all members and operators that ever were. Domains
-// stay for ever, names until their owner takes others. A name must look like no
-// other's domain or name; a domain only like no other's domain, so that nobody
-// keeps an organization out by calling itself like its domain.
+// claims says whose a look is, of all members and operators that ever were.
+// Domains stay for ever, names until their owner takes others. A name must look
+// like no other's domain or name; a domain only like no other's domain, so that
+// nobody keeps an organization out by calling itself like its domain.
 type claims struct {
 	domains map[look]string
-	names   map[look]claim
+	names   map[look]string
 }
 
-func newClaims() claims { return claims{make(map[look]string), make(map[look]claim)} }
+func newClaims() claims { return claims{make(map[look]string), make(map[look]string)} }
 
 func looks(names ...string) []look {
 	var all []look
 	for _, name := range names {
-		if name != "" {
-			skeletons := unicode15.Skeletons(keys.DomainToUnicode(name))
-			all = append(all, look{0, skeletons[0]}, look{1, skeletons[1]})
-		}
+		skeletons := unicode15.Skeletons(keys.DomainToUnicode(name))
+		all = append(all, look{0, skeletons[0]}, look{1, skeletons[1]})
 	}
 	return all
 }
@@ -57,19 +49,15 @@ func (c *claims) takeDomain(domain string, own []look) {
 
 func (c *claims) takeNames(domain string, own []look) {
 	for _, l := range own {
-		c.names[l] = claim{domain, c.names[l].times + 1}
+		c.names[l] = domain
 	}
 }
 
-// leaveNames undoes takeNames. A name that was taken before somebody's look-alike
-// domain came stays its owner's.
+// leaveNames gives all names of a domain back. That of one which is not given
+// is blank, and nobody's.
 func (c *claims) leaveNames(own []look) {
 	for _, l := range own {
-		if held := c.names[l]; held.times > 1 {
-			c.names[l] = claim{held.domain, held.times - 1}
-		} else {
-			delete(c.names, l)
-		}
+		delete(c.names, l)
 	}
 }
 
@@ -109,8 +97,8 @@ func (t *trial) names(b *entry.Membership) ([]look, error) {
 		if other, ok := t.s.claims.domains[l]; ok && other != b.Member {
 			return nil, t.refuse(RuleLookAlike, "a name looks like the domain %s", other)
 		}
-		if other, ok := t.s.claims.names[l]; ok && other.domain != b.Member {
-			return nil, t.refuse(RuleLookAlike, "a name looks like a name of %s", other.domain)
+		if other, ok := t.s.claims.names[l]; ok && other != b.Member {
+			return nil, t.refuse(RuleLookAlike, "a name looks like a name of %s", other)
 		}
 	}
 	return own, nil

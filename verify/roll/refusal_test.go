@@ -728,6 +728,13 @@ var refusals = []struct {
 	{"a key says of itself that it is compromised", roll.RuleCompromised, "a key alone", byOperator, func(s *scene) *entry.Entry {
 		return s.sign(&entry.KeyEvent{Action: entry.Revoke, Member: s.two.Domain, Revokes: ref(s.two.Keys[0]), CompromisedAfter: at(1)}, s.two, s.two.Keys[:1])
 	}},
+	{"a suspended key says of itself that it is compromised", roll.RuleCompromised, "a key alone", byOperator, func(s *scene) *entry.Entry {
+		s.Do(&entry.KeyEvent{Action: entry.Suspend, Member: s.solo.Domain, Revokes: ref(s.solo.Keys[0])}, s.op)
+		return s.sign(&entry.KeyEvent{Action: entry.Revoke, Member: s.solo.Domain, Revokes: ref(s.solo.Keys[0]), CompromisedAfter: at(1)}, s.solo, nil)
+	}},
+	{"a suspended key and another are no quorum", roll.RuleCompromised, "a key alone", byOperator, func(s *scene) *entry.Entry {
+		return s.sign(&entry.KeyEvent{Action: entry.Revoke, Member: s.pair.Domain, Revokes: ref(s.pair.Keys[0]), CompromisedAfter: at(1)}, s.pair, nil)
+	}},
 	{"compromised in the future", roll.RuleCompromised, "in the future", byOperator, func(s *scene) *entry.Entry {
 		return s.sign(&entry.KeyEvent{Action: entry.Revoke, Member: s.two.Domain, Revokes: ref(s.two.Keys[0]), CompromisedAfter: at(s.State.Size() + 1)}, s.two, nil)
 	}},

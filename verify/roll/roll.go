@@ -66,11 +66,18 @@
 //     strand a member that has no recovery key below its quorum. To declare a
 //     key compromised takes more than the key; it may follow the revocation,
 //     and the index only ever goes down.
-//   - suspend: the operator, the quorum or a recovery key; never a recovery key.
+//   - suspend: the operator, the quorum or a recovery key. It is never a recovery
+//     key that is suspended, so that no operator can keep a member from repair.
 //
 // A key line of anybody else is refused, however valid its signature. A key
 // (SPKI) serves one suite, one domain and one Role for ever, and none once
 // revoked. A new registration inherits nothing of an earlier one.
+//
+// # Looking alike
+//
+// A name may look like no domain and no name of another domain that was ever a
+// member's or the operator's; a domain like no other domain. Names are compared
+// as they are now.
 package roll
 
 import (

@@ -435,6 +435,11 @@ func TestOperatorChanges(t *testing.T) {
 	if k, _ := s.State.Key(s.op.Keys[0].Ref()); k.Current || k.Role != roll.OperatorKey {
 		t.Errorf("%+v", k)
 	}
+	for domain, ever := range map[string]bool{"operator.example": true, "two.example": true, "solo.example": false} {
+		if s.State.Operated(domain) != ever {
+			t.Errorf("%s was the operator: %v", domain, !ever)
+		}
+	}
 	if (roll.OperatorKey.String() + roll.MemberKey.String() + roll.RecoveryKey.String()) != "operator keymember keyrecovery key" {
 		t.Error("roles have other names")
 	}
@@ -672,6 +677,36 @@ func TestDeterminism(t *testing.T) {
 	if !reflect.DeepEqual(applied, parsed) || !reflect.DeepEqual(applied, s.State) {
 		t.Error("the states differ")
 	}
+}
+
+// CheckSignatures looks at all that it can, and at nothing more once one fails.
+func TestCheckSignatures(t *testing.T) {
+	s := newScene(t, byOperator)
+	k := rolltest.NewKey("new")
+	for _, c := range []struct {
+		name string
+		e    *entry.Entry
+		done int
+	}{
+		{"registered keys", s.endorse(s.two, nil), 2},
+		{"vouchers and new keys", s.register(rolltest.NewOrg("new.example", 2, 1, 1), []*rolltest.Org{s.two}), 6},
+		{"a new key", s.sign(&entry.KeyEvent{Action: entry.Add, Member: s.solo.Domain, PublicKey: line(k)}, s.solo, ks{s.solo.Keys[0], k}), 2},
+		{"new operator keys", s.amend(append(ks{k}, s.op.Keys...), func(c *entry.Charter) { c.PublicKeys = lines(ks{k}) }), 3},
+		{"keys that nobody knows", s.endorse(rolltest.NewOrg("stranger.example", 2, 0, 2), nil), 0},
+		{"a bad signature", func() *entry.Entry {
+			e := s.register(rolltest.NewOrg("new.example", 2, 1, 1), nil)
+			e.Signatures[1].Sig[3] ^= 1
+			return e
+		}(), 2},
+	} {
+		if got := s.State.CheckSignatures(c.e).Done(); got != c.done {
+			t.Errorf("%s: %d looked at, want %d", c.name, got, c.done)
+		}
+	}
+	l := &entry.Leaf{Admitted: s.Now, Entry: s.register(rolltest.NewOrg("new.example", 2, 1, 1), nil)}
+	weakened := s.State.CheckSignatures(l.Entry)
+	weakened.Weaken()
+	checkRefusal(t, s.State.Admit(l, weakened), roll.RuleWeakKey, "weakened")
 }
 
 // What CheckSignatures found holds for what it saw, and nothing else.

@@ -77,16 +77,13 @@ func (t *trial) judge(sigs *Signatures) (commit func(), err error) {
 		return nil, t.refuse(RuleDate, "it is dated %s and admitted on %s: at most %d days may lie between, or %d the other way round",
 			e.Date, t.Admitted.Format(time.DateOnly), maxDays, -minDays)
 	}
-	if !e.Genesis {
-		last, ok := s.previous(e)
-		switch {
-		case ok && e.Previous == nil:
-			return nil, t.refuse(RulePrevious, "it names no previous entry, the last on the subject is %s", last)
-		case ok && *e.Previous != last:
-			return nil, t.refuse(RulePrevious, "it names %s as previous, the last on the subject is %s", *e.Previous, last)
-		case !ok && e.Previous != nil:
-			return nil, t.refuse(RulePrevious, "it names %s as previous, but is the first on its subject", *e.Previous)
-		}
+	switch last, ok := s.previous(e); {
+	case ok && e.Previous == nil:
+		return nil, t.refuse(RulePrevious, "it names no previous entry, the last on the subject is %s", last)
+	case ok && *e.Previous != last:
+		return nil, t.refuse(RulePrevious, "it names %s as previous, the last on the subject is %s", *e.Previous, last)
+	case !ok && e.Previous != nil:
+		return nil, t.refuse(RulePrevious, "it names %s as previous, but is the first on its subject", *e.Previous)
 	}
 	switch b := e.Body.(type) {
 	case *entry.Charter:
