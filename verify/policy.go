@@ -2,7 +2,6 @@ package verify
 
 import (
 	"bytes"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -136,9 +135,6 @@ func (p *policyParser) log(items []string) string {
 	if v.Type != keys.TypeEd25519 && v.Type != keys.TypeCosignatureMLDSA44 {
 		return "a log's key must be of type 0x01 (Ed25519) or 0x06 (ML-DSA-44)"
 	}
-	if !validOrigin(v.Name) {
-		return "the log's key name cannot be an origin"
-	}
 	if p.logs[string(v.Key)] {
 		return "this log's key is on an earlier log line"
 	}
@@ -162,9 +158,6 @@ func (p *policyParser) witnessLine(items []string) string {
 	}
 	if v.Type != keys.TypeCosignatureEd25519 && v.Type != keys.TypeCosignatureMLDSA44 {
 		return "a witness's key must be of type 0x04 (Ed25519) or 0x06 (ML-DSA-44)"
-	}
-	if v.Type == keys.TypeCosignatureMLDSA44 && len(v.Name) > math.MaxUint8 {
-		return "the witness's key name is too long to be signed"
 	}
 	if p.witness[string(v.Key)] {
 		return "this witness's key is on an earlier witness line"

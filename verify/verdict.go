@@ -234,7 +234,7 @@ func (j *judge) receipt() {
 	for _, s := range c.Cosignatures {
 		j.how("The witness %s has seen that copy%s.", s.VKey.Name, at(s.Time))
 	}
-	if p := b.checkSignatures(); p != nil {
+	if p := b.checkSignatures(body); p != nil {
 		j.problems = append(j.problems, *p)
 	} else {
 		j.signed = true
