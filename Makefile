@@ -7,7 +7,8 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 .PHONY: demo test check build fuzz vectors cover frozen
 
 demo:
-	$(GO) run ./cmd/undersigned demo
+	$(GO) build -o $(BIN) ./cmd/undersigned
+	$(BIN) demo
 
 test:
 	$(GO) test -shuffle=on ./...
