@@ -1,0 +1,171 @@
+// Torture does to a ledger what the world does to computers, and counts what is lost.
+//
+//	go run . [flags] [PART...]
+//
+// Each part runs the real program, many times, under load, and takes something away from it. Then
+// it holds what the record has become to what was acknowledged before: every entry, its index, its
+// receipt, every checkpoint ever seen. It prints one line
+//
+//	kill: 300 cycles, 4812 acknowledged, 0 lost, 0 forks, 0 other faults, …, seed 7
+//
+// and the exit code is 0 if nothing was lost, forked or otherwise wrong, 1 if something was, 2 for a
+// wrong command line, and 3 if a part could not do what it claims to. With the same seed a part makes
+// the same choices; what the machine does in between is its own.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// A part is one way to maltreat a ledger.
+type part struct {
+	name   string
+	about  string
+	cycles [2]int // in short and in full mode
+	run    func(ctx context.Context, t *trial) error
+}
+
+// parts are run in this order.
+var parts = []part{
+	{"kill", "kill -9 of the server under load, while it starts, while it stops", [2]int{300, 10_000}, kill},
+}
+
+const (
+	exitFound   = 1 // something was lost, forked or otherwise wrong
+	exitUsage   = 2
+	exitCannot  = 3 // a part could not do what it claims to
+	exitStopped = 130
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := torture(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+func torture(ctx context.Context, args []string) int {
+	flags := flag.NewFlagSet("torture", flag.ContinueOnError)
+	full := flags.Bool("full", false, "as many cycles as a release needs, instead of a short run")
+	flags.Bool("short", true, "a short run; the default")
+	cycles := flags.Int("cycles", 0, "so many `cycles` of each part, instead")
+	seed := flags.Uint64("seed", 0, "repeat the choices of an earlier run; 0: a new seed")
+	bin := flags.String("bin", "", "torture this undersigned `program`, instead of building it from ..")
+	tmp := flags.String("tmp", "", "make ledgers in this `directory`, instead of the system's one for temporary files")
+	keep := flags.Bool("keep", false, "keep the ledgers in which something was wrong")
+	flags.Usage = func() {
+		fmt.Fprintf(flags.Output(), "Usage: go run . [flags] [PART...]\n\nParts:\n")
+		for _, p := range parts {
+			fmt.Fprintf(flags.Output(), "  %-8s %s (%d cycles, full %d)\n", p.name, p.about, p.cycles[0], p.cycles[1])
+		}
+		fmt.Fprintf(flags.Output(), "\nWithout a PART all are run.\n\nFlags:\n")
+		flags.PrintDefaults()
+	}
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return 0
+		}
+		return exitUsage
+	}
+	chosen := parts
+	if flags.NArg() > 0 {
+		chosen = nil
+		for _, name := range flags.Args() {
+			p, ok := findPart(name)
+			if !ok {
+				fmt.Fprintf(os.Stderr, "torture: there is no part %q; go run . -help lists them\n", name)
+				return exitUsage
+			}
+			chosen = append(chosen, p)
+		}
+	}
+	if *seed == 0 {
+		*seed = uint64(rand.Uint32())
+	}
+
+	dir, err := os.MkdirTemp(*tmp, "undersigned-torture-")
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "torture: %v\n", err)
+		return exitCannot
+	}
+	kept := false
+	defer func() {
+		if !kept {
+			os.RemoveAll(dir)
+		}
+	}()
+	if *bin == "" {
+		*bin = filepath.Join(dir, "undersigned")
+		if err := build(ctx, *bin); err != nil {
+			fmt.Fprintf(os.Stderr, "torture: %v\n", err)
+			return exitCannot
+		}
+	}
+	code := 0
+	for _, p := range chosen {
+		t := &trial{part: p.name, bin: *bin, seed: *seed, full: *full, cycles: p.cycles[0], rng: rand.New(rand.NewPCG(*seed, 0))}
+		if *full {
+			t.cycles = p.cycles[1]
+		}
+		if *cycles > 0 {
+			t.cycles = *cycles
+		}
+		if t.dir, err = os.MkdirTemp(dir, p.name+"-"); err != nil {
+			fmt.Fprintf(os.Stderr, "torture: %v\n", err)
+			return exitCannot
+		}
+		err := p.run(ctx, t)
+		if ctx.Err() != nil {
+			fmt.Fprintln(os.Stderr, "torture: interrupted")
+			return exitStopped
+		}
+		t.clearProgress()
+		if err != nil {
+			fmt.Printf("%s: could not do what it claims: %v; seed %d\n", p.name, err, *seed)
+			code = max(code, exitCannot)
+		}
+		fmt.Println(t.summary())
+		if t.wrong() {
+			if code = exitFound; *keep {
+				kept = true
+				fmt.Fprintf(os.Stderr, "torture: what is left is in %s\n", t.dir)
+			}
+		}
+		if !kept {
+			os.RemoveAll(t.dir)
+		}
+		if code == exitFound {
+			break
+		}
+	}
+	return code
+}
+
+func findPart(name string) (part, bool) {
+	for _, p := range parts {
+		if p.name == name {
+			return p, true
+		}
+	}
+	return part{}, false
+}
+
+// build makes the program from the source tree around this module.
+func build(ctx context.Context, bin string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", bin, "./cmd/undersigned")
+	cmd.Dir = ".."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("cannot build ../cmd/undersigned; run this in the directory torture, or name a program with -bin: %w\n%s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
