@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -22,8 +24,13 @@ import (
 type CheckOptions struct {
 	Origin string
 	// Logs are the log's verifier keys. Every checkpoint note must carry a good signature of
-	// each; with none, signatures of notes are not checked.
-	Logs []keys.VKey
+	// each that was in force at its size: of those among Retired that were the next to go, or
+	// else of each of Logs. With none of either, signatures of notes are not checked.
+	Logs    []keys.VKey
+	Retired []Retired
+	// Policy, if set, stands in for Logs and Retired: every note must be one that it accepts as
+	// an earlier checkpoint.
+	Policy *verify.Policy
 	// LastSigned, if set, is held to the store as Open holds it.
 	LastSigned *LastSigned
 	// HashesOnly leaves out the rules, the signatures of entries, and those of all notes but the
@@ -301,12 +308,9 @@ func (c *checker) objects(ctx context.Context) error {
 
 // notes checks the notes of checkpoints, on all cores.
 func (c *checker) notes(ctx context.Context, sizes []uint64) error {
-	verifiers := make([]note.Verifier, len(c.Logs))
-	for i, v := range c.Logs {
-		var err error
-		if verifiers[i], err = verify.NewVerifier(v); err != nil {
-			return err
-		}
+	reigns, err := c.reigns()
+	if err != nil {
+		return err
 	}
 	slices.Sort(sizes)
 	problems := make([]string, len(sizes))
@@ -315,11 +319,7 @@ func (c *checker) notes(ctx context.Context, sizes []uint64) error {
 	for w := range workers {
 		wg.Go(func() {
 			for i := w; i < len(sizes) && ctx.Err() == nil; i += workers {
-				if c.HashesOnly && i < len(sizes)-1 {
-					problems[i] = c.note(ctx, sizes[i], nil)
-				} else {
-					problems[i] = c.note(ctx, sizes[i], verifiers)
-				}
+				problems[i] = c.note(ctx, sizes[i], reigns, !c.HashesOnly || i == len(sizes)-1)
 			}
 		})
 	}
@@ -338,8 +338,35 @@ func (c *checker) notes(ctx context.Context, sizes []uint64) error {
 // complete says that the state is that of all leaves.
 func (c *checker) complete() bool { return !c.broken && !c.folded && !c.HashesOnly }
 
-// note returns what is wrong with the note of a checkpoint: its text, or its signatures by these keys.
-func (c *checker) note(ctx context.Context, size uint64, verifiers []note.Verifier) string {
+// A reign is the keys that sign together, up to and with a tree size.
+type reign struct {
+	until     uint64
+	verifiers []note.Verifier
+}
+
+// reigns returns who signs up to which size, in order of time. The last goes on for ever.
+func (c *checker) reigns() ([]reign, error) {
+	keysUntil := map[uint64][]keys.VKey{math.MaxUint64: c.Logs}
+	for _, r := range c.Retired {
+		keysUntil[r.Until] = append(keysUntil[r.Until], r.VKey)
+	}
+	var reigns []reign
+	for _, until := range slices.Sorted(maps.Keys(keysUntil)) {
+		r := reign{until: until}
+		for _, k := range keysUntil[until] {
+			v, err := verify.NewVerifier(k)
+			if err != nil {
+				return nil, err
+			}
+			r.verifiers = append(r.verifiers, v)
+		}
+		reigns = append(reigns, r)
+	}
+	return reigns, nil
+}
+
+// note returns what is wrong with the note of a checkpoint: its text, or its signatures.
+func (c *checker) note(ctx context.Context, size uint64, reigns []reign, signatures bool) string {
 	msg, err := c.store.Get(ctx, checkpointPath(size))
 	if err != nil {
 		return fmt.Sprintf("it cannot be read: %v", err)
@@ -353,12 +380,23 @@ func (c *checker) note(ctx context.Context, size uint64, verifiers []note.Verifi
 			return "it " + problem
 		}
 	}
+	if !signatures {
+		return ""
+	}
+	if c.Policy != nil {
+		if _, err := c.Policy.OpenPast(msg); err != nil {
+			return fmt.Sprintf("the policy does not accept it: %v", err)
+		}
+		return ""
+	}
+	i := slices.IndexFunc(reigns, func(r reign) bool { return size <= r.until })
+	verifiers := reigns[i].verifiers
 	if len(verifiers) == 0 {
 		return ""
 	}
 	n, err := note.Open(msg, note.VerifierList(verifiers...))
 	if err != nil || len(n.Sigs) != len(verifiers) {
-		return "it does not carry a good signature of each of the log's keys"
+		return "it does not carry a good signature of each of the log's keys of that time"
 	}
 	return ""
 }
@@ -379,11 +417,7 @@ func (c *checker) lastSigned(ctx context.Context) {
 	if !s.have {
 		return
 	}
-	signers := make([]Signer, len(c.Logs))
-	for i, v := range c.Logs {
-		signers[i].VKey = v
-	}
-	if s.last.origin != c.Origin || len(signers) > 0 && s.last.keys != signersKeys(signers) {
+	if s.last.origin != c.Origin || len(c.Logs) > 0 && !s.Of(c.Origin, c.Logs) {
 		c.report.flaw(where, "it is of other keys or of another ledger")
 		return
 	}

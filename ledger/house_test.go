@@ -203,15 +203,19 @@ func (h *house) endorsement(action entry.Action, o *rolltest.Org, hash entry.Has
 	return rolltest.Sign(h.rec.Draft(&entry.Endorsement{Action: action, Statement: hash, After: after}, o))
 }
 
-// policy trusts the log without witnesses.
-func (h *house) policy() *verify.Policy {
-	h.tb.Helper()
+// policyLines are the log lines of a policy.
+func (h *house) policyLines() string {
 	var b strings.Builder
 	for _, s := range h.cfg.Signers {
 		b.WriteString("log " + s.VKey.String() + "\n")
 	}
-	b.WriteString("quorum none\n")
-	p, err := verify.ParsePolicy([]byte(b.String()))
+	return b.String()
+}
+
+// policy trusts the log without witnesses.
+func (h *house) policy() *verify.Policy {
+	h.tb.Helper()
+	p, err := verify.ParsePolicy([]byte(h.policyLines() + "quorum none\n"))
 	if err != nil {
 		h.tb.Fatal(err)
 	}
