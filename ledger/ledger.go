@@ -130,6 +130,8 @@ type Stats struct {
 	Stored    uint64 // tree size of the newest commit
 	Published uint64 // tree size of the published checkpoint
 	Commits   uint64 // number of the newest commit
+	// Admitted is when the last entry was admitted.
+	Admitted time.Time
 }
 
 // A Ledger is an open ledger. All its methods may be called by many goroutines.
@@ -232,7 +234,7 @@ func (l *Ledger) Stats() Stats {
 	s := Stats{Queued: l.queue.len()}
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	s.Stored, s.Commits = l.newest.size, l.newest.seq
+	s.Stored, s.Commits, s.Admitted = l.newest.size, l.newest.seq, l.newest.admitted
 	if l.head != nil {
 		s.Published = l.head.Size
 	}

@@ -191,6 +191,9 @@ func (l *Ledger) open(ctx context.Context, adopt *Adoption) error {
 	if err := l.replay(ctx, last); err != nil {
 		return err
 	}
+	if d := l.newest.admitted.Sub(l.now()); d > 0 {
+		l.log.Warn("the clock is behind the time of the last entry; until it has caught up, entries are given that time", "behind", d)
+	}
 	head, err := l.newestNote(ctx)
 	if err != nil {
 		return err

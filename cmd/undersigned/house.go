@@ -29,17 +29,21 @@ const (
 	lastSignedFile = "last-signed"
 )
 
-// A house is a ledger that lives in a directory of this machine, opened to sign.
+// A house is a ledger that lives in a directory of this machine.
 type house struct {
 	ledger *ledger.Ledger
 	logs   []keys.VKey // Ed25519 (0x01), ML-DSA-44 (0x06)
 	store  ledger.Store
-	signed *ledger.LastSigned
+	signed *ledger.LastSigned // nil: opened to be read alone
 }
 
 // Close stops admitting and lets go of the directory.
 func (h *house) Close() error {
-	return errors.Join(h.ledger.Close(), h.signed.Close(), h.store.Close())
+	err := h.ledger.Close()
+	if h.signed != nil {
+		err = errors.Join(err, h.signed.Close())
+	}
+	return errors.Join(err, h.store.Close())
 }
 
 // readLedger opens the ledger in a store for reading.
@@ -114,8 +118,8 @@ func emptyStore(ctx context.Context, dir string) (ledger.Store, error) {
 // openHouse opens the ledger in a directory to serve it. If it may not sign, it can still be read:
 // ledger.ReadOnly says why.
 func openHouse(ctx context.Context, dir string, adopt *ledger.Adoption, now func() time.Time, log *slog.Logger) (*house, error) {
-	if _, err := os.Stat(filepath.Join(dir, boltstore.File)); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s holds no ledger: there is no %s in it; make one with undersigned init", dir, boltstore.File)
+	if err := holdsLedger(dir); err != nil {
+		return nil, err
 	}
 	h := &house{}
 	var err error
@@ -144,6 +148,37 @@ func openHouse(ctx context.Context, dir string, adopt *ledger.Adoption, now func
 		return nil, fmt.Errorf("cannot open the ledger in %s: %w", dir, err)
 	}
 	return h, nil
+}
+
+// openToRead opens the ledger in a directory to serve it for reading alone. It needs no keys, writes nothing, and lets
+// others read as well.
+func openToRead(ctx context.Context, dir string, now func() time.Time, log *slog.Logger) (*house, error) {
+	if err := holdsLedger(dir); err != nil {
+		return nil, err
+	}
+	store, err := boltstore.Open(dir, true)
+	if err != nil {
+		return nil, inUse(dir, err)
+	}
+	origin, err := ledger.Origin(ctx, store)
+	if err != nil {
+		store.Close()
+		return nil, fmt.Errorf("cannot read the ledger in %s: %w; undersigned fsck %s tells more", dir, err, dir)
+	}
+	l, err := ledger.Open(ctx, ledger.Config{Origin: origin, Store: store, Now: now, Logger: log})
+	if err != nil {
+		store.Close()
+		return nil, fmt.Errorf("cannot open the ledger in %s: %w", dir, err)
+	}
+	return &house{ledger: l, store: store}, nil
+}
+
+// holdsLedger returns an error if a directory holds no ledger.
+func holdsLedger(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, boltstore.File)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s holds no ledger: there is no %s in it; make one with undersigned init", dir, boltstore.File)
+	}
+	return nil
 }
 
 // logSigners returns the log's keys in a directory, named by its origin.

@@ -164,19 +164,21 @@ func (k *keyFile) preferred(rsa keys.Suite) keys.Suite {
 }
 
 type serveCmd struct {
-	Dir    string `setting:"" required:"" placeholder:"DIR" help:"The ledger's directory."`
-	Listen string `setting:"" default:"127.0.0.1:8080" placeholder:"ADDR" help:"The address to listen at (${default}); port 0 is any free one."`
-	URL    string `setting:"" placeholder:"URL" help:"The public address, if it is another one."`
-	Adopt  string `placeholder:"SIZE:ROOT" help:"Take it on your word that nothing larger than this tree was ever signed with these keys. Only for a last-signed record that is lost."`
+	Dir      string `setting:"" required:"" placeholder:"DIR" help:"The ledger's directory."`
+	Listen   string `setting:"" default:"127.0.0.1:8080" placeholder:"ADDR" help:"The address to listen at (${default}); port 0 is any free one."`
+	URL      string `setting:"" placeholder:"URL" help:"The public address, if it is another one."`
+	ReadOnly bool   `help:"Serve for reading alone: no keys are needed, nothing is admitted, nothing is written."`
+	Adopt    string `placeholder:"SIZE:ROOT" help:"Take it on your word that nothing larger than this tree was ever signed with these keys. Only for a last-signed record that is lost."`
 }
 
 // Help shows how the command is used.
 func (serveCmd) Help() string {
-	return `It speaks plain HTTP: put a server that does TLS before it. It ends in good order, with exit code 0, when it is interrupted. If it may not sign, it says why and serves what can be read.
+	return `It speaks plain HTTP: put a server that does TLS before it. It ends in good order, with exit code 0, when it is interrupted. If it may not sign, it says why and serves what can be read. A ledger that has been closed for good, or a copy of one, is served with --read-only.
 
 Example:
 
 	undersigned serve --dir ledger --listen 127.0.0.1:8080 --url https://ledger.example/
+	undersigned serve --dir copy --read-only
 `
 }
 
@@ -187,14 +189,24 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(a.err, nil))
-	h, err := openHouse(ctx, c.Dir, adopt, a.now, log)
+	if c.ReadOnly && adopt != nil {
+		return usagef("--read-only and --adopt cannot be used together: who only reads signs nothing")
+	}
+	var h *house
+	if c.ReadOnly {
+		h, err = openToRead(ctx, c.Dir, a.now, log)
+	} else {
+		h, err = openHouse(ctx, c.Dir, adopt, a.now, log)
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
 		return err
 	}
-	if err := h.ledger.ReadOnly(); err != nil {
+	if c.ReadOnly {
+		a.sayf("This ledger is closed for writing: it is served for reading alone.\n")
+	} else if err := h.ledger.ReadOnly(); err != nil {
 		a.sayf("This ledger admits nothing for now: %v\n", err)
 	}
 	s, err := startService(ctx, h, c.Listen, c.URL, a.now, log)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -56,6 +57,18 @@ func newMetrics(s *Server) *metrics {
 			}
 			return 0
 		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "undersigned_closed", Help: "1 if the ledger is served for reading alone, on purpose.",
+		}, func() float64 {
+			if s.closed() {
+				return 1
+			}
+			return 0
+		}),
+		gauge("undersigned_last_admitted_timestamp_seconds", "When the last entry was admitted, by the clock of that time.", func(st ledger.Stats) float64 { return float64(st.Admitted.UnixMilli()) / 1000 }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "undersigned_clock_behind_seconds", Help: "How far the clock is behind the last entry's time; 0 if it is right.",
+		}, func() float64 { return s.behind().Seconds() }),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -89,6 +102,14 @@ func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request, _ string) 
 	s.metrics.handler.ServeHTTP(w, r)
 }
 
+// closed reports whether the ledger was opened for reading alone, on purpose.
+func (s *Server) closed() bool { return errors.Is(s.ledger.ReadOnly(), ledger.ErrReadOnly) }
+
+// behind returns how far the clock is behind the last entry's time, 0 if it is not.
+func (s *Server) behind() time.Duration {
+	return max(0, s.ledger.Stats().Admitted.Sub(s.now()))
+}
+
 // ready reports whether the ledger admits entries.
 func (s *Server) ready() bool {
 	return s.ledger.ReadOnly() == nil && s.ledger.Err() == nil && s.ledger.Checkpoint() != nil
@@ -104,11 +125,14 @@ func (s *Server) healthz(w http.ResponseWriter, r *http.Request, _ string) {
 	send(w, r, http.StatusOK, typeText, []byte("ok\n"))
 }
 
-// readyz says whether the ledger admits entries.
+// readyz says whether the ledger admits entries, or was closed for writing and can be read.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ string) {
 	switch {
 	case s.ledger.Err() != nil:
 		s.fail(w, r, problemOf(ProblemFailed))
+	case s.closed() && s.ledger.Checkpoint() != nil:
+		w.Header().Set("Cache-Control", cacheNever)
+		send(w, r, http.StatusOK, typeText, []byte("ready to be read, closed for writing\n"))
 	case !s.ready():
 		s.fail(w, r, problemOf(ProblemNotSigning))
 	default:

@@ -39,6 +39,7 @@ type view struct {
 	Title    string // of the record
 	Operator string
 	Ready    bool // it admits entries
+	Closed   bool // for writing, on purpose
 
 	Size       uint64
 	Checkpoint string // root hash, base64
@@ -122,7 +123,7 @@ func (s *Server) view(r *http.Request, statement *roll.Statement) (*view, *probl
 
 	published := s.ledger.Published()
 	v := &view{
-		Origin: s.ledger.Origin(), URL: s.url, Ready: s.ready(), Size: published.Size,
+		Origin: s.ledger.Origin(), URL: s.url, Ready: s.ready(), Closed: s.closed(), Size: published.Size,
 		Checkpoint: nodes([][32]byte{published.Root})[0],
 	}
 	v.Demo = verify.DemoNotice(v.Origin) != ""

@@ -53,6 +53,7 @@ const (
 	ProblemWithheld   Problem = "withheld"    // 403: a text was taken down
 	ProblemBusy       Problem = "busy"        // 503, with Retry-After
 	ProblemNotSigning Problem = "not-signing" // 503: the ledger can be read, and admits nothing
+	ProblemClosed     Problem = "closed"      // 503, for good: the ledger is served for reading alone
 	ProblemFailed     Problem = "failed"      // 503: the ledger has failed
 	ProblemInternal   Problem = "internal"    // 500
 )
@@ -82,6 +83,7 @@ var problems = map[Problem]problem{
 	ProblemWithheld:   {Status: 403, Title: "Taken down", Detail: "The operator has taken this text down. The record still names its fingerprint, so whoever holds the file can check it."},
 	ProblemBusy:       {Status: 503, Title: "Busy", Detail: "Too much is waiting already, and nothing of this was stored; send it again after the time in Retry-After."},
 	ProblemNotSigning: {Status: 503, Title: "Not signing", Detail: "This ledger can be read and admits nothing at the moment; its operator has been told why."},
+	ProblemClosed:     {Status: 503, Title: "Closed for writing", Detail: "This ledger is closed for writing: it is served for reading alone, and admits nothing."},
 	ProblemFailed:     {Status: 503, Title: "Failed", Detail: "The ledger has stopped because its storage failed. An entry that was on its way may be stored: send it again later, and the answer says whether it is."},
 	ProblemInternal:   {Status: 500, Title: "Internal error", Detail: "The server made a mistake; its operator has been told."},
 }
@@ -124,7 +126,9 @@ func (s *Server) problemFrom(err error) problem {
 		return problemOf(ProblemBusy)
 	case errors.Is(err, ledger.ErrWithheld):
 		return problemOf(ProblemWithheld)
-	case errors.As(err, &readOnly), errors.Is(err, ledger.ErrReadOnly), errors.Is(err, ledger.ErrClosed):
+	case errors.Is(err, ledger.ErrReadOnly):
+		return problemOf(ProblemClosed)
+	case errors.As(err, &readOnly), errors.Is(err, ledger.ErrClosed):
 		return problemOf(ProblemNotSigning)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return problemSaying(ProblemBusy, "There was no time to finish this. An entry that was on its way may still be stored: send it again, and the answer says whether it is.")
@@ -139,7 +143,7 @@ func (s *Server) problemFrom(err error) problem {
 // fail sends a problem.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, p problem) {
 	h := w.Header()
-	if p.Status == http.StatusServiceUnavailable {
+	if p.Status == http.StatusServiceUnavailable && p.Type != problemPrefix+string(ProblemClosed) {
 		h.Set("Retry-After", "1")
 	}
 	if r.ContentLength != 0 {

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -51,7 +52,7 @@ func wantProblem(t *testing.T, rec *httptest.ResponseRecorder, name Problem) {
 	if p.Type != problemPrefix+string(name) || p.Status != rec.Code || p.Status != problems[name].Status {
 		t.Errorf("problem %+v with status %d, want %s", p, rec.Code, name)
 	}
-	if p.Status == http.StatusServiceUnavailable && rec.Header().Get("Retry-After") == "" {
+	if p.Status == http.StatusServiceUnavailable && name != ProblemClosed && rec.Header().Get("Retry-After") == "" {
 		t.Error("it is not said when to try again")
 	}
 }
@@ -228,7 +229,7 @@ func TestProblemsOfTheLedger(t *testing.T) {
 		{ledger.ErrBusy, ProblemBusy},
 		{fmt.Errorf("wrapped: %w", ledger.ErrBusy), ProblemBusy},
 		{ledger.ErrClosed, ProblemNotSigning},
-		{ledger.ErrReadOnly, ProblemNotSigning},
+		{ledger.ErrReadOnly, ProblemClosed},
 		{&ledger.RefusedError{Problem: "the record is behind"}, ProblemNotSigning},
 		{ledger.ErrWithheld, ProblemWithheld},
 		{context.DeadlineExceeded, ProblemBusy},
@@ -342,12 +343,52 @@ func TestReadOnlyLedger(t *testing.T) {
 	}
 	defer l.Close()
 	w := &world{TB: t, ledger: l, server: New(Config{Ledger: l, Now: now})}
-	wantProblem(t, w.do("POST", "/entries", "text/plain", []byte("hello")), ProblemNotSigning)
-	wantProblem(t, w.get("/readyz"), ProblemNotSigning)
+	wantProblem(t, w.do("POST", "/entries", "text/plain", []byte("hello")), ProblemClosed)
+	if rec := w.do("POST", "/entries", "text/plain", []byte("hello")); rec.Header().Get("Retry-After") != "" {
+		t.Error("it says that it will take entries again")
+	}
+	if rec := w.get("/readyz"); rec.Code != 200 || rec.Body.String() != "ready to be read, closed for writing\n" {
+		t.Errorf("readyz: %d %s", rec.Code, rec.Body)
+	}
+	if got := w.get("/metrics").Body.String(); !strings.Contains(got, "\nundersigned_closed 1\n") || !strings.Contains(got, "\nundersigned_signing 0\n") {
+		t.Errorf("metrics: %s", got)
+	}
 	if rec := w.get("/healthz"); rec.Code != 200 {
 		t.Errorf("healthz: %d", rec.Code)
 	}
-	if rec := w.get("/"); rec.Code != 200 || !strings.Contains(rec.Body.String(), "takes no entries at the moment") || !strings.Contains(rec.Body.String(), "No statement has been published") {
+	if rec := w.get("/"); rec.Code != 200 || !strings.Contains(rec.Body.String(), "takes no entries any more") || !strings.Contains(rec.Body.String(), "No statement has been published") {
+		t.Errorf("the page: %d", rec.Code)
+	}
+}
+
+// TestRefusingLedger serves a ledger whose last-signed record is gone.
+func TestRefusingLedger(t *testing.T) {
+	operator := rolltest.NewOrg("operator.example", 1, 0, 1)
+	now := func() time.Time { return rolltest.Start }
+	l, cfg := newLedger(t, rolltest.Origin, now, operator)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	last, err := ledger.OpenLastSigned(filepath.Join(t.TempDir(), "last-signed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer last.Close()
+	cfg.LastSigned = last
+	if l, err = ledger.Open(context.Background(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	w := &world{TB: t, ledger: l, server: New(Config{Ledger: l, Now: now})}
+	if rec := w.do("POST", "/entries", "text/plain", []byte("hello")); rec.Header().Get("Retry-After") == "" {
+		t.Error("it does not say that it may take entries again")
+	}
+	wantProblem(t, w.do("POST", "/entries", "text/plain", []byte("hello")), ProblemNotSigning)
+	wantProblem(t, w.get("/readyz"), ProblemNotSigning)
+	if got := w.get("/metrics").Body.String(); !strings.Contains(got, "\nundersigned_closed 0\n") || !strings.Contains(got, "\nundersigned_signing 0\n") {
+		t.Errorf("metrics: %s", got)
+	}
+	if rec := w.get("/"); rec.Code != 200 || !strings.Contains(rec.Body.String(), "takes no entries at the moment") {
 		t.Errorf("the page: %d", rec.Code)
 	}
 }
@@ -383,10 +424,16 @@ func TestMetrics(t *testing.T) {
 		`undersigned_record_published 11`,
 		`undersigned_queue_entries 0`,
 		`undersigned_signing 1`,
+		`undersigned_closed 0`,
+		`undersigned_clock_behind_seconds 0`,
 	} {
 		if !strings.Contains(got, want+"\n") {
 			t.Errorf("no line %s", want)
 		}
+	}
+	w.advance(-time.Hour)
+	if got := w.get("/metrics").Body.String(); !strings.Contains(got, "\nundersigned_clock_behind_seconds 3600\n") {
+		t.Errorf("a clock that went back is not to be seen: %s", got)
 	}
 }
 
