@@ -2,7 +2,10 @@ module github.com/tccm/undersigned/torture
 
 go 1.26.0
 
-require github.com/tccm/undersigned v0.0.0
+require (
+	github.com/hanwen/go-fuse/v2 v2.12.1
+	github.com/tccm/undersigned v0.0.0
+)
 
 require (
 	filippo.io/edwards25519 v1.2.0 // indirect
