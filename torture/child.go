@@ -39,6 +39,11 @@ func serveArgs(dir string) []string {
 
 // launch starts a command line, which is a server or something around one, and returns at once.
 func launch(line ...string) (*child, *bufio.Reader, error) {
+	return launchBy((*exec.Cmd).Start, line...)
+}
+
+// launchBy is launch by a way to start a command.
+func launchBy(begin func(*exec.Cmd) error, line ...string) (*child, *bufio.Reader, error) {
 	c := &child{cmd: exec.Command(line[0], line[1:]...), ended: make(chan struct{})}
 	c.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: 2 * time.Minute}
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -48,7 +53,7 @@ func launch(line ...string) (*child, *bufio.Reader, error) {
 		return nil, nil, err
 	}
 	c.cmd.Stdout = w
-	if err := c.cmd.Start(); err != nil {
+	if err := begin(c.cmd); err != nil {
 		return nil, nil, errors.Join(err, r.Close(), w.Close())
 	}
 	w.Close()
@@ -63,8 +68,13 @@ func launch(line ...string) (*child, *bufio.Reader, error) {
 // start starts a server by a command line and waits until it answers. If it ends before, the error
 // is an *endedError.
 func start(ctx context.Context, line ...string) (*child, error) {
+	return startBy(ctx, (*exec.Cmd).Start, line...)
+}
+
+// startBy is start by a way to start a command.
+func startBy(ctx context.Context, begin func(*exec.Cmd) error, line ...string) (*child, error) {
 	began := time.Now()
-	c, out, err := launch(line...)
+	c, out, err := launchBy(begin, line...)
 	if err != nil {
 		return nil, err
 	}

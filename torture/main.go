@@ -25,19 +25,22 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/tccm/undersigned/torture/inject"
 )
 
 // A part is one way to maltreat a ledger.
 type part struct {
 	name   string
 	about  string
-	cycles [2]int // in short and in full mode
+	cycles [2]int // in short and in full mode; 0: the part knows
 	run    func(ctx context.Context, t *trial) error
 }
 
 // parts are run in this order.
 var parts = []part{
 	{"kill", "kill -9 of the server under load, while it starts, while it stops", [2]int{300, 10_000}, kill},
+	{"faults", "a write, a sync, a rename that fails, is cut short, or is the last thing the server does", [2]int{0, 0}, faults},
 }
 
 const (
@@ -48,6 +51,7 @@ const (
 )
 
 func main() {
+	inject.Main()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := torture(ctx, os.Args[1:])
 	stop()
@@ -66,7 +70,11 @@ func torture(ctx context.Context, args []string) int {
 	flags.Usage = func() {
 		fmt.Fprintf(flags.Output(), "Usage: go run . [flags] [PART...]\n\nParts:\n")
 		for _, p := range parts {
-			fmt.Fprintf(flags.Output(), "  %-8s %s (%d cycles, full %d)\n", p.name, p.about, p.cycles[0], p.cycles[1])
+			fmt.Fprintf(flags.Output(), "  %-8s %s", p.name, p.about)
+			if p.cycles[0] > 0 {
+				fmt.Fprintf(flags.Output(), " (%d cycles, full %d)", p.cycles[0], p.cycles[1])
+			}
+			fmt.Fprintln(flags.Output())
 		}
 		fmt.Fprintf(flags.Output(), "\nWithout a PART all are run.\n\nFlags:\n")
 		flags.PrintDefaults()
