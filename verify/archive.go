@@ -3,7 +3,6 @@ package verify
 import (
 	"archive/zip"
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -24,7 +23,6 @@ const (
 	pastPrefix     = "checkpoints/"
 	latestSuffix   = "/latest"
 	blobPrefix     = "blobs/sha256/"
-	sumsPath       = "SHA256SUMS"
 	maxArchive     = 1 << 24 // files
 )
 
@@ -34,15 +32,16 @@ func CheckpointPath(size uint64) string { return pastPrefix + strconv.FormatUint
 // BlobPath returns the path of the text with this hash.
 func BlobPath(h entry.Hash) string { return blobPrefix + hex.EncodeToString(h[:]) }
 
-// Archive is a copy of a whole record in one zip file. Its paths are those below a ledger's URL,
-// and a file SHA256SUMS lists all of them, as sha256sum prints it. It is safe for concurrent use.
+// Archive is a copy of a whole record in one zip file, or the same unpacked in a directory. Its paths are
+// those below a ledger's URL, and a file SHA256SUMS lists all of them, as sha256sum prints it. It is safe
+// for concurrent use.
 type Archive struct {
 	files map[string]archiveFile
 }
 
 type archiveFile struct {
-	zip *zip.File
-	sum [sha256.Size]byte
+	read func() ([]byte, error) // never more than the path allows
+	sum  [sha256.Size]byte
 }
 
 // OpenArchive opens the archive in the first size bytes of r. It refuses anything but the paths of
@@ -62,7 +61,7 @@ func OpenArchive(r io.ReaderAt, size int64) (*Archive, error) {
 	var sums *zip.File
 	for _, f := range z.File {
 		limit := uint64(FetchLimit(f.Name))
-		if f.Name == sumsPath {
+		if f.Name == SumsPath {
 			limit = uint64(len(z.File)) * 256
 		} else if !recordPath(f.Name) {
 			return bad("it holds a file that is no part of a record")
@@ -70,13 +69,13 @@ func OpenArchive(r io.ReaderAt, size int64) (*Archive, error) {
 		if f.UncompressedSize64 > limit {
 			return bad("it holds a file larger than its path allows")
 		}
-		if _, ok := a.files[f.Name]; ok || f.Name == sumsPath && sums != nil {
+		if _, ok := a.files[f.Name]; ok || f.Name == SumsPath && sums != nil {
 			return bad("it holds a file twice")
 		}
-		if f.Name == sumsPath {
+		if f.Name == SumsPath {
 			sums = f
 		} else {
-			a.files[f.Name] = archiveFile{zip: f}
+			a.files[f.Name] = archiveFile{read: func() ([]byte, error) { return readFile(f) }}
 		}
 	}
 	if sums == nil {
@@ -86,22 +85,99 @@ func OpenArchive(r io.ReaderAt, size int64) (*Archive, error) {
 	if err != nil {
 		return bad("its SHA256SUMS cannot be read")
 	}
-	listed := 0
+	listed := make(map[string]archiveFile, len(a.files))
+	err = parseSums(text, func(path string, sum [sha256.Size]byte) bool {
+		f, known := a.files[path]
+		_, twice := listed[path]
+		f.sum = sum
+		listed[path] = f
+		return known && !twice
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(listed) != len(a.files) {
+		return bad("its SHA256SUMS does not list every file")
+	}
+	a.files = listed
+	return a, nil
+}
+
+// parseSums calls take with each line of SHA256SUMS. It is an error if take returns false, or if a line is
+// not as sha256sum prints it.
+func parseSums(text []byte, take func(path string, sum [sha256.Size]byte) bool) error {
 	for n := 1; len(text) > 0; n++ {
 		line, rest, ok := bytes.Cut(text, []byte("\n"))
 		text = rest
-		sum, path, ok2 := bytes.Cut(line, []byte("  "))
-		f, known := a.files[string(path)]
-		if !ok || !ok2 || !known || f.sum != [sha256.Size]byte{} || !decodeHex(f.sum[:], sum) {
-			return nil, malformed(whatArchive, n, "a line of SHA256SUMS must be the hash and path of a file in the archive, each once")
+		digits, path, ok2 := bytes.Cut(line, []byte("  "))
+		var sum [sha256.Size]byte
+		if !ok || !ok2 || !decodeHex(sum[:], digits) || !take(string(path), sum) {
+			return malformed(whatArchive, n, "a line of SHA256SUMS must be the hash and path of a file in the archive, each once")
 		}
-		a.files[string(path)] = f
-		listed++
 	}
-	if listed != len(a.files) {
-		return bad("its SHA256SUMS does not list every file")
+	return nil
+}
+
+// SumsPath is the path of the file in an archive that lists all others. A ledger's URL has none.
+const SumsPath = "SHA256SUMS"
+
+// maxSums bounds the SHA256SUMS of a directory: over a million files.
+const maxSums = 256 << 20
+
+// OpenTree opens an archive that is unpacked in a directory, as WriteTree makes it: its SHA256SUMS says which
+// files belong to it, and others in the directory are not looked at. That a file is there, and its bytes
+// match, is checked by every Fetch. Errors are *FormatError, or fsys's own: fs.ErrNotExist if there is
+// no SHA256SUMS.
+func OpenTree(fsys fs.FS) (*Archive, error) {
+	text, err := readTree(fsys, SumsPath, maxSums)
+	if err != nil {
+		return nil, err
+	}
+	a := &Archive{files: make(map[string]archiveFile)}
+	err = parseSums(text, func(path string, sum [sha256.Size]byte) bool {
+		_, twice := a.files[path]
+		a.files[path] = archiveFile{func() ([]byte, error) { return readTree(fsys, path, FetchLimit(path)) }, sum}
+		return !twice && recordPath(path)
+	})
+	if err != nil {
+		return nil, err
 	}
 	return a, nil
+}
+
+// TreeFetch returns a Fetch from a directory with the files of a record and no SHA256SUMS, as any
+// copy of what a ledger serves may be. Nothing beside the record is reached.
+func TreeFetch(fsys fs.FS) Fetch {
+	return func(ctx context.Context, path string) ([]byte, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if !recordPath(path) {
+			return nil, fmt.Errorf("no part of a record: %w", fs.ErrNotExist)
+		}
+		return readTree(fsys, path, FetchLimit(path))
+	}
+}
+
+// readTree reads a file of at most limit bytes.
+func readTree(fsys fs.FS, path string, limit int64) ([]byte, error) {
+	f, err := fsys.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, contradiction("%s is not a file", path)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = contradiction("%s is larger than its path allows", path)
+	}
+	return b, err
 }
 
 // decodeHex reads exactly len(dst) bytes from lower-case hexadecimal.
@@ -173,7 +249,7 @@ func (a *Archive) Fetch(ctx context.Context, path string) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("not in the archive: %w", fs.ErrNotExist)
 	}
-	b, err := readFile(f.zip)
+	b, err := f.read()
 	if err != nil || sha256.Sum256(b) != f.sum {
 		return nil, contradiction("%s is damaged: it is not the file that SHA256SUMS lists", path)
 	}
@@ -195,6 +271,16 @@ func (a *Archive) Paths() []string {
 // but sizes (audit what it wrote). The same record gives the same bytes in every version: files are
 // sorted by path with SHA256SUMS last, stored without compression, and dated 1980-01-01.
 func WriteArchive(ctx context.Context, w io.Writer, fetch Fetch, checkpoints []uint64, blobs []entry.Hash) error {
+	z := zip.NewWriter(w)
+	if err := WriteTree(ctx, func(path string, data []byte) error { return writeFile(z, path, data) }, fetch, checkpoints, blobs); err != nil {
+		return err
+	}
+	return z.Close()
+}
+
+// WriteTree is WriteArchive with put for each file, in the same order: what it puts into a directory is the archive
+// unpacked, and what any web server can serve in a ledger's place.
+func WriteTree(ctx context.Context, put func(path string, data []byte) error, fetch Fetch, checkpoints []uint64, blobs []entry.Hash) error {
 	note, err := fetch(ctx, checkpointPath)
 	if err != nil {
 		return fmt.Errorf("%s: %w", checkpointPath, err)
@@ -221,7 +307,6 @@ func WriteArchive(ctx context.Context, w io.Writer, fetch Fetch, checkpoints []u
 	}
 	slices.Sort(paths)
 	paths = slices.Compact(paths)
-	z := zip.NewWriter(w)
 	var sums bytes.Buffer
 	for _, p := range paths {
 		b := note
@@ -233,12 +318,12 @@ func WriteArchive(ctx context.Context, w io.Writer, fetch Fetch, checkpoints []u
 		if int64(len(b)) > FetchLimit(p) {
 			return contradiction("%s is larger than its path allows", p)
 		}
-		if err := writeFile(z, p, b); err != nil {
+		if err := put(p, b); err != nil {
 			return err
 		}
 		fmt.Fprintf(&sums, "%x  %s\n", sha256.Sum256(b), p)
 	}
-	return cmp.Or(writeFile(z, sumsPath, sums.Bytes()), z.Close())
+	return put(SumsPath, sums.Bytes())
 }
 
 func writeFile(z *zip.Writer, path string, b []byte) error {
