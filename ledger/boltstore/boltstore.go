@@ -19,7 +19,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime/debug"
 	"sync/atomic"
@@ -49,41 +48,7 @@ const (
 // Create makes an empty store in a directory, which must exist, and opens it. If there is one
 // already the error is fs.ErrExist. The file appears under its name only when it is whole.
 func Create(dir string) (ledger.Store, error) {
-	path := filepath.Join(dir, File)
-	if _, err := os.Lstat(path); err == nil {
-		return nil, fmt.Errorf("%s: %w", path, fs.ErrExist)
-	}
-	f, err := os.CreateTemp(dir, File+".new-")
-	if err != nil {
-		return nil, err
-	}
-	temp := f.Name()
-	defer os.Remove(temp)
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	db, err := bolt.Open(temp, 0o600, options(false))
-	if err != nil {
-		return nil, err
-	}
-	err = db.Update(func(tx *bolt.Tx) error {
-		if _, err := tx.CreateBucket(commitBucket); err != nil {
-			return err
-		}
-		_, err := tx.CreateBucket(objBucket)
-		return err
-	})
-	if err := errors.Join(err, db.Sync(), db.Close()); err != nil {
-		return nil, err
-	}
-	// Unlike a rename, a link never replaces a store that another process made meanwhile.
-	if err := os.Link(temp, path); err != nil {
-		return nil, err
-	}
-	if err := os.Remove(temp); err != nil {
-		return nil, err
-	}
-	if err := syncDir(dir); err != nil {
+	if err := Build(dir, func(ledger.Store) error { return nil }, func(ledger.Store) error { return nil }); err != nil {
 		return nil, err
 	}
 	return Open(dir, false)

@@ -89,9 +89,11 @@ type span struct {
 	length int
 }
 
-// openPages opens, locks and checks the file.
-func openPages(dir string) (*pages, error) {
-	path := filepath.Join(dir, File)
+// openPages opens, locks and checks the file in a directory.
+func openPages(dir string) (*pages, error) { return openFile(filepath.Join(dir, File)) }
+
+// openFile opens, locks and checks a file.
+func openFile(path string) (*pages, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -99,7 +101,7 @@ func openPages(dir string) (*pages, error) {
 	if err := lockShared(f); err != nil {
 		f.Close()
 		if errors.Is(err, ledger.ErrInUse) {
-			return nil, inUse(dir)
+			return nil, inUse(filepath.Dir(path))
 		}
 		return nil, err
 	}
