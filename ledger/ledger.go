@@ -159,8 +159,10 @@ type Ledger struct {
 	blobs   map[entry.Hash]int64  // texts that published statements name, and their sizes
 	newest  commit                // what is stored
 	head    *head                 // what is published; nil: nothing yet
-	waiting []waiter              // for a checkpoint that covers them
-	pruneAt int                   // length of waiting at which those that gave up are dropped
+	sizes   []uint64              // of published checkpoints, ascending: all of them if listed, else those since opening
+	listed  bool
+	waiting []waiter // for a checkpoint that covers them
+	pruneAt int      // length of waiting at which those that gave up are dropped
 
 	blobMu sync.Mutex // held while a text is put or taken down
 

@@ -83,21 +83,35 @@ func (l *Ledger) noteAt(ctx context.Context, size uint64) (quotable, error) {
 	return n, nil
 }
 
-// CheckpointSizes returns the sizes of all checkpoints that were published, ascending.
+// CheckpointSizes returns the sizes of all checkpoints that were published, ascending. The caller must not
+// change them.
 func (l *Ledger) CheckpointSizes(ctx context.Context) ([]uint64, error) {
-	published := l.publishedSize()
+	l.mu.RLock()
+	listed, sizes := l.listed, l.sizes
+	l.mu.RUnlock()
+	if listed {
+		return sizes, nil
+	}
 	paths, err := l.store.List(ctx, checkpointPrefix)
 	if err != nil {
 		return nil, l.failing(ctx, err)
 	}
-	var sizes []uint64
+	var past []uint64
 	for _, path := range paths {
-		if size, ok := parseCheckpointPath(path); ok && size <= published {
-			sizes = append(sizes, size)
+		if size, ok := parseCheckpointPath(path); ok {
+			past = append(past, size)
 		}
 	}
-	slices.Sort(sizes)
-	return sizes, nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.listed {
+		// What is in the store without being published yet, setHead adds when it is.
+		past = slices.DeleteFunc(past, func(size uint64) bool { return l.head == nil || size > l.head.Size })
+		past = append(past, l.sizes...)
+		slices.Sort(past)
+		l.sizes, l.listed = slices.Compact(past), true
+	}
+	return l.sizes, nil
 }
 
 // Tile returns a tile or entry bundle of the published tree; a partial one if the published tree
@@ -159,6 +173,16 @@ func (l *Ledger) Leaf(ctx context.Context, index uint64) (leaf []byte, err error
 	}
 	err = l.leaves(ctx, index, index+1, func(b []byte) { leaf = slices.Clone(b) })
 	return leaf, l.failing(ctx, err)
+}
+
+// Unpublished returns the leaves that are stored after the published checkpoint, in order. Nothing proves
+// them to others yet.
+func (l *Ledger) Unpublished(ctx context.Context) (leaves [][]byte, err error) {
+	l.mu.RLock()
+	to := l.newest.size
+	l.mu.RUnlock()
+	err = l.leaves(ctx, l.publishedSize(), to, func(b []byte) { leaves = append(leaves, slices.Clone(b)) })
+	return leaves, l.failing(ctx, err)
 }
 
 // Find returns the index of the stored entry with this ID.
@@ -285,13 +309,22 @@ func (l *Ledger) TakeDown(ctx context.Context, h entry.Hash) error {
 
 // Blobs returns the hashes of the texts that are there, in ascending order.
 func (l *Ledger) Blobs(ctx context.Context) ([]entry.Hash, error) {
-	paths, err := l.store.List(ctx, blobPrefix)
+	return l.hashes(ctx, blobPrefix)
+}
+
+// Withheld returns the hashes of the texts that were taken down, in ascending order.
+func (l *Ledger) Withheld(ctx context.Context) ([]entry.Hash, error) {
+	return l.hashes(ctx, withheldPrefix)
+}
+
+func (l *Ledger) hashes(ctx context.Context, prefix string) ([]entry.Hash, error) {
+	paths, err := l.store.List(ctx, prefix)
 	if err != nil {
 		return nil, l.failing(ctx, err)
 	}
 	var hashes []entry.Hash
 	for _, path := range paths {
-		if h, ok := parseHashPath(path, blobPrefix); ok {
+		if h, ok := parseHashPath(path, prefix); ok {
 			hashes = append(hashes, h)
 		}
 	}

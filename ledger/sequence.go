@@ -313,6 +313,7 @@ func (l *Ledger) setHead(c verify.Checkpoint, msg []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.head = &head{c, msg}
+	l.sizes = append(l.sizes, c.Size)
 	l.waiting = slices.DeleteFunc(l.waiting, func(w waiter) bool {
 		if w.index >= c.Size {
 			return false
