@@ -35,6 +35,8 @@ type house struct {
 	logs   []keys.VKey // Ed25519 (0x01), ML-DSA-44 (0x06)
 	store  ledger.Store
 	signed *ledger.LastSigned // nil: opened to be read alone
+
+	rotated bool // a change of the log's keys that was cut short has been finished
 }
 
 // Close stops admitting and lets go of the directory.
@@ -66,12 +68,12 @@ func makeHouse(ctx context.Context, dir string, genesis *entry.Entry, now func()
 		return nil, err
 	}
 	defer store.Close()
-	for file, suite := range map[string]keys.Suite{logEd25519File: keys.Ed25519, logMLDSA44File: keys.MLDSA44} {
-		path := filepath.Join(dir, keysDir, file)
+	for _, lk := range logKeys {
+		path := filepath.Join(dir, keysDir, lk.file)
 		if _, err := os.Lstat(path); err == nil {
 			continue // an attempt that stopped halfway left it; what it has signed, the last-signed record says
 		}
-		k, err := source.Generate(suite)
+		k, err := source.Generate(lk.suite)
 		if err != nil {
 			return nil, err
 		}
@@ -136,6 +138,10 @@ func openHouse(ctx context.Context, dir string, adopt *ledger.Adoption, now func
 		letGo()
 		return nil, fmt.Errorf("cannot read the ledger in %s: %w; undersigned fsck %s tells more", dir, err, dir)
 	}
+	if h.rotated, err = finishRotation(dir, origin, h.signed); err != nil {
+		letGo()
+		return nil, err
+	}
 	signers, logs, err := logSigners(dir, origin)
 	if err != nil {
 		letGo()
@@ -179,35 +185,6 @@ func holdsLedger(dir string) error {
 		return fmt.Errorf("%s holds no ledger: there is no %s in it; make one with undersigned init", dir, boltstore.File)
 	}
 	return nil
-}
-
-// logSigners returns the log's keys in a directory, named by its origin.
-func logSigners(dir, origin string) ([]ledger.Signer, []keys.VKey, error) {
-	var signers []ledger.Signer
-	var logs []keys.VKey
-	for _, f := range []struct {
-		name  string
-		suite keys.Suite
-		typ   byte
-		size  int
-	}{
-		{logEd25519File, keys.Ed25519, keys.TypeEd25519, 32},
-		{logMLDSA44File, keys.MLDSA44, keys.TypeCosignatureMLDSA44, 1312},
-	} {
-		k, err := source.Load(filepath.Join(dir, keysDir, f.name), nil, f.suite)
-		if err != nil {
-			return nil, nil, fmt.Errorf("cannot use the log's key: %w", err)
-		}
-		// An SPKI of these suites ends with the key itself.
-		spki := k.Public().SPKI()
-		v, err := keys.NewVKey(origin, f.typ, spki[len(spki)-f.size:])
-		if err != nil {
-			return nil, nil, err
-		}
-		signers = append(signers, ledger.Signer{VKey: v, Sign: k.Sign})
-		logs = append(logs, v)
-	}
-	return signers, logs, nil
 }
 
 // A service is a ledger being served over HTTP.

@@ -4,27 +4,16 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/tccm/undersigned/keys/source"
 	"github.com/tccm/undersigned/ledger/boltstore"
-	"github.com/tccm/undersigned/verify/entry"
 
 	"github.com/tccm/undersigned/keys"
 )
 
 // An init that stopped after any of its steps can be repeated; one that was finished cannot.
 func TestMakeHouseAgain(t *testing.T) {
-	operator, err := source.Generate(keys.Ed25519)
-	if err != nil {
-		t.Fatal(err)
-	}
-	genesis, err := newCharter("ledger.example", "2024-06-11", &entry.Charter{
-		Title: "A record", Operator: "ledger.example", Admission: entry.Admission{Operator: true}, Roll: "manual"}, operator)
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := func() time.Time { return time.Date(2024, 6, 11, 9, 0, 0, 0, time.UTC) }
+	genesis, _ := aCharter(t)
 	for name, halfway := range map[string]func(t *testing.T, dir string){
 		"nothing": func(*testing.T, string) {},
 		"one key": func(t *testing.T, dir string) {
@@ -52,11 +41,11 @@ func TestMakeHouseAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			halfway(t, dir)
-			logs, err := makeHouse(t.Context(), dir, genesis, now)
+			logs, err := makeHouse(t.Context(), dir, genesis, noon)
 			if err != nil || len(logs) != 2 {
 				t.Fatalf("%v %v", logs, err)
 			}
-			h, err := openHouse(t.Context(), dir, nil, now, nil)
+			h, err := openHouse(t.Context(), dir, nil, noon, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -66,7 +55,7 @@ func TestMakeHouseAgain(t *testing.T) {
 			if err := h.Close(); err != nil {
 				t.Error(err)
 			}
-			if _, err := makeHouse(t.Context(), dir, genesis, now); err == nil {
+			if _, err := makeHouse(t.Context(), dir, genesis, noon); err == nil {
 				t.Error("a ledger was made where there was one")
 			}
 		})

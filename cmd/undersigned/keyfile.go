@@ -145,6 +145,8 @@ type keyCmd struct {
 	Rotate  keyRotateCmd  `cmd:"" help:"Replace a key of a member by a new one."`
 	Revoke  keyRevokeCmd  `cmd:"" help:"Revoke a key of a member, for ever."`
 	Suspend keySuspendCmd `cmd:"" help:"Suspend a key of a member: it can withdraw and leave, no more."`
+
+	RotateLog keyRotateLogCmd `cmd:"" help:"Replace the keys with which a ledger signs its checkpoints."`
 }
 
 type keyNewCmd struct {

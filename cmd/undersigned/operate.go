@@ -204,6 +204,9 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		}
 		return err
 	}
+	if h.rotated {
+		a.sayf("A change of the log's keys that had been cut short is finished: the new keys sign. The policy for readers is %s.\n", filepath.Join(c.Dir, policyFile))
+	}
 	if c.ReadOnly {
 		a.sayf("This ledger is closed for writing: it is served for reading alone.\n")
 	} else if err := h.ledger.ReadOnly(); err != nil {
@@ -235,7 +238,7 @@ func adoption(text string) (*ledger.Adoption, error) {
 type fsckCmd struct {
 	Dir    string `arg:"" help:"The ledger's directory."`
 	Hashes bool   `help:"Leave out rules and signatures: recompute hashes alone."`
-	Policy string `placeholder:"FILE" help:"Hold checkpoints against the log keys of a policy, instead of those in DIR/keys."`
+	Policy string `placeholder:"FILE" help:"Hold checkpoints against the log keys of a policy, any of which will do, instead of those in DIR/keys."`
 	jsonFlag
 }
 
@@ -313,15 +316,13 @@ func (c *fsckCmd) check(ctx context.Context, a *app, store ledger.Store) (*ledge
 	}
 	o := ledger.CheckOptions{Origin: origin, HashesOnly: c.Hashes}
 	if c.Policy != "" {
-		p, err := a.policy(c.Policy)
-		if err != nil {
+		if o.Policy, err = a.policy(c.Policy); err != nil {
 			return report, err
-		}
-		for _, l := range p.Logs() {
-			o.Logs = append(o.Logs, l.VKey)
 		}
 	} else if _, o.Logs, err = logSigners(c.Dir, origin); err != nil {
 		return report, fmt.Errorf("%w; a copy without keys is checked with --policy", err)
+	} else if o.Retired, err = readRetired(c.Dir, origin); err != nil {
+		return report, err
 	}
 	progress, done := a.progress("Checking")
 	defer done()

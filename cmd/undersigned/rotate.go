@@ -1,0 +1,324 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/keys/source"
+	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/verify"
+)
+
+// retiredFile is in keysDir and has a line for each key with which the log signed before, oldest first: the tree
+// size of the last checkpoint that it may have signed, a space, its verifier key.
+const retiredFile = "retired.txt"
+
+// A logKey is one of the log's keys, as it lies in keysDir.
+type logKey struct {
+	file  string
+	suite keys.Suite
+	typ   byte // of its verifier key
+	size  int  // bytes of the key in it
+}
+
+// logKeys are in the order of a checkpoint's signature lines.
+var logKeys = []logKey{
+	{logEd25519File, keys.Ed25519, keys.TypeEd25519, 32},
+	{logMLDSA44File, keys.MLDSA44, keys.TypeCosignatureMLDSA44, 1312},
+}
+
+// next is the file of a new key until it takes the place of the old one.
+func (k logKey) next() string { return strings.TrimSuffix(k.file, ".pem") + ".next.pem" }
+
+// load reads a key from a file.
+func (k logKey) load(path, origin string) (ledger.Signer, error) {
+	key, err := source.Load(path, nil, k.suite)
+	if err != nil {
+		return ledger.Signer{}, fmt.Errorf("cannot use the log's key: %w", err)
+	}
+	// An SPKI of these suites ends with the key itself.
+	spki := key.Public().SPKI()
+	v, err := keys.NewVKey(origin, k.typ, spki[len(spki)-k.size:])
+	return ledger.Signer{VKey: v, Sign: key.Sign}, err
+}
+
+// logSigners returns the log's keys in a directory, named by its origin.
+func logSigners(dir, origin string) (signers []ledger.Signer, logs []keys.VKey, err error) {
+	for _, k := range logKeys {
+		s, err := k.load(filepath.Join(dir, keysDir, k.file), origin)
+		if err != nil {
+			return nil, nil, err
+		}
+		signers, logs = append(signers, s), append(logs, s.VKey)
+	}
+	return signers, logs, nil
+}
+
+type keyRotateLogCmd struct {
+	Dir string `setting:"" required:"" placeholder:"DIR" help:"The ledger's directory. It must not be being served."`
+	jsonFlag
+}
+
+// Help shows how the command is used.
+func (keyRotateLogCmd) Help() string {
+	return `New keys sign every checkpoint from then on; those of before go on to verify with the old public keys, which DIR/policy.txt and DIR/keys/retired.txt keep. Give readers and witnesses the new policy, in the way in which they got the first. If it is cut short, the ledger goes on with the old keys or with the new ones; then give the command again.
+
+Example:
+
+	undersigned key rotate-log --dir ledger
+`
+}
+
+// Run changes the log's keys.
+func (c *keyRotateLogCmd) Run(ctx context.Context, a *app) error {
+	h, err := openHouse(ctx, c.Dir, nil, a.now, slog.New(slog.NewTextHandler(a.err, nil)))
+	if err != nil {
+		return err
+	}
+	if !h.rotated {
+		err = h.rotate(c.Dir)
+	}
+	if err := errors.Join(err, h.Close()); err != nil {
+		return err
+	}
+	return c.tell(a, h.ledger.Origin())
+}
+
+// rotate changes the log's keys: it makes new ones, writes down what becomes of the old, and then makes the
+// last-signed record one of the new. That is the step after which the new ones hold, whatever happens.
+func (h *house) rotate(dir string) error {
+	if err := h.ledger.ReadOnly(); err != nil {
+		return fmt.Errorf("the keys of a log that does not sign are not changed: %w", err)
+	}
+	if s := h.ledger.Stats(); s.Published != s.Stored {
+		return fmt.Errorf("the keys are not changed while there are entries without a published checkpoint: %d are stored, %d published; serve the ledger until all are", s.Stored, s.Published)
+	}
+	if err := h.ledger.Close(); err != nil {
+		return err
+	}
+	fresh, err := h.prepareRotation(dir)
+	if err != nil {
+		return err
+	}
+	if err := h.signed.Rotate(h.ledger.Origin(), h.logs, fresh); err != nil {
+		return fmt.Errorf("cannot change the log's keys: %w", err)
+	}
+	_, err = finishRotation(dir, h.ledger.Origin(), h.signed)
+	return err
+}
+
+// prepareRotation does what leaves the old keys in force: it makes the new ones, or takes those that an attempt
+// which was cut short has made, notes that the old ones retire, and adds the new to the policy for readers.
+func (h *house) prepareRotation(dir string) ([]keys.VKey, error) {
+	origin := h.ledger.Origin()
+	policy, err := os.ReadFile(filepath.Join(dir, policyFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot read the policy for readers: %w", err)
+	}
+	retired, err := readRetired(dir, origin)
+	if err != nil {
+		return nil, err
+	}
+	var fresh []keys.VKey
+	for _, k := range logKeys {
+		path := filepath.Join(dir, keysDir, k.next())
+		s, err := k.load(path, origin)
+		if err != nil {
+			// Nothing is signed with a key that cannot be loaded, so it can go.
+			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("cannot make the log's new key: %w", err)
+			}
+			key, err := source.Generate(k.suite)
+			if err != nil {
+				return nil, err
+			}
+			if err := key.Save(path, nil); err != nil {
+				return nil, fmt.Errorf("cannot keep the log's new key: %w", err)
+			}
+			if s, err = k.load(path, origin); err != nil {
+				return nil, err
+			}
+		}
+		fresh = append(fresh, s.VKey)
+	}
+	retired = slices.DeleteFunc(retired, func(r ledger.Retired) bool {
+		return slices.ContainsFunc(h.logs, r.VKey.SameKey) // an attempt that was cut short
+	})
+	if policy == nil {
+		all := slices.Concat(fresh, h.logs)
+		for _, r := range retired {
+			all = append(all, r.VKey)
+		}
+		policy = policyText(all, "")
+	}
+	if policy, err = withLogs(policy, fresh, h.logs); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, policyFile), err)
+	}
+	size := h.ledger.Published().Size
+	if n := len(retired); n == 0 || retired[n-1].Until < size { // else the keys have signed nothing yet
+		for _, v := range h.logs {
+			retired = append(retired, ledger.Retired{VKey: v, Until: size})
+		}
+	}
+	if err := writeRetired(dir, retired); err != nil {
+		return nil, err
+	}
+	if err := writeFile(filepath.Join(dir, policyFile), policy); err != nil {
+		return nil, err
+	}
+	return fresh, nil
+}
+
+// finishRotation puts the new keys in the place of the old, if the last-signed record is of the new. It reports
+// whether there was something to do.
+func finishRotation(dir, origin string, signed *ledger.LastSigned) (bool, error) {
+	var rename []logKey
+	var logs []keys.VKey
+	for _, k := range logKeys {
+		file := k.next()
+		if _, err := os.Lstat(filepath.Join(dir, keysDir, file)); err != nil {
+			file = k.file
+		} else {
+			rename = append(rename, k)
+		}
+		s, err := k.load(filepath.Join(dir, keysDir, file), origin)
+		if err != nil {
+			return false, nil // whoever needs the key says so
+		}
+		logs = append(logs, s.VKey)
+	}
+	if len(rename) == 0 || !signed.Of(origin, logs) {
+		return false, nil
+	}
+	for _, k := range rename {
+		if err := os.Rename(filepath.Join(dir, keysDir, k.next()), filepath.Join(dir, keysDir, k.file)); err != nil {
+			return false, fmt.Errorf("cannot put the log's new key in its place: %w", err)
+		}
+	}
+	return true, nil
+}
+
+// withLogs returns a policy, which must name the keys in old, with lines for those in fresh before its first log line
+// and with that one's address. Everything else in it stays as it is.
+func withLogs(policy []byte, fresh, old []keys.VKey) ([]byte, error) {
+	p, err := verify.ParsePolicy(policy)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range old {
+		if !slices.ContainsFunc(p.Logs(), func(l verify.PolicyLog) bool { return l.VKey.SameKey(v) }) {
+			return nil, fmt.Errorf("it does not name the log's key %s; mend it, or move it away to have a new one made", v)
+		}
+	}
+	var b bytes.Buffer
+	done := false
+	for line := range bytes.Lines(policy) {
+		if f := bytes.Fields(line); !done && len(f) > 1 && string(f[0]) == "log" {
+			done = true
+			for _, v := range fresh {
+				if !slices.ContainsFunc(p.Logs(), func(l verify.PolicyLog) bool { return l.VKey.SameKey(v) }) {
+					fmt.Fprintln(&b, strings.Join(append([]string{"log", v.String()}, strings.Fields(p.Logs()[0].URL)...), " "))
+				}
+			}
+		}
+		b.Write(line)
+	}
+	return b.Bytes(), nil
+}
+
+// maxRetired bounds retiredFile, in bytes: several hundred keys.
+const maxRetired = 1 << 20
+
+// readRetired returns the keys with which the log signed before; none if there is no list.
+func readRetired(dir, origin string) ([]ledger.Retired, error) {
+	path := filepath.Join(dir, keysDir, retiredFile)
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil && info.Size() > maxRetired {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxRetired)
+	}
+	var b []byte
+	if err == nil {
+		b, err = os.ReadFile(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the list of the log's retired keys: %w", err)
+	}
+	var retired []ledger.Retired
+	n := 0
+	for line := range strings.Lines(string(b)) {
+		n++
+		size, text, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		until, err := strconv.ParseUint(size, 10, 63)
+		v, err2 := keys.ParseVKey(text)
+		if err != nil || err2 != nil || v.Name != origin || v.Type != keys.TypeEd25519 && v.Type != keys.TypeCosignatureMLDSA44 {
+			return nil, fmt.Errorf("line %d of %s is not a tree size, a space and a verifier key of %s", n, path, origin)
+		}
+		retired = append(retired, ledger.Retired{VKey: v, Until: until})
+	}
+	return retired, nil
+}
+
+func writeRetired(dir string, retired []ledger.Retired) error {
+	var b bytes.Buffer
+	for _, r := range retired {
+		fmt.Fprintf(&b, "%d %s\n", r.Until, r.VKey)
+	}
+	return writeFile(filepath.Join(dir, keysDir, retiredFile), b.Bytes())
+}
+
+// tell says what the log's keys are now.
+func (c *keyRotateLogCmd) tell(a *app, origin string) error {
+	_, logs, err := logSigners(c.Dir, origin)
+	if err != nil {
+		return err
+	}
+	retired, err := readRetired(c.Dir, origin)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(c.Dir, policyFile)
+	policy, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("cannot read the policy for readers: %w", err)
+	}
+	size := retired[len(retired)-1].Until
+	if c.JSON {
+		type gone struct {
+			VKey string `json:"vkey"`
+			Size uint64 `json:"size"`
+		}
+		var lines []string
+		for _, v := range logs {
+			lines = append(lines, v.String())
+		}
+		var before []gone
+		for _, r := range retired {
+			before = append(before, gone{r.VKey.String(), r.Until})
+		}
+		return a.json(struct {
+			Schema  string   `json:"schema"`
+			Origin  string   `json:"origin"`
+			Size    uint64   `json:"size"`
+			Logs    []string `json:"log_vkeys"`
+			Retired []gone   `json:"retired"`
+			Policy  string   `json:"policy_file"`
+		}{"undersigned/log-keys/v1", origin, size, lines, before, path})
+	}
+	a.printf("Changed the log's keys of %s: new ones sign every checkpoint after the tree of size %d.\n\n%s", origin, size, policy)
+	a.sayf("What stands above is the new policy for readers, with the new keys and the old. It is in %s too.\n", path)
+	a.sayf("The old private keys are gone from %s. Destroy every other copy: whoever has one can still sign for readers whose policy names it.\n", filepath.Join(c.Dir, keysDir))
+	return nil
+}
