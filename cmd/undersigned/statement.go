@@ -520,11 +520,14 @@ type charterAmendCmd struct {
 
 // Help shows how the command is used.
 func (charterAmendCmd) Help() string {
-	return `The operator's current keys all sign (--key for each), and so do the new ones. What is already in the record stays as it is.
+	return `The operator's current keys all sign (--key for each), and so do the new ones. What is already in the record stays as it is. To hand a ledger over, name the new operator and its keys; it signs the same text.
 
 Example:
 
 	undersigned charter amend --ledger https://ledger.example/ --policy policy.txt --admission operator --admission vouched:2 --key operator.pem
+	undersigned charter amend --ledger https://ledger.example/ --policy policy.txt --operator new.example --operator-key new.pub --key operator.pem -o handover.txt
+	undersigned sign --key new.pem handover.txt -o handover.txt
+	undersigned submit --ledger https://ledger.example/ handover.txt
 `
 }
 
@@ -532,6 +535,9 @@ Example:
 func (c *charterAmendCmd) Run(ctx context.Context, a *app) error {
 	if c.NoPublisher && len(c.Publisher) > 0 {
 		return usagef("--no-publisher and --publisher cannot be used together")
+	}
+	if c.Operator != "" && len(c.OperatorKey) == 0 {
+		return usagef("a new operator brings keys of its own: name them with --operator-key; public ones will do, and it signs later")
 	}
 	return c.write(ctx, a, func(at *place, files []*keyFile) (*entry.Entry, error) {
 		old := at.state.Charter()
