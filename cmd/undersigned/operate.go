@@ -184,7 +184,7 @@ Example:
 
 // Run serves a ledger.
 func (c *serveCmd) Run(ctx context.Context, a *app) error {
-	adopt, err := adoption(c.Adopt)
+	adopt, err := adoption("--adopt", c.Adopt)
 	if err != nil {
 		return err
 	}
@@ -221,8 +221,8 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	return s.Close()
 }
 
-// adoption reads SIZE:ROOT, where ROOT is base64 as in a checkpoint.
-func adoption(text string) (*ledger.Adoption, error) {
+// adoption reads the SIZE:ROOT of a flag, where ROOT is base64 as in a checkpoint.
+func adoption(flag, text string) (*ledger.Adoption, error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -230,7 +230,7 @@ func adoption(text string) (*ledger.Adoption, error) {
 	n, err := strconv.ParseUint(size, 10, 63)
 	b, err2 := base64.StdEncoding.Strict().DecodeString(root)
 	if err != nil || err2 != nil || len(b) != 32 {
-		return nil, usagef("--adopt is a tree size, a colon and a root hash in base64, as the second and third line of a checkpoint have them")
+		return nil, usagef("%s is a tree size, a colon and a root hash in base64, as the second and third line of a checkpoint have them", flag)
 	}
 	return &ledger.Adoption{Size: n, Root: [32]byte(b)}, nil
 }

@@ -65,13 +65,14 @@ func logSigners(dir, origin string) (signers []ledger.Signer, logs []keys.VKey, 
 }
 
 type keyRotateLogCmd struct {
-	Dir string `setting:"" required:"" placeholder:"DIR" help:"The ledger's directory. It must not be being served."`
+	Dir  string `setting:"" required:"" placeholder:"DIR" help:"The ledger's directory. It must not be being served."`
+	Lost string `placeholder:"SIZE:ROOT" help:"The old private keys are lost: go on from this checkpoint, on your word that nothing larger was ever signed."`
 	jsonFlag
 }
 
 // Help shows how the command is used.
 func (keyRotateLogCmd) Help() string {
-	return `New keys sign every checkpoint from then on; those of before go on to verify with the old public keys, which DIR/policy.txt and DIR/keys/retired.txt keep. Give readers and witnesses the new policy, in the way in which they got the first. If it is cut short, the ledger goes on with the old keys or with the new ones; then give the command again.
+	return `New keys sign every checkpoint from then on; those of before go on to verify with the old public keys, which DIR/policy.txt and DIR/keys/retired.txt keep. Give readers and witnesses the new policy, in the way in which they got the first. If it is cut short, the ledger goes on with the old keys or with the new ones; then give the command again. If the old private keys are lost, DIR/policy.txt tells what their public halves were, and --lost where to go on.
 
 Example:
 
@@ -81,6 +82,13 @@ Example:
 
 // Run changes the log's keys.
 func (c *keyRotateLogCmd) Run(ctx context.Context, a *app) error {
+	adopt, err := adoption("--lost", c.Lost)
+	if err != nil {
+		return err
+	}
+	if adopt != nil {
+		return c.replaceLost(ctx, a, adopt)
+	}
 	h, err := openHouse(ctx, c.Dir, nil, a.now, slog.New(slog.NewTextHandler(a.err, nil)))
 	if err != nil {
 		return err
@@ -92,6 +100,76 @@ func (c *keyRotateLogCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	return c.tell(a, h.ledger.Origin())
+}
+
+// replaceLost gives a ledger whose keys are lost new ones, and opens it with them.
+func (c *keyRotateLogCmd) replaceLost(ctx context.Context, a *app, adopt *ledger.Adoption) error {
+	log := slog.New(slog.NewTextHandler(a.err, nil))
+	origin, err := c.prepareLost(ctx, a, adopt)
+	if err != nil {
+		return err
+	}
+	for _, k := range logKeys {
+		if err := os.Rename(filepath.Join(c.Dir, keysDir, k.next()), filepath.Join(c.Dir, keysDir, k.file)); err != nil {
+			return fmt.Errorf("cannot put the log's new key in its place: %w", err)
+		}
+	}
+	h, err := openHouse(ctx, c.Dir, adopt, a.now, log)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(h.ledger.ReadOnly(), h.Close()); err != nil {
+		return err
+	}
+	return c.tell(a, origin)
+}
+
+// prepareLost makes new keys for a ledger whose keys are lost, and notes in its policy and its list of retired keys
+// what becomes of those that the policy names.
+func (c *keyRotateLogCmd) prepareLost(ctx context.Context, a *app, adopt *ledger.Adoption) (origin string, err error) {
+	h, err := openToRead(ctx, c.Dir, a.now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return "", err
+	}
+	defer h.Close()
+	origin = h.ledger.Origin()
+	if _, _, err := logSigners(c.Dir, origin); err == nil {
+		return "", fmt.Errorf("the log's keys are in %s, so they are not lost: leave --lost out to change them, and give serve --adopt to go on with them", filepath.Join(c.Dir, keysDir))
+	}
+	if err := os.MkdirAll(filepath.Join(c.Dir, keysDir), 0o700); err != nil {
+		return "", fmt.Errorf("cannot make the directory of the log's keys: %w", err)
+	}
+	if h.signed, err = ledger.OpenLastSigned(filepath.Join(c.Dir, keysDir, lastSignedFile)); err != nil {
+		return "", inUse(c.Dir, err)
+	}
+	published := h.ledger.Published()
+	if size, _, ok := h.signed.Signed(); ok && size > h.ledger.Stats().Stored {
+		return "", fmt.Errorf("the lost keys have signed a tree of size %d, but the store holds %d entries: it is an old copy, or entries were lost; find the newer store", size, h.ledger.Stats().Stored)
+	}
+	if adopt.Size != published.Size || adopt.Root != published.Root {
+		return "", fmt.Errorf("the newest checkpoint in the store is of size %d, and it is not the one that --lost names", published.Size)
+	}
+	p, err := a.policy(filepath.Join(c.Dir, policyFile))
+	if err != nil {
+		return "", fmt.Errorf("%w; the policy tells which public keys the log had: put a reader's copy of it there", err)
+	}
+	retired, err := readRetired(c.Dir, origin)
+	if err != nil {
+		return "", err
+	}
+	for _, l := range p.Logs() {
+		if l.VKey.Name == origin && !slices.ContainsFunc(retired, func(r ledger.Retired) bool { return r.VKey.SameKey(l.VKey) }) {
+			h.logs = append(h.logs, l.VKey)
+		}
+	}
+	if len(h.logs) == 0 {
+		return "", fmt.Errorf("%s names no key of %s; put a reader's copy of its policy there", filepath.Join(c.Dir, policyFile), origin)
+	}
+	if _, err := p.OpenPast(h.ledger.Checkpoint()); err != nil {
+		return "", fmt.Errorf("%s is not the policy of this ledger: %w", filepath.Join(c.Dir, policyFile), err)
+	}
+	_, err = h.prepareRotation(c.Dir)
+	return origin, err
 }
 
 // rotate changes the log's keys: it makes new ones, writes down what becomes of the old, and then makes the
