@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/tccm/undersigned/torture/inject"
-	"github.com/tccm/undersigned/verify/entry"
 )
 
 const (
@@ -269,35 +268,8 @@ func (w *faultWorld) crash(ctx context.Context) error {
 	return p.Ended()
 }
 
-// write submits what the sweep is about. A member takes turns, so that every entry is right whatever became of
-// the one before.
-func (w *faultWorld) write(ctx context.Context, c *child) error {
-	note, err := c.get(ctx, "checkpoint")
-	if err != nil {
-		return err
-	}
-	signed, err := w.policy.Open(note)
-	if err != nil {
-		return err
-	}
-	after := entry.After{Size: signed.Size, Note: entry.Sum(note)}
-	m := w.members[w.rng.IntN(len(w.members))]
-	var batch []*entry.Entry
-	for range w.entries {
-		e, err := w.next(m, after)
-		if err != nil {
-			return err
-		}
-		m.said(e)
-		batch = append(batch, e)
-	}
-	if w.entries == 1 {
-		_, err = w.submit(ctx, c, batch[0], "?wait=5s")
-	} else {
-		_, err = w.submitMany(ctx, c, batch, "?wait=10s")
-	}
-	return err
-}
+// write submits what the sweep is about.
+func (w *faultWorld) write(ctx context.Context, c *child) error { return w.grow(ctx, c, w.entries) }
 
 // after judges the record that a fault has left, by a server without one.
 func (w *faultWorld) after(ctx context.Context, what string) error {

@@ -256,6 +256,35 @@ func (r *record) client(ctx context.Context, c *child, members []*member, rng *r
 	}
 }
 
+// grow submits so many entries of one member, one after the other, in one request. The judge must have caught up.
+func (r *record) grow(ctx context.Context, c *child, n int) error {
+	note, err := c.get(ctx, "checkpoint")
+	if err != nil {
+		return err
+	}
+	signed, err := r.policy.Open(note)
+	if err != nil {
+		return err
+	}
+	after := entry.After{Size: signed.Size, Note: entry.Sum(note)}
+	m := r.members[r.rng.IntN(len(r.members))]
+	var batch []*entry.Entry
+	for range n {
+		e, err := r.next(m, after)
+		if err != nil {
+			return err
+		}
+		m.said(e)
+		batch = append(batch, e)
+	}
+	if n == 1 {
+		_, err = r.submit(ctx, c, batch[0], "")
+	} else {
+		_, err = r.submitMany(ctx, c, batch, "")
+	}
+	return err
+}
+
 // said takes up that an entry of the member was admitted.
 func (m *member) said(e *entry.Entry) {
 	m.doubtful = false
