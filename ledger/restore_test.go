@@ -455,3 +455,27 @@ func TestRestoreMany(t *testing.T) {
 		t.Errorf("%+v, want %+v", report, p)
 	}
 }
+
+// TestCheckpointSizes lists the published sizes before and after more are published.
+func TestCheckpointSizes(t *testing.T) {
+	h := newHouse(t, memory())
+	o := h.join("apnic.net")
+	hash := h.publish("We stand by this.\n")
+	expect := func(want ...uint64) {
+		t.Helper()
+		if sizes, err := h.ledger.CheckpointSizes(t.Context()); err != nil || !slices.Equal(sizes, want) {
+			t.Errorf("%v %v, want %v", sizes, err, want)
+		}
+	}
+	h.reopen()
+	h.must(h.many(o, hash, 3)...)
+	expect(1, 2, 3, 6)
+	h.must(h.many(o, hash, 1)...)
+	expect(1, 2, 3, 6, 7)
+	h.must(h.many(o, hash, 1)...)
+	expect(1, 2, 3, 6, 7, 8)
+	h.close()
+	h.cfg.Signers = nil
+	h.open()
+	expect(1, 2, 3, 6, 7, 8)
+}

@@ -19,7 +19,7 @@ func FuzzTarget(f *testing.F) {
 	for _, target := range []string{
 		"/", "/checkpoint", "/checkpoints/1/latest", "/tile/0/000.p/10", "/tile/entries/000.p/3", "/tile/0/..%2f..%2fcheckpoint", "//checkpoint",
 		"/blobs/sha256/" + hexOf(w.text), "/api/v1/roll/" + hexOf(w.text) + "?as-of=2024-06-11&page=2&limit=1&size=9",
-		"/api/v1/statements?limit=1", "/api/v1/signatory/apnic.net/history?page=1", "/api/v1/entry/7", "/api/v1/receipt/7",
+		"/api/v1/statements?limit=1", "/api/v1/checkpoints?from=3&limit=2", "/api/v1/signatory/apnic.net/history?page=1", "/api/v1/entry/7", "/api/v1/receipt/7",
 		"/api/v1/proof/inclusion?index=1&size=2", "/api/v1/proof/consistency?from=1&to=2", "/api/v1/search?q=a", "/?as-of=2024-06-11", "/statement/" + hexOf(w.closed),
 	} {
 		f.Add(target)

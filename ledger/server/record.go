@@ -2,8 +2,10 @@ package server
 
 import (
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,6 +40,49 @@ func (s *Server) checkpoints(w http.ResponseWriter, r *http.Request, rest string
 		cache = cacheShort
 	}
 	s.content(w, r, typeText, cache, note, false)
+}
+
+// sizes serves /api/v1/checkpoints: the sizes of which /checkpoints/<size> has a note. Its pages go on
+// by size, so that none is missed while more are published.
+func (s *Server) sizes(w http.ResponseWriter, r *http.Request, _ string) {
+	q, p := parameters(r.URL, "from", "limit")
+	if p != nil {
+		s.fail(w, r, *p)
+		return
+	}
+	from, limit := uint64(0), uint64(defaultLimit)
+	ok := true
+	if q.Has("from") {
+		from, ok = parseNumber(q.Get("from"))
+	}
+	if ok && q.Has("limit") {
+		limit, ok = parseNumber(q.Get("limit"))
+	}
+	if !ok || limit < 1 || limit > maxLimit {
+		s.fail(w, r, problemSaying(ProblemParameter, "from is a tree size, and limit a number from 1 to 1000."))
+		return
+	}
+	sizes, err := s.ledger.CheckpointSizes(r.Context())
+	if err != nil {
+		s.fail(w, r, s.problemFrom(err))
+		return
+	}
+	answer := struct {
+		Published uint64   `json:"published"`
+		Count     int      `json:"count"`
+		Items     []uint64 `json:"items"`
+		Next      string   `json:"next,omitempty"`
+	}{Count: len(sizes), Items: []uint64{}}
+	if len(sizes) > 0 {
+		answer.Published = sizes[len(sizes)-1]
+	}
+	first, _ := slices.BinarySearch(sizes, from)
+	last := min(first+int(limit), len(sizes))
+	answer.Items = append(answer.Items, sizes[first:last]...)
+	if last < len(sizes) {
+		answer.Next = fmt.Sprintf("/api/v1/checkpoints?from=%d&limit=%d", sizes[last], limit)
+	}
+	s.answer(w, r, answer)
 }
 
 // tile serves the tiles and entry bundles of the published tree.

@@ -8,6 +8,7 @@
 //	GET  /blobs/sha256/<64 hex>                 a text that a statement names
 //	PUT  /blobs/sha256/<64 hex>                 the same, by anybody who has it
 //	POST /entries?wait=10s                      signed entries, one or many
+//	GET  /api/v1/checkpoints?from=57            the sizes, from 57 on, of all published checkpoints
 //	GET  /api/v1/statements                     all statements
 //	GET  /api/v1/statement/<64 hex>             one of them, by the fingerprint of its text
 //	GET  /api/v1/roll/<64 hex>?as-of=2024-06-11 who stands behind it, and who withdrew
@@ -194,6 +195,7 @@ var routes = []route{
 	{"/tile/", true, "tile", get, (*Server).tile},
 	{"/entries", false, "entries", post, (*Server).entries},
 	{"/blobs/sha256/", true, "blob", getPut, (*Server).blob},
+	{"/api/v1/checkpoints", false, "sizes", get, (*Server).sizes},
 	{"/api/v1/statements", false, "statements", get, (*Server).statements},
 	{"/api/v1/statement/", true, "statement", get, (*Server).statement},
 	{"/api/v1/roll/", true, "roll", get, (*Server).roll},
