@@ -224,6 +224,37 @@ func (c *client) fetch(ctx context.Context, path string) (data []byte, err error
 	return data, err
 }
 
+// checkpoints lists the sizes of all published checkpoints; fs.ErrNotExist is the error of a server that cannot tell.
+func (c *client) checkpoints(ctx context.Context) (sizes []uint64, err error) {
+	from := uint64(0)
+	for {
+		b, err := c.fetch(ctx, "api/v1/checkpoints?limit=1000&from="+strconv.FormatUint(from, 10))
+		if err != nil {
+			return nil, err
+		}
+		var page struct {
+			Items []uint64 `json:"items"`
+			Next  string   `json:"next"`
+		}
+		if err := json.Unmarshal(b, &page); err != nil {
+			return nil, fmt.Errorf("%s answers in a form that this program does not know; is it an Undersigned ledger?", c.base.Host)
+		}
+		for _, size := range page.Items {
+			if size < from || size >= verify.MaxSize {
+				return nil, fmt.Errorf("%s lists its checkpoints in no order", c.base.Host)
+			}
+			sizes = append(sizes, size)
+			from = size + 1
+		}
+		if page.Next == "" {
+			return sizes, nil
+		}
+		if len(page.Items) == 0 {
+			return nil, fmt.Errorf("%s lists its checkpoints without end", c.base.Host)
+		}
+	}
+}
+
 // A submission is what a ledger answers to an entry that it stored.
 type submission struct {
 	Index     uint64     `json:"index"`

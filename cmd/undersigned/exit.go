@@ -62,6 +62,7 @@ func exitCode(ctx context.Context, err error) int {
 	var quorum *verify.QuorumError
 	var contradiction *verify.ContradictionError
 	var offline *offlineError
+	var source *ledger.SourceError
 	switch {
 	case err == nil:
 		return codeOK
@@ -69,6 +70,8 @@ func exitCode(ctx context.Context, err error) int {
 		return codeInterrupted
 	case errors.As(err, &f):
 		return f.code
+	case errors.As(err, &source):
+		return source.Code
 	case errors.As(err, &contradiction), errors.Is(err, ledger.ErrCorrupt):
 		return verify.CodeContradiction
 	case errors.As(err, &quorum):

@@ -139,6 +139,9 @@ type commands struct {
 	Serve serveCmd `cmd:"" help:"Serve a ledger over HTTP." group:"Keep a record"`
 	Fsck  fsckCmd  `cmd:"" help:"Check everything that a ledger's directory holds." group:"Keep a record"`
 
+	Backup  backupCmd  `cmd:"" help:"Make a copy of a ledger, also while it is served, and check it." group:"Keep a record"`
+	Restore restoreCmd `cmd:"" help:"Rebuild a ledger from a copy of its record." group:"Keep a record"`
+
 	Statement statementCmd `cmd:"" help:"Check, publish, show, close or reopen a statement." group:"Publish"`
 	Charter   charterCmd   `cmd:"" help:"Show or amend the rules of the record." group:"Publish"`
 

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -37,6 +40,7 @@ func TestScript(t *testing.T) {
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TERM", "xterm")
+			e.Setenv("LONG", strings.Repeat("long", 30))
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -48,6 +52,10 @@ func TestScript(t *testing.T) {
 			"witness":  witness,
 
 			"documented": documented,
+			"mode":       mode,
+			"files":      files,
+			"nokeys":     noKeys,
+			"stale":      stale,
 		},
 	})
 }
@@ -158,4 +166,61 @@ func documented(ts *testscript.TestScript, _ bool, _ []string) {
 		}
 	}
 	walk(answer, "")
+}
+
+// mode holds a file's permissions: mode 600 FILE.
+func mode(ts *testscript.TestScript, _ bool, args []string) {
+	info, err := os.Lstat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := strconv.FormatUint(uint64(info.Mode().Perm()), 8); got != args[0] {
+		ts.Fatalf("%s has the mode %s", args[1], got)
+	}
+}
+
+// files holds a directory to what is in it: files DIR NAME...
+func files(ts *testscript.TestScript, _ bool, args []string) {
+	list, err := os.ReadDir(ts.MkAbs(args[0]))
+	ts.Check(err)
+	var names []string
+	for _, f := range list {
+		names = append(names, f.Name())
+	}
+	if got, want := strings.Join(names, " "), strings.Join(args[1:], " "); got != want {
+		ts.Fatalf("%s holds %s, not %s", args[0], got, want)
+	}
+}
+
+// noKeys looks for the bytes of the log's private keys, and of the last-signed record, in every file below: nokeys PATH...
+func noKeys(ts *testscript.TestScript, _ bool, args []string) {
+	secrets := map[string][]byte{}
+	for _, name := range []string{logEd25519File, logMLDSA44File} {
+		block, _ := pem.Decode([]byte(ts.ReadFile(filepath.Join("ledger", keysDir, name))))
+		secrets[name] = block.Bytes[len(block.Bytes)-32:] // both are a seed of 32 bytes
+	}
+	secrets[lastSignedFile] = []byte("undersigned/last-signed/v1")
+	for _, path := range args {
+		ts.Check(filepath.WalkDir(ts.MkAbs(path), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			b, err := os.ReadFile(path)
+			for name, secret := range secrets {
+				if bytes.Contains(b, secret) {
+					ts.Fatalf("%s holds what is in %s", path, name)
+				}
+			}
+			return err
+		}))
+	}
+	if b := ts.ReadFile(filepath.Join("ledger", keysDir, lastSignedFile)); !strings.Contains(b, string(secrets[lastSignedFile])) {
+		ts.Fatalf("the last-signed record is not found where it is")
+	}
+}
+
+// stale leaves a socket to which nobody listens: stale FILE.
+func stale(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: ts.MkAbs(args[0]), Net: "unix"})
+	ts.Check(err)
+	l.SetUnlinkOnClose(false)
+	ts.Check(l.Close())
 }

@@ -217,7 +217,9 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		return errors.Join(err, h.Close())
 	}
 	a.printf("Serving %s at %s\n", h.ledger.Origin(), s.url)
+	stop := handOut(c.Dir, h, copyPatience, log)
 	s.Wait(ctx)
+	stop()
 	return s.Close()
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/tccm/undersigned/ledger"
@@ -19,7 +20,8 @@ import (
 type record struct {
 	name    string // as people gave it
 	fetch   verify.Fetch
-	archive *verify.Archive // if it is one
+	archive *verify.Archive // if it is one, packed or not
+	tree    *os.Root        // if it is a directory of files without a list of them
 	client  *client         // if it is a server's
 	ledger  *ledger.Ledger  // if it is a directory
 	closers []io.Closer
@@ -34,7 +36,7 @@ func (r *record) Close() error {
 	return errors.Join(errs...)
 }
 
-// openRecord opens SRC: the address of a server, a directory with a ledger, or an archive. A missing one is "could not check".
+// openRecord opens SRC: the address of a server, a directory with a ledger, or an archive, packed or not. A missing one is "could not check".
 func openRecord(ctx context.Context, src string) (*record, error) {
 	if strings.HasPrefix(src, "http://") || strings.HasPrefix(src, "https://") {
 		c, err := newClient(src)
@@ -46,10 +48,13 @@ func openRecord(ctx context.Context, src string) (*record, error) {
 	info, err := os.Stat(src)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, failf(codeUnchecked, "there is no record at %s: give the address of a ledger (https://…), a directory with %s in it, or an archive", src, boltstore.File)
+		return nil, failf(codeUnchecked, "there is no record at %s: give the address of a ledger (https://…), a directory with %s or a checkpoint in it, or an archive", src, boltstore.File)
 	case err != nil:
 		return nil, fmt.Errorf("cannot read the record: %w", err)
 	case info.IsDir():
+		if _, err := os.Stat(filepath.Join(src, boltstore.File)); errors.Is(err, fs.ErrNotExist) && isTree(src) {
+			return openTree(src)
+		}
 		return openDirectory(ctx, src)
 	}
 	return openArchive(src)
@@ -75,6 +80,68 @@ func openArchive(path string) (*record, error) {
 	return &record{name: path, fetch: a.Fetch, archive: a, closers: []io.Closer{f}}, nil
 }
 
+// isTree says whether a directory holds the files of a record.
+func isTree(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "checkpoint"))
+	return err == nil
+}
+
+// openTree opens a directory with the files of a record: an unpacked archive, or what a web server serves.
+func openTree(dir string) (*record, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the record: %w", err)
+	}
+	r := &record{name: dir, closers: []io.Closer{root}}
+	r.archive, err = verify.OpenTree(root.FS())
+	switch {
+	case err == nil:
+		r.fetch = r.archive.Fetch
+	case errors.Is(err, fs.ErrNotExist):
+		r.tree, r.fetch = root, verify.TreeFetch(root.FS())
+	default:
+		root.Close()
+		return nil, fmt.Errorf("cannot use %s as a copy of the record: %w", dir, err)
+	}
+	return r, nil
+}
+
+// paths lists what the record holds, as far as its source can tell: at least the notes of past checkpoints.
+func (r *record) paths(ctx context.Context) ([]string, error) {
+	if r.archive != nil {
+		return r.archive.Paths(), nil
+	}
+	var sizes []uint64
+	var err error
+	switch {
+	case r.ledger != nil:
+		sizes, err = r.ledger.CheckpointSizes(ctx)
+	case r.client != nil:
+		sizes, err = r.client.checkpoints(ctx)
+	default:
+		sizes, err = treeCheckpoints(r.tree)
+	}
+	var paths []string
+	for _, size := range sizes {
+		paths = append(paths, verify.CheckpointPath(size))
+	}
+	return paths, err
+}
+
+// treeCheckpoints lists the notes in a directory of files.
+func treeCheckpoints(root *os.Root) (sizes []uint64, err error) {
+	list, err := fs.ReadDir(root.FS(), "checkpoints")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, f := range list {
+		if size, err := strconv.ParseUint(f.Name(), 10, 63); err == nil && f.Type().IsRegular() && verify.CheckpointPath(size) == "checkpoints/"+f.Name() {
+			sizes = append(sizes, size)
+		}
+	}
+	return sizes, nil
+}
+
 // openDirectory opens a ledger's directory for reading.
 func openDirectory(ctx context.Context, dir string) (*record, error) {
 	if _, err := os.Stat(filepath.Join(dir, boltstore.File)); err != nil {
@@ -95,7 +162,15 @@ func openDirectory(ctx context.Context, dir string) (*record, error) {
 // inUse says what to do about a directory that cannot be opened because it is being served.
 func inUse(dir string, err error) error {
 	if errors.Is(err, ledger.ErrInUse) {
-		return fmt.Errorf("another process is using %s: ask that server by its address instead, or stop it first", dir)
+		return &inUseError{dir}
 	}
 	return fmt.Errorf("cannot open the ledger in %s: %w", dir, err)
 }
+
+// An inUseError says that a directory is being served. It is ledger.ErrInUse.
+type inUseError struct{ dir string }
+
+func (e *inUseError) Error() string {
+	return fmt.Sprintf("another process is using %s: ask that server by its address instead, or stop it first", e.dir)
+}
+func (e *inUseError) Unwrap() error { return ledger.ErrInUse }
