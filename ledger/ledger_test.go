@@ -55,7 +55,7 @@ func TestServe(t *testing.T) {
 	if r.Index != 3 || !r.Duplicate || r.Stands || !r.Published {
 		t.Fatalf("after the withdrawal: %+v", r)
 	}
-	if s := h.ledger.Stats(); s != (ledger.Stats{Stored: 5, Published: 5, Commits: 5}) {
+	if s := h.ledger.Stats(); s != (ledger.Stats{Stored: 5, Published: 5, Commits: 5, Admitted: r.Admitted}) {
 		t.Fatalf("%+v", s)
 	}
 	err := h.ledger.View(func(s *roll.State) {
