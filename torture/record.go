@@ -28,6 +28,7 @@ const (
 type record struct {
 	*trial
 	dir      string // the ledger's directory
+	keyFile  string // the operator's
 	policy   *verify.Policy
 	operator *member
 	members  []*member // in the order of their coming
@@ -110,23 +111,20 @@ func (r *record) publication() (*entry.Entry, error) {
 	}, r.operator)
 }
 
-// prepare makes what a ledger needs that is not in its directory: the operator's key. It is in
-// dir+".operator.pem".
+// prepare makes what a ledger needs that is not in its directory: the operator's key, beside it.
 func (t *trial) prepare(dir string) (*record, error) {
-	r := &record{trial: t, dir: dir}
+	r := &record{trial: t, dir: dir, keyFile: dir + ".operator.pem"}
 	var err error
 	if r.operator, err = newMember(operator); err != nil {
 		return nil, err
 	}
-	return r, r.operator.key.Save(r.operatorKey(), nil)
+	return r, r.operator.key.Save(r.keyFile, nil)
 }
-
-func (r *record) operatorKey() string { return r.dir + ".operator.pem" }
 
 // initArgs are those of the program to make the ledger.
 func (r *record) initArgs() []string {
 	return []string{"init", "--dir", r.dir, "--origin", origin, "--title", "A record under torture",
-		"--operator", operator, "--operator-key", r.operatorKey(), "--yes"}
+		"--operator", operator, "--operator-key", r.keyFile, "--yes"}
 }
 
 // adopt takes up what init has made.
