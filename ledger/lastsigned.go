@@ -110,7 +110,8 @@ func (s *LastSigned) write(origin string, keys [32]byte, size uint64, root [32]b
 		if err := lockFile(f); err != nil {
 			return fmt.Errorf("%s: %w", s.path, err)
 		}
-		if err := f.Truncate(2 * signedSlot); err != nil {
+		// Zeros, not a hole: what is written later must need no space.
+		if _, err := f.Write(make([]byte, 2*signedSlot)); err != nil {
 			return err
 		}
 		if err := f.Sync(); err != nil {
