@@ -204,7 +204,7 @@ func (c *checker) get(ctx context.Context, path string) (b []byte, ok bool) {
 // fullTiles compares the stored tiles with those that a commit has filled, which may be missing
 // if it is the newest.
 func (c *checker) fullTiles(ctx context.Context, newest bool) error {
-	ids := c.tree.full()
+	ids := c.tree.full(c.tree.size)
 	for _, id := range ids {
 		path := id.tile().Path()
 		b, err := c.store.Get(ctx, path)

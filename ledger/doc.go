@@ -22,6 +22,9 @@
 // this a crash prevents, Open does, after it has recomputed everything. An error of the storage is
 // never worked around: the Ledger stops (Done, Err), and the process should end.
 //
+// A disk that is full is no error: before 1, the Store makes sure of space for all that follows
+// (Store.Room). Without it, new entries of the batch are ErrFull, and the next batch asks again.
+//
 // # What is in a Store
 //
 // Commits, from 1. A commit is a record, and each leaf of the record is in one commit and nowhere

@@ -216,7 +216,7 @@ func TestTree(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := len(tr.full()); n != 5 {
+	if n := len(tr.full(tr.size)); n != 5 {
 		t.Errorf("%d full tiles", n)
 	}
 }

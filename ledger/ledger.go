@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -76,7 +77,7 @@ type Result struct {
 	// Stands says that it is the last admitted entry on its subject: that no withdrawal or
 	// other later word replaces it.
 	Stands bool
-	// Err is nil if the entry is Stored. Otherwise it is a *Refusal, ErrBusy, ErrClosed, a
+	// Err is nil if the entry is Stored. Otherwise it is a *Refusal, ErrBusy, ErrFull, ErrClosed, a
 	// *RefusedError, the context's error (the entry may be stored later: submitting it again
 	// tells), or what made the ledger fail (the same).
 	Err error
@@ -164,7 +165,9 @@ type Ledger struct {
 	waiting []waiter // for a checkpoint that covers them
 	pruneAt int      // length of waiting at which those that gave up are dropped
 
-	blobMu sync.Mutex // held while a text is put or taken down
+	blobMu sync.Mutex  // held while a text is put or taken down
+	space  sync.Mutex  // held from asking the store for room until it is used, and while tiles are stored
+	full   atomic.Bool // the store had no room when it was asked last
 
 	queue   queue
 	publish chan struct{} // 1: there may be something to publish

@@ -204,14 +204,17 @@ func (l *Ledger) open(ctx context.Context, adopt *Adoption) error {
 	if l.readOnly, err = l.maySign(ctx, adopt); err != nil || l.readOnly != nil {
 		return err
 	}
-	if err := l.putTiles(); err != nil {
+	// What a crash left to do waits, if need be, for witnesses or for space.
+	if err := l.putTiles(l.newest.size); err != nil && !errors.Is(err, ErrFull) {
 		return err
 	}
+	published := false
 	if l.cosign == nil {
-		if _, err := l.publishNewest(); err != nil {
+		if published, err = l.publishNewest(); err != nil {
 			return err
 		}
-	} else {
+	}
+	if !published {
 		l.publish <- struct{}{}
 	}
 	l.running.Add(2)
@@ -304,7 +307,7 @@ func checkLeaves(state *roll.State, raw [][]byte) (leaves []*entry.Leaf, sigs []
 // the trace of a crash, stay in memory until they are stored; what differs is ErrCorrupt.
 func (l *Ledger) compareTiles(ctx context.Context, missing map[tileID]bool) error {
 	var same []tileID
-	for _, id := range l.tree.full() {
+	for _, id := range l.tree.full(l.newest.size) {
 		if missing[id] {
 			continue
 		}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -14,9 +15,10 @@ import (
 	"github.com/tccm/undersigned/verify/entry"
 )
 
-// failing ends the ledger if a read failed for another reason than its own context or a missing object.
+// failing ends the ledger if the store failed for another reason than a context, a missing object or
+// missing space.
 func (l *Ledger) failing(ctx context.Context, err error) error {
-	if err != nil && !isNotExist(err) && ctx.Err() == nil {
+	if err != nil && !isNotExist(err) && !errors.Is(err, ErrFull) && ctx.Err() == nil {
 		l.fail(err)
 	}
 	return err
@@ -264,7 +266,7 @@ func (l *Ledger) BlobSize(h entry.Hash) (int64, bool) {
 
 // PutBlob keeps a text. A published statement must name its hash, as its own or a rendition's,
 // and the text must not be larger than the statement says: otherwise the error is a *Refusal. A
-// text that was taken down is ErrWithheld.
+// text that was taken down is ErrWithheld; without space for it the error is ErrFull.
 func (l *Ledger) PutBlob(ctx context.Context, h entry.Hash, data []byte) error {
 	if err := l.serving(); err != nil {
 		return err
@@ -290,17 +292,22 @@ func (l *Ledger) PutBlob(ctx context.Context, h entry.Hash, data []byte) error {
 	} else if !isNotExist(err) {
 		return l.failing(ctx, err)
 	}
+	l.space.Lock()
+	defer l.space.Unlock()
 	return l.failing(ctx, l.store.Put(ctx, Object{blobPath(h), data}))
 }
 
 // TakeDown removes a text and keeps it from being put again. The record stays as it is. It
-// works in a ledger that refuses to sign as well.
+// works in a ledger that refuses to sign as well. After ErrFull the text may be there still: it is to be
+// taken down again when there is space.
 func (l *Ledger) TakeDown(ctx context.Context, h entry.Hash) error {
 	if err := l.Err(); err != nil {
 		return err
 	}
 	l.blobMu.Lock()
 	defer l.blobMu.Unlock()
+	l.space.Lock()
+	defer l.space.Unlock()
 	if err := l.store.Put(ctx, Object{withheldPath(h), nil}); err != nil {
 		return l.failing(ctx, err)
 	}

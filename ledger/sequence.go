@@ -20,8 +20,10 @@ const (
 	// maxBatchBytes bounds the entries of one commit, in bytes; with what the log adds they
 	// stay below MaxRecord.
 	maxBatchBytes = 4 << 20
-	// cosignPause is how long to wait before asking a Cosign again that failed.
-	cosignPause = time.Second
+	// maxTilePath bounds the path of a full tile, in bytes.
+	maxTilePath = 64
+	// publishPause is how long to wait before publishing again what lacked cosignatures or space.
+	publishPause = time.Second
 )
 
 // write is the one goroutine that commits.
@@ -57,6 +59,13 @@ func (l *Ledger) sequence(batch []*item) error {
 // admit makes one commit of what is admissible in a batch and answers the rest. It returns the
 // items that wait for a checkpoint.
 func (l *Ledger) admit(batch []*item) ([]waiter, error) {
+	l.space.Lock()
+	defer l.space.Unlock()
+	// What is admitted cannot be taken back, so the space for it must be there before.
+	full := l.roomFor(l.work, batch)
+	if full != nil && !errors.Is(full, ErrFull) {
+		return nil, full
+	}
 	l.durable.Lock()
 	defer l.durable.Unlock()
 	now := l.admitTime()
@@ -70,6 +79,10 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 		}
 		if ok {
 			it.index, it.duplicate = index, true
+			continue
+		}
+		if full != nil {
+			it.refusal = ErrFull
 			continue
 		}
 		leaf := &entry.Leaf{Admitted: now, Entry: it.entry}
@@ -109,6 +122,46 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 		waiting = append(waiting, waiter{it, r})
 	}
 	return waiting, nil
+}
+
+// roomFor makes sure that the store has space for what is new in a batch, and nothing left to do for
+// what went before.
+func (l *Ledger) roomFor(ctx context.Context, batch []*item) error {
+	entries, bytes := 0, 0
+	for _, it := range batch {
+		if _, ok := l.Find(it.id); !ok {
+			entries++
+			bytes += it.size
+		}
+	}
+	if entries == 0 {
+		return nil
+	}
+	if err := l.putTiles(l.newest.size); err != nil {
+		return err
+	}
+	return l.room(ctx, entries, bytes)
+}
+
+// room makes sure that the store has space for a commit of so many entries of so many bytes in all,
+// and for the tiles and the note that follow. The operator is told when that ends and begins.
+func (l *Ledger) room(ctx context.Context, entries, bytes int) error {
+	const frame = 2 + entry.MaxLeaf - entry.MaxEntry // of a leaf in a record, beside its entry
+	tiles := entries/verify.TileWidth + 8            // one may become full on each level
+	bytes += recordHeader + recordSum + entries*frame + tiles*(verify.TileWidth*verify.HashSize+maxTilePath) + verify.MaxNote
+	err := l.store.Room(ctx, bytes)
+	if err == nil && l.full.Swap(false) {
+		l.log.Info("there is space again: entries are admitted")
+	}
+	return l.noteFull(err)
+}
+
+// noteFull tells the operator, once, if an error says that there is no space, and returns it.
+func (l *Ledger) noteFull(err error) error {
+	if errors.Is(err, ErrFull) && !l.full.Swap(true) {
+		l.log.Warn("no space is left, so that nothing is admitted until there is some; what is stored can be read", "error", err)
+	}
+	return err
 }
 
 // admitTime is when the next leaves are admitted: now, but never before the last ones.
@@ -152,7 +205,8 @@ func (l *Ledger) commit(rec *record) error {
 	}
 	l.records.put(rec.seq, stored, len(b))
 	// Tiles are there before anybody can sign for them: the publisher takes l.newest as it finds it.
-	if err := l.putTiles(); err != nil {
+	// If there is no space for them after all, it does not sign before there is.
+	if err := l.putTiles(rec.size); err != nil && !errors.Is(err, ErrFull) {
 		return err
 	}
 	l.mu.Lock()
@@ -207,9 +261,10 @@ func noteBlobs(blobs map[entry.Hash]int64, e *entry.Entry) {
 	}
 }
 
-// putTiles stores the tiles that have become full.
-func (l *Ledger) putTiles() error {
-	ids := l.tree.full()
+// putTiles stores the tiles that are full in the tree of this size, which must be stored. The caller
+// holds space.
+func (l *Ledger) putTiles(size uint64) error {
+	ids := l.tree.full(size)
 	if len(ids) == 0 {
 		return nil
 	}
@@ -218,7 +273,7 @@ func (l *Ledger) putTiles() error {
 		objects[i] = Object{id.tile().Path(), l.tree.pendingBytes(id)}
 	}
 	if err := l.store.Put(l.work, objects...); err != nil {
-		return fmt.Errorf("storing tiles: %w", err)
+		return fmt.Errorf("storing tiles: %w", l.noteFull(err))
 	}
 	l.tree.stored(ids)
 	return nil
@@ -253,18 +308,18 @@ func (l *Ledger) publishing() {
 			return
 		}
 		for {
-			cosigned, err := l.publishNewest()
+			published, err := l.publishNewest()
 			if err != nil {
 				if l.ctx.Err() == nil {
 					l.fail(err)
 				}
 				return
 			}
-			if cosigned {
+			if published {
 				break
 			}
 			select {
-			case <-time.After(cosignPause):
+			case <-time.After(publishPause):
 			case <-l.ctx.Done():
 				return
 			}
@@ -273,13 +328,20 @@ func (l *Ledger) publishing() {
 }
 
 // publishNewest signs and publishes a checkpoint of what is stored, if it is not published yet.
-// It returns false if cosignatures are missing, and an error if the ledger must end.
+// It returns false if cosignatures or space for the note are missing, and an error if the ledger
+// must end.
 func (l *Ledger) publishNewest() (bool, error) {
 	l.mu.RLock()
 	newest, head := l.newest, l.head
 	l.mu.RUnlock()
 	if head != nil && head.Size == newest.size {
 		return true, nil
+	}
+	if err := l.prepareNote(newest.size); err != nil {
+		if errors.Is(err, ErrFull) {
+			return false, nil
+		}
+		return false, err
 	}
 	c := verify.Checkpoint{Origin: l.origin, Size: newest.size, Root: newest.root}
 	msg, err := l.sign(c, newest.admitted)
@@ -301,10 +363,27 @@ func (l *Ledger) publishNewest() (bool, error) {
 		msg = cosigned
 	}
 	if err := l.store.Put(l.work, Object{checkpointPath(c.Size), msg}); err != nil {
+		if errors.Is(l.noteFull(err), ErrFull) {
+			return false, nil
+		}
 		return false, fmt.Errorf("storing the checkpoint of size %d: %w", c.Size, err)
 	}
 	l.setHead(c, msg)
 	return true, nil
+}
+
+// prepareNote stores the tiles that a checkpoint of this size needs and that are not stored yet, and
+// makes sure of space for its note, so that nobody is asked to sign in vain.
+func (l *Ledger) prepareNote(size uint64) error {
+	if len(l.tree.full(size)) > 0 {
+		l.space.Lock()
+		err := l.putTiles(size)
+		l.space.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return l.noteFull(l.store.Room(l.work, len(checkpointPath(size))+verify.MaxNote))
 }
 
 // setHead publishes a checkpoint and answers those whose entries it covers.

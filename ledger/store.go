@@ -16,6 +16,13 @@ type Store interface {
 	// from 1 without gaps.
 	Last(ctx context.Context) (uint64, error)
 
+	// Room makes sure of space: nil says that a Create and a Put of up to so many bytes together
+	// will not fail for want of it, if nothing but a checkpoint note is put before. An object
+	// counts with its path, and for 8 KiB at least. ErrFull says that there is none now, that
+	// nothing was changed, and that asking again later is right. Create, Put and Delete return
+	// ErrFull too, and have changed nothing then.
+	Room(ctx context.Context, bytes int) error
+
 	// Create makes commit seq, durable when it returns nil. The record is at most MaxRecord
 	// bytes. If the commit exists already, whatever its bytes, the error is ErrExists; if
 	// seq-1 does not exist, another one. An error that is ErrUnknown says that the commit
@@ -26,7 +33,7 @@ type Store interface {
 	Read(ctx context.Context, seq uint64) ([]byte, error)
 
 	// Put makes or replaces objects: all of them, durable, when it returns nil. After an error
-	// none, or each for itself, may have been replaced.
+	// but ErrFull none, or each for itself, may have been replaced.
 	Put(ctx context.Context, objects ...Object) error
 
 	// Get returns the object at a path. If there is none the error is fs.ErrNotExist.
@@ -58,6 +65,8 @@ var (
 	ErrExists = errors.New("ledger: the commit exists already")
 	// ErrUnknown is what Store.Create returns when it cannot tell whether the commit was made.
 	ErrUnknown = errors.New("ledger: whether the commit was made is not known")
+	// ErrFull is what a Store returns when there is no space for more, which may pass.
+	ErrFull = errors.New("there is no space left for the record")
 	// ErrInUse is what opening a Store or a last-signed record returns while another process serves it.
 	ErrInUse = errors.New("in use by another process")
 	// ErrCorrupt is what a Store returns for bytes that are not the ones it was given, and

@@ -123,6 +123,15 @@ func (l *Ledger) Submit(ctx context.Context, entries ...[]byte) []Result {
 	return results
 }
 
+// Room returns ErrFull if there is no space for another entry now, and why the ledger admits nothing
+// if that has another reason.
+func (l *Ledger) Room(ctx context.Context) error {
+	if err := l.serving(); err != nil {
+		return err
+	}
+	return l.failing(ctx, l.room(ctx, 1, entry.MaxEntry))
+}
+
 // serving returns why the ledger admits nothing, or nil.
 func (l *Ledger) serving() error {
 	if l.readOnly != nil {

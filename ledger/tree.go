@@ -100,13 +100,15 @@ func (t *tree) append(hashes ...[32]byte) {
 	}
 }
 
-// full returns the full tiles that are not known to be stored, in a fixed order.
-func (t *tree) full() []tileID {
+// full returns the tiles that are full at this size and not known to be stored, in a fixed order.
+func (t *tree) full(size uint64) []tileID {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	ids := make([]tileID, 0, len(t.pending))
 	for id := range t.pending {
-		ids = append(ids, id)
+		if id.index < size>>(tileHeight*(id.level+1)) {
+			ids = append(ids, id)
+		}
 	}
 	slices.SortFunc(ids, func(a, b tileID) int {
 		return cmp.Or(cmp.Compare(a.level, b.level), cmp.Compare(a.index, b.index))

@@ -37,6 +37,9 @@ func Build(dir string, fill, accept func(ledger.Store) error) (err error) {
 	if err := s.guard(func() (err error) { s.db, err = bolt.Open(temp, 0o600, o); return err }); err != nil {
 		return err
 	}
+	if s.space, err = openSpace(temp); err != nil {
+		return errors.Join(err, s.db.Close())
+	}
 	err = s.guard(func() error {
 		return s.db.Update(func(tx *bolt.Tx) error {
 			for _, name := range [][]byte{commitBucket, objBucket} {

@@ -80,6 +80,11 @@ func Open(dir string, readOnly bool) (ledger.Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !readOnly {
+		if s.space, err = openSpace(path); err != nil {
+			return nil, errors.Join(err, s.db.Close())
+		}
+	}
 	return s, nil
 }
 
@@ -98,6 +103,7 @@ type store struct {
 	path     string
 	db       *bolt.DB
 	readOnly bool
+	space    *space      // nil if readOnly
 	broken   atomic.Bool // bbolt panicked or could not write: what it holds in memory is not to be trusted
 }
 
@@ -171,6 +177,9 @@ func (s *store) Create(ctx context.Context, seq uint64, record []byte) error {
 		if seq == 0 || seq > 1 && commits.Get(commitKey(seq-1)) == nil {
 			return errors.New("the commit before it is missing")
 		}
+		if err := s.reserveCommit(commits, len(record)); err != nil {
+			return err
+		}
 		commits.FillPercent = 1 // keys only ever grow
 		return commits.Put(commitKey(seq), record)
 	})
@@ -189,12 +198,18 @@ func (s *store) Read(ctx context.Context, seq uint64) (record []byte, err error)
 }
 
 func (s *store) Put(ctx context.Context, objects ...ledger.Object) error {
+	paths, length := make([]string, 0, len(objects)), int64(0)
 	for _, o := range objects {
 		if o.Path == "" || len(o.Path) > maxPath || len(o.Data) > maxData {
 			return errors.New("the object or its path is too long")
 		}
+		paths = append(paths, o.Path)
+		length += int64(len(o.Data))
 	}
 	return s.update(ctx, func(_, objs *bolt.Bucket) error {
+		if err := s.reserveObjects(objs, leafKeys, paths, length); err != nil {
+			return err
+		}
 		for _, o := range objects {
 			if err := objs.Put([]byte(o.Path), seal(o.Path, o.Data)); err != nil {
 				return err
@@ -247,8 +262,17 @@ func (s *store) Delete(ctx context.Context, path string) error {
 		if path == "" {
 			return nil
 		}
+		// A leaf that gets short is joined with the one beside it.
+		if err := s.reserveObjects(objs, 2*leafKeys, []string{path}, 0); err != nil {
+			return err
+		}
 		return objs.Delete([]byte(path))
 	})
 }
 
-func (s *store) Close() error { return s.db.Close() }
+func (s *store) Close() error {
+	if s.readOnly {
+		return s.db.Close()
+	}
+	return errors.Join(s.db.Close(), s.space.Close())
+}

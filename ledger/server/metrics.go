@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -65,6 +66,14 @@ func newMetrics(s *Server) *metrics {
 			}
 			return 0
 		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "undersigned_full", Help: "1 if there is no space for another entry, else 0.",
+		}, func() float64 {
+			if s.full(context.Background()) {
+				return 1
+			}
+			return 0
+		}),
 		gauge("undersigned_last_admitted_timestamp_seconds", "When the last entry was admitted, by the clock of that time.", func(st ledger.Stats) float64 { return float64(st.Admitted.UnixMilli()) / 1000 }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "undersigned_clock_behind_seconds", Help: "How far the clock is behind the last entry's time; 0 if it is right.",
@@ -115,6 +124,11 @@ func (s *Server) ready() bool {
 	return s.ledger.ReadOnly() == nil && s.ledger.Err() == nil && s.ledger.Checkpoint() != nil
 }
 
+// full reports whether entries are not admitted because there is no space for them.
+func (s *Server) full(ctx context.Context) bool {
+	return errors.Is(s.ledger.Room(ctx), ledger.ErrFull)
+}
+
 // healthz says whether the process works; one whose ledger has failed is to be restarted.
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request, _ string) {
 	if s.ledger.Err() != nil {
@@ -135,6 +149,10 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ string) {
 		send(w, r, http.StatusOK, typeText, []byte("ready to be read, closed for writing\n"))
 	case !s.ready():
 		s.fail(w, r, problemOf(ProblemNotSigning))
+	case s.full(r.Context()):
+		p := problemSaying(ProblemFull, "The disk is full: entries are not admitted until there is space, and then are without a restart. What is in the record can be read.")
+		p.Status = http.StatusServiceUnavailable
+		s.fail(w, r, p)
 	default:
 		w.Header().Set("Cache-Control", cacheNever)
 		send(w, r, http.StatusOK, typeText, []byte("ready\n"))

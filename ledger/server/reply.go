@@ -52,6 +52,7 @@ const (
 	ProblemBlob       Problem = "blob"        // 422: a text is not the one that its path names
 	ProblemWithheld   Problem = "withheld"    // 403: a text was taken down
 	ProblemBusy       Problem = "busy"        // 503, with Retry-After
+	ProblemFull       Problem = "full"        // 507, with Retry-After: there is no space for it
 	ProblemNotSigning Problem = "not-signing" // 503: the ledger can be read, and admits nothing
 	ProblemClosed     Problem = "closed"      // 503, for good: the ledger is served for reading alone
 	ProblemFailed     Problem = "failed"      // 503: the ledger has failed
@@ -82,6 +83,7 @@ var problems = map[Problem]problem{
 	ProblemBlob:       {Status: 422, Title: "Another text", Detail: "The SHA-256 of this text is not the one in the path; send the file byte for byte as it was published."},
 	ProblemWithheld:   {Status: 403, Title: "Taken down", Detail: "The operator has taken this text down. The record still names its fingerprint, so whoever holds the file can check it."},
 	ProblemBusy:       {Status: 503, Title: "Busy", Detail: "Too much is waiting already, and nothing of this was stored; send it again after the time in Retry-After."},
+	ProblemFull:       {Status: 507, Title: "Full", Detail: "There is no space left for this at the moment, and nothing of it was stored; what is in the record can be read. Send it again when the operator has made space."},
 	ProblemNotSigning: {Status: 503, Title: "Not signing", Detail: "This ledger can be read and admits nothing at the moment; its operator has been told why."},
 	ProblemClosed:     {Status: 503, Title: "Closed for writing", Detail: "This ledger is closed for writing: it is served for reading alone, and admits nothing."},
 	ProblemFailed:     {Status: 503, Title: "Failed", Detail: "The ledger has stopped because its storage failed. An entry that was on its way may be stored: send it again later, and the answer says whether it is."},
@@ -124,6 +126,8 @@ func (s *Server) problemFrom(err error) problem {
 		return problemOf(ProblemNotFound)
 	case errors.Is(err, ledger.ErrBusy):
 		return problemOf(ProblemBusy)
+	case errors.Is(err, ledger.ErrFull):
+		return problemOf(ProblemFull)
 	case errors.Is(err, ledger.ErrWithheld):
 		return problemOf(ProblemWithheld)
 	case errors.Is(err, ledger.ErrReadOnly):
@@ -143,8 +147,11 @@ func (s *Server) problemFrom(err error) problem {
 // fail sends a problem.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, p problem) {
 	h := w.Header()
-	if p.Status == http.StatusServiceUnavailable && p.Type != problemPrefix+string(ProblemClosed) {
+	switch {
+	case p.Status == http.StatusServiceUnavailable && p.Type != problemPrefix+string(ProblemClosed):
 		h.Set("Retry-After", "1")
+	case p.Status == http.StatusInsufficientStorage:
+		h.Set("Retry-After", "60")
 	}
 	if r.ContentLength != 0 {
 		h.Set("Connection", "close") // the body may not have been read

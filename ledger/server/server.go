@@ -37,7 +37,8 @@
 // entries come as application/octet-stream, each after its length as a big-endian uint16, at most
 // 4096 and 16 MiB in all; the framing is checked before anything is submitted. The answer is
 // application/x-ndjson: for each entry in order one line with its own "status", which is that of the
-// same entry alone; lines have no receipts.
+// same entry alone; lines have no receipts. On a full disk the status is 507: nothing of it was stored, and
+// reading goes on.
 //
 // # Reading
 //

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -309,6 +310,46 @@ func TestFailedLedger(t *testing.T) {
 		if rec := w.get(path); rec.Code != http.StatusServiceUnavailable {
 			t.Errorf("%s: %d %s", path, rec.Code, rec.Body)
 		}
+	}
+}
+
+// A ledger whose disk is full says so to who writes, goes on for who reads, and needs nothing but space.
+func TestFullLedger(t *testing.T) {
+	var store *storetest.Memory
+	w := newEmptyWorld(t, rolltest.Origin, func(cfg *ledger.Config) { store = cfg.Store.(*storetest.Memory) })
+	newcomer := rolltest.Sign(w.registration("newcomer.example", "Newcomer")).Bytes()
+	store.Limit(store.Used())
+	rec := w.do("POST", "/entries", "text/plain", newcomer)
+	wantProblem(t, rec, ProblemFull)
+	if rec.Code != http.StatusInsufficientStorage || rec.Header().Get("Retry-After") == "" {
+		t.Errorf("%d %v", rec.Code, rec.Header())
+	}
+	many := binary.BigEndian.AppendUint16(nil, uint16(len(newcomer)))
+	rec = w.do("POST", "/entries", "application/octet-stream", append(many, newcomer...))
+	if rec.Code != 200 || !strings.Contains(rec.Body.String(), `"status":507`) {
+		t.Errorf("many: %d %s", rec.Code, rec.Body)
+	}
+	rec = w.get("/readyz")
+	if rec.Code != http.StatusServiceUnavailable || !strings.Contains(rec.Body.String(), "The disk is full") {
+		t.Errorf("readyz: %d %s", rec.Code, rec.Body)
+	}
+	for _, path := range []string{"/healthz", "/checkpoint", "/tile/0/000.p/1", "/", "/api/v1/statements"} {
+		if rec := w.get(path); rec.Code != 200 {
+			t.Errorf("%s: %d %s", path, rec.Code, rec.Body)
+		}
+	}
+	metrics := w.get("/metrics").Body.String()
+	for _, line := range []string{"undersigned_full 1\n", `undersigned_entries_total{outcome="full"} 2` + "\n"} {
+		if !strings.Contains(metrics, line) {
+			t.Errorf("the metrics lack %q", line)
+		}
+	}
+	store.Limit(-1)
+	if rec := w.get("/readyz"); rec.Code != 200 {
+		t.Errorf("readyz: %d %s", rec.Code, rec.Body)
+	}
+	if rec := w.do("POST", "/entries", "text/plain", newcomer); rec.Code != 200 {
+		t.Errorf("%d %s", rec.Code, rec.Body)
 	}
 }
 

@@ -192,6 +192,8 @@ func outcome(r ledger.Result) (name string, rule roll.Rule) {
 		return "refused", refused.Rule
 	case errors.Is(r.Err, ledger.ErrBusy):
 		return "busy", ""
+	case errors.Is(r.Err, ledger.ErrFull):
+		return "full", ""
 	case r.Err != nil:
 		return "failed", ""
 	case r.Duplicate:

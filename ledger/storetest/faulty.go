@@ -78,6 +78,15 @@ func (f *Faulty) Last(ctx context.Context) (uint64, error) {
 	return last, either(after, err)
 }
 
+// Room implements ledger.Store.
+func (f *Faulty) Room(ctx context.Context, bytes int) error {
+	before, after := f.call("Room")
+	if before != nil {
+		return before
+	}
+	return either(after, f.Store.Room(ctx, bytes))
+}
+
 // Create implements ledger.Store.
 func (f *Faulty) Create(ctx context.Context, seq uint64, record []byte) error {
 	before, after := f.call("Create")

@@ -19,6 +19,8 @@ type Memory struct {
 	readOnly bool
 	commits  [][]byte
 	objects  map[string][]byte
+	limited  bool
+	capacity int
 }
 
 // NewMemory returns an empty store.
@@ -57,6 +59,49 @@ func (m *Memory) Object(path string) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.objects[path]
+}
+
+// Limit sets the capacity: how many bytes the records, the objects and their paths may have in all;
+// negative for no bound, as at first.
+func (m *Memory) Limit(bytes int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.limited, m.capacity = bytes >= 0, bytes
+}
+
+// Used returns how many bytes of the capacity are in use.
+func (m *Memory) Used() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.used()
+}
+
+func (m *Memory) used() (n int) {
+	for _, record := range m.commits {
+		n += len(record)
+	}
+	for path, data := range m.objects {
+		n += len(path) + len(data)
+	}
+	return n
+}
+
+// room returns ledger.ErrFull if there is no space for so many bytes.
+func (m *Memory) room(bytes int) error {
+	if m.limited && m.used()+bytes > m.capacity {
+		return ledger.ErrFull
+	}
+	return nil
+}
+
+// Room implements ledger.Store.
+func (m *Memory) Room(ctx context.Context, bytes int) error {
+	unlock, err := m.use(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return m.room(bytes)
 }
 
 func (m *Memory) use(ctx context.Context, write bool) (unlock func(), err error) {
@@ -101,6 +146,9 @@ func (m *Memory) Create(ctx context.Context, seq uint64, record []byte) error {
 	case seq <= last:
 		return ledger.ErrExists
 	}
+	if err := m.room(len(record)); err != nil {
+		return err
+	}
 	m.commits = append(m.commits, append([]byte{}, record...))
 	return nil
 }
@@ -129,6 +177,13 @@ func (m *Memory) Put(ctx context.Context, objects ...ledger.Object) error {
 		if o.Path == "" || len(o.Path) > 255 || len(o.Data) > 16<<20 {
 			return errors.New("the object or its path is too long")
 		}
+	}
+	more := 0
+	for _, o := range objects {
+		more += len(o.Path) + len(o.Data)
+	}
+	if err := m.room(more); err != nil {
+		return err
 	}
 	for _, o := range objects {
 		m.objects[o.Path] = append([]byte{}, o.Data...)

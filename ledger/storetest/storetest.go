@@ -170,6 +170,7 @@ func Run(t *testing.T, open func(t *testing.T) (store ledger.Store, reopen func(
 		s = reopen(true)
 		for name, err := range map[string]error{
 			"Create": s.Create(ctx, 2, []byte("two")), "Put": s.Put(ctx, ledger.Object{Path: "b"}), "Delete": s.Delete(ctx, "a"),
+			"Room": s.Room(ctx, 1),
 		} {
 			if !errors.Is(err, ledger.ErrReadOnly) {
 				t.Errorf("%s: %v, want ledger.ErrReadOnly", name, err)
@@ -177,6 +178,19 @@ func Run(t *testing.T, open func(t *testing.T) (store ledger.Store, reopen func(
 		}
 		last(t, s, 1)
 		holds(t, s, "a", []byte("A"))
+	})
+
+	t.Run("room", func(t *testing.T) {
+		s, reopen := open(t)
+		for _, n := range []int{0, 1, 1 << 20} {
+			check(t, s.Room(ctx, n))
+		}
+		last(t, s, 0)
+		check(t, s.Create(ctx, 1, noise(1, 1<<20)))
+		if paths, err := s.List(ctx, ""); err != nil || len(paths) != 0 {
+			t.Fatalf("asking for room left %q (%v)", paths, err)
+		}
+		check(t, reopen(false).Room(ctx, ledger.MaxRecord))
 	})
 
 	t.Run("context", func(t *testing.T) {
@@ -190,6 +204,7 @@ func Run(t *testing.T, open func(t *testing.T) (store ledger.Store, reopen func(
 		for name, err := range map[string]error{
 			"Last": errLast, "Read": errRead, "Get": errGet, "List": errList,
 			"Create": s.Create(ended, 1, []byte("one")), "Put": s.Put(ended, ledger.Object{Path: "a"}), "Delete": s.Delete(ended, "a"),
+			"Room": s.Room(ended, 1),
 		} {
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("%s: %v, want context.Canceled", name, err)
@@ -246,10 +261,57 @@ func Run(t *testing.T, open func(t *testing.T) (store ledger.Store, reopen func(
 		if err := s.Create(ctx, 1, []byte("one")); err == nil {
 			t.Error("a closed store commits")
 		}
+		if err := s.Room(ctx, 1); err == nil || errors.Is(err, ledger.ErrFull) {
+			t.Errorf("a closed store has room or is full: %v", err)
+		}
 		if _, err := s.Last(ctx); err == nil {
 			t.Error("a closed store answers")
 		}
 	})
+}
+
+// RunFull tests what a store does without space. open returns an empty store and a function that
+// leaves it so little space that nothing of 1 MiB fits, or gives that back.
+func RunFull(t *testing.T, open func(t *testing.T) (store ledger.Store, full func(full bool))) {
+	ctx := t.Context()
+	s, full := open(t)
+	small, large := []byte("small"), noise(1, 1<<20)
+	for _, err := range []error{s.Create(ctx, 1, small), s.Put(ctx, ledger.Object{Path: "a", Data: small}), s.Room(ctx, len(large))} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		full(true)
+		for name, err := range map[string]error{
+			"Room":    s.Room(ctx, len(large)),
+			"Create":  s.Create(ctx, 2, large),
+			"Put":     s.Put(ctx, ledger.Object{Path: "b", Data: small}, ledger.Object{Path: "c", Data: large}),
+			"replace": s.Put(ctx, ledger.Object{Path: "a", Data: large}),
+		} {
+			if !errors.Is(err, ledger.ErrFull) {
+				t.Errorf("%s: %v, want ledger.ErrFull", name, err)
+			}
+		}
+		if last, err := s.Last(ctx); err != nil || last != 1 {
+			t.Errorf("there are %d commits (%v)", last, err)
+		}
+		if paths, err := s.List(ctx, ""); err != nil || !slices.Equal(paths, []string{"a"}) {
+			t.Errorf("the objects are %q (%v)", paths, err)
+		}
+		if b, err := s.Get(ctx, "a"); err != nil || !bytes.Equal(b, small) {
+			t.Errorf("an object has changed (%v)", err)
+		}
+		full(false)
+		if err := s.Room(ctx, len(large)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, err := range []error{s.Create(ctx, 2, large), s.Put(ctx, ledger.Object{Path: "a", Data: large}), s.Delete(ctx, "a")} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // noise returns n bytes that depend on the seed.

@@ -16,3 +16,14 @@ func TestMemory(t *testing.T) {
 		}
 	})
 }
+
+func TestMemoryFull(t *testing.T) {
+	RunFull(t, func(t *testing.T) (ledger.Store, func(bool)) {
+		m := NewMemory()
+		return m, func(full bool) {
+			if m.Limit(-1); full {
+				m.Limit(m.Used() + 1000)
+			}
+		}
+	})
+}
