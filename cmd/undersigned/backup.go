@@ -19,7 +19,7 @@ type backupCmd struct {
 	Source string `arg:"" name:"src" help:"The ledger's directory, whether or not it is being served. For an archive or tiles also an address or an archive."`
 	Dest   string `arg:"" help:"Where the copy goes: a new or empty directory, or a new file for an archive."`
 	As     string `default:"database" enum:"database,archive,tiles" help:"What to make: ${enum}."`
-	Policy string `setting:"" placeholder:"FILE" help:"The policy file that the copy is checked under. Without it: policy.txt in SRC, or the keys there."`
+	Policy string `setting:"" placeholder:"FILE" help:"The policy file that the copy is checked under. Without it: the keys in SRC, or policy.txt there."`
 	jsonFlag
 }
 
@@ -39,7 +39,7 @@ Example:
 
 // Run makes and checks a copy.
 func (c *backupCmd) Run(ctx context.Context, a *app) error {
-	if c.Policy == "" {
+	if c.Policy == "" && !(c.As == "database" && hasKeys(c.Source)) {
 		c.Policy = policyBeside(c.Source)
 	}
 	switch c.As {
@@ -49,6 +49,12 @@ func (c *backupCmd) Run(ctx context.Context, a *app) error {
 		return c.tiles(ctx, a)
 	}
 	return c.database(ctx, a)
+}
+
+// hasKeys says whether a ledger's directory has the log's keys, each of which must then have signed every checkpoint.
+func hasKeys(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, keysDir))
+	return err == nil
 }
 
 // policyBeside returns the policy file that lies with a copy of a record, "" if there is none.

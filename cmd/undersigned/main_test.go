@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -21,6 +23,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/keys/source"
+	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/ledger/boltstore"
+	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/entry"
 )
 
 func TestMain(m *testing.M) {
@@ -56,6 +63,8 @@ func TestScript(t *testing.T) {
 			"files":      files,
 			"nokeys":     noKeys,
 			"stale":      stale,
+			"publish":    publish,
+			"root":       root,
 		},
 	})
 }
@@ -223,4 +232,39 @@ func stale(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	l.SetUnlinkOnClose(false)
 	ts.Check(l.Close())
+}
+
+// publish sends statements to the ledger.example at $URL in one request, which must be published: publish KEY N.
+func publish(ts *testscript.TestScript, _ bool, args []string) {
+	key, err := source.Load(ts.MkAbs(args[0]), nil, keys.Ed25519)
+	ts.Check(err)
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	var body []byte
+	for i := range n {
+		e := &entry.Entry{Ledger: "ledger.example", Signer: "ledger.example", Keys: []keys.Ref{key.Public().Ref()}, Date: time.Now().UTC().Format(entry.DateFormat),
+			Body: &entry.Statement{Action: entry.Publish, Statement: entry.Sum(fmt.Append(nil, n, i)), Title: fmt.Sprintf("Statement %d of %d", i, n), Language: "en", MediaType: "text/plain", Size: 20}}
+		ts.Check(sign(e, key))
+		body = verify.AppendBundleEntry(body, e.Bytes())
+	}
+	resp, err := http.Post(ts.Getenv("URL")+"entries", "application/octet-stream", bytes.NewReader(body))
+	ts.Check(err)
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if resp.StatusCode != http.StatusOK || strings.Count(string(answer), `"published":true`) != n {
+		ts.Fatalf("%s: %s", resp.Status, answer)
+	}
+}
+
+// root sets ROOT to the root hash of all that a directory's store holds: root DIR.
+func root(ts *testscript.TestScript, _ bool, args []string) {
+	store, err := boltstore.Open(ts.MkAbs(args[0]), true)
+	ts.Check(err)
+	defer store.Close()
+	origin, err := ledger.Origin(context.Background(), store)
+	ts.Check(err)
+	r, err := ledger.Check(context.Background(), store, ledger.CheckOptions{Origin: origin, HashesOnly: true})
+	ts.Check(err)
+	ts.Setenv("ROOT", base64Of(r.Root[:]))
 }

@@ -1,0 +1,240 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/keys/source"
+	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/ledger/boltstore"
+	"github.com/tccm/undersigned/verify/entry"
+)
+
+// newTestHouse makes and opens a ledger.
+func newTestHouse(t *testing.T) (*house, string, *source.Key) {
+	t.Helper()
+	operator, err := source.Generate(keys.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	genesis, err := newCharter("ledger.example", time.Now().UTC().Format(entry.DateFormat), &entry.Charter{
+		Title: "A record", Operator: "ledger.example", Admission: entry.Admission{Operator: true}, Roll: "manual"}, operator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "control-") // t.TempDir may be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if _, err := makeHouse(t.Context(), dir, genesis, time.Now); err != nil {
+		t.Fatal(err)
+	}
+	h, err := openHouse(t.Context(), dir, nil, time.Now, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h, dir, operator
+}
+
+// TestControlRequests sends to the socket what it is not for, and stalls. It hands out copies all the same.
+func TestControlRequests(t *testing.T) {
+	h, dir, _ := newTestHouse(t)
+	defer h.Close()
+	// More than a socket's buffers hold.
+	if err := h.store.Put(t.Context(), ledger.Object{Path: "large", Data: bytes.Repeat([]byte("x"), 8<<20)}); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	stop := handOut(dir, h, 200*time.Millisecond, slog.New(slog.NewTextHandler(&log, nil)))
+	dial := func() net.Conn {
+		conn, err := net.Dial("unix", filepath.Join(dir, controlFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	for name, request := range map[string]string{
+		"another version": "undersigned/copy/v2\n",
+		"HTTP":            "GET /ledger.db HTTP/1.1\r\nHost: x\r\n\r\n",
+		"a beginning":     "undersigned/co",
+		"nothing":         "",
+	} {
+		conn := dial()
+		if _, err := io.WriteString(conn, request); err != nil {
+			t.Fatal(err)
+		}
+		if b, _ := io.ReadAll(conn); len(b) != 0 {
+			t.Errorf("%s is answered: %q", name, b)
+		}
+	}
+	// One that does not read keeps out others for as long as the patience lasts, and no longer.
+	stalled := dial()
+	if _, err := io.WriteString(stalled, copyRequest); err != nil {
+		t.Fatal(err)
+	}
+	head := make([]byte, 5)
+	if _, err := io.ReadFull(stalled, head); err != nil || string(head) != "size " {
+		t.Fatalf("%q %v", head, err)
+	}
+	if err := takeCopy(t.Context(), dir, io.Discard); err == nil || !strings.Contains(err.Error(), "another copy is being made") {
+		t.Errorf("beside one that stalls: %v", err)
+	}
+	var err error
+	for range 200 {
+		if err = takeCopy(t.Context(), dir, io.Discard); err == nil {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err != nil {
+		t.Errorf("one that stalls is never cut off: %v", err)
+	}
+	if b, _ := io.ReadAll(stalled); bytes.Contains(b, []byte("sha256 ")) {
+		t.Error("one that stalled got a whole copy")
+	}
+	// Ending cuts off what is under way, and the socket is gone.
+	under := dial()
+	if _, err := io.WriteString(under, copyRequest); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(under, head); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if _, err := os.Lstat(filepath.Join(dir, controlFile)); !os.IsNotExist(err) {
+		t.Errorf("the socket is left: %v", err)
+	}
+	if err := takeCopy(t.Context(), dir, io.Discard); exitCode(t.Context(), err) != codeUnchecked {
+		t.Errorf("without a socket: %v", err)
+	}
+	if list, _ := os.ReadDir(dir); len(list) != 2 {
+		t.Errorf("%v are left", list)
+	}
+	if !strings.Contains(log.String(), "was not one for a copy") || !strings.Contains(log.String(), "was not finished") {
+		t.Errorf("nobody is told: %s", &log)
+	}
+}
+
+// A talk is a server's answer in bytes.
+type talk struct {
+	io.Reader
+	said bytes.Buffer
+}
+
+func (t *talk) Write(b []byte) (int, error) { return t.said.Write(b) }
+
+// TestReceive holds what a server hands out to its length and its checksum.
+func TestReceive(t *testing.T) {
+	body := strings.Repeat("ledger", 1000)
+	sum := fmt.Sprintf("sha256 %x\n", sha256.Sum256([]byte(body)))
+	good := "size 6000\n" + body + sum
+	for name, answer := range map[string]string{
+		"nothing":            "",
+		"an error":           "error the disk is gone\x1b[31m\n",
+		"no size":            "SIZE 6000\n" + body + sum,
+		"a negative size":    "size -1\n" + body + sum,
+		"too short":          good[:3000],
+		"no checksum":        "size 6000\n" + body,
+		"half a checksum":    good[:len(good)-10],
+		"another checksum":   strings.Replace(good, "sha256 ", "sha256 0", 1),
+		"another byte":       strings.Replace(good, "ledger", "Ledger", 1),
+		"a byte more":        strings.Replace(good, "size 6000", "size 6001", 1),
+		"a byte less":        strings.Replace(good, "size 6000", "size 5999", 1),
+		"a checksum of none": "size 0\n" + sum,
+	} {
+		if err := receive(&talk{Reader: strings.NewReader(answer)}, io.Discard, sha256.New()); err == nil {
+			t.Errorf("%s is taken", name)
+		} else if strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("%s: %q", name, err)
+		}
+	}
+	var out bytes.Buffer
+	both := &talk{Reader: strings.NewReader(good)}
+	if err := receive(both, &out, sha256.New()); err != nil || out.String() != body || both.said.String() != copyRequest {
+		t.Errorf("%v", err)
+	}
+	if err := receive(&talk{Reader: strings.NewReader(good)}, brokenPipe{}, sha256.New()); err == nil {
+		t.Error("a full disk is no error")
+	}
+}
+
+// TestBackupUnderLoad backs a ledger up while entries stream in. Each copy is a beginning of the record, and sound.
+func TestBackupUnderLoad(t *testing.T) {
+	h, dir, operator := newTestHouse(t)
+	stop := handOut(dir, h, copyPatience, slog.New(slog.DiscardHandler))
+	ended := make(chan struct{})
+	done := make(chan error)
+	go func() {
+		done <- func() error {
+			for i := 0; ; i++ {
+				select {
+				case <-ended:
+					return nil
+				default:
+				}
+				text := entry.Sum(fmt.Append(nil, "text ", i))
+				e := &entry.Entry{Ledger: "ledger.example", Signer: "ledger.example", Keys: []keys.Ref{operator.Public().Ref()}, Date: time.Now().UTC().Format(entry.DateFormat),
+					Body: &entry.Statement{Action: entry.Publish, Statement: text, Title: fmt.Sprint("Statement ", i), Language: "en", MediaType: "text/plain", Size: 20}}
+				if err := sign(e, operator); err != nil {
+					return err
+				}
+				if r := h.ledger.Submit(t.Context(), e.Bytes())[0]; r.Err != nil || !r.Published {
+					return fmt.Errorf("entry %d: %+v", i, r)
+				}
+			}
+		}()
+	}()
+	var sizes []uint64
+	for i := range 8 {
+		before := h.ledger.Published()
+		dest := filepath.Join(dir, fmt.Sprint("copy", i))
+		if code, out, stderr := runWith(t.Context(), "backup", dir, dest); code != codeOK {
+			t.Fatalf("exit code %d, %s%s", code, out, stderr)
+		}
+		after := h.ledger.Published()
+		store, flaws, err := boltstore.Inspect(dest)
+		if err != nil || len(flaws) > 0 {
+			t.Fatal(flaws, err)
+		}
+		l, err := readLedger(t.Context(), store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := l.Published()
+		if c.Size < before.Size || c.Size > after.Size {
+			t.Errorf("the copy has %d entries; there were %d before it, and %d after it", c.Size, before.Size, after.Size)
+		}
+		note, err := h.ledger.CheckpointAt(t.Context(), c.Size)
+		if err != nil || !bytes.Equal(note, l.Checkpoint()) {
+			t.Errorf("the copy's checkpoint of size %d is not the ledger's: %v", c.Size, err)
+		}
+		sizes = append(sizes, c.Size)
+		if err := errors.Join(l.Close(), store.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+	close(ended)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	stop()
+	if err := h.Close(); err != nil {
+		t.Error(err)
+	}
+	t.Logf("copies of %v entries", sizes)
+}
