@@ -67,6 +67,52 @@ func TestOperations(t *testing.T) {
 	}
 }
 
+// TestMetricNames finds each metric that the pages for operators name at /metrics.
+func TestMetricNames(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := makeHouse(t.Context(), dir, first(aCharter(t)), noon); err != nil {
+		t.Fatal(err)
+	}
+	h, err := openHouse(t.Context(), dir, nil, noon, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := startService(t.Context(), h, "127.0.0.1:0", "", noon, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer service.Close()
+	// What counts by label is there once it has counted.
+	r, err := http.Post(service.url+"entries", "text/plain", strings.NewReader("no entry"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if r, err = http.Get(service.url + "metrics"); err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	metrics, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range []string{"operations.md", "alerts.yml"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := regexp.MustCompile(`\b(undersigned|process)_[a-z_]+[a-z]\b`).FindAll(text, -1)
+		if len(names) < 10 {
+			t.Errorf("%s names %d metrics", page, len(names))
+		}
+		for _, name := range names {
+			if !bytes.Contains(metrics, append([]byte("# TYPE "), append(name, ' ')...)) {
+				t.Errorf("%s names %s, which is not at /metrics", page, name)
+			}
+		}
+	}
+}
+
 // freeAddress returns an address at which nobody listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
