@@ -43,6 +43,8 @@ type Config struct {
 	MaxBatch int
 	// MaxQueue bounds the entries that wait for a commit, 1 or more; 0: 8192. They are bounded in bytes as well.
 	MaxQueue int
+	// Quota bounds the entries of each member. What the record says of its last period counts when it is opened.
+	Quota Quota
 	// Logger tells what an operator should know; nil: nothing. What comes from submitters is
 	// never in it, but for hashes and numbers.
 	Logger *slog.Logger
@@ -77,9 +79,9 @@ type Result struct {
 	// Stands says that it is the last admitted entry on its subject: that no withdrawal or
 	// other later word replaces it.
 	Stands bool
-	// Err is nil if the entry is Stored. Otherwise it is a *Refusal, ErrBusy, ErrFull, ErrClosed, a
-	// *RefusedError, the context's error (the entry may be stored later: submitting it again
-	// tells), or what made the ledger fail (the same).
+	// Err is nil if the entry is Stored. Otherwise it is a *Refusal, ErrBusy, ErrFull, a *LimitedError,
+	// ErrClosed, a *RefusedError, the context's error (the entry may be stored later: submitting it
+	// again tells), or what made the ledger fail (the same).
 	Err error
 }
 
@@ -169,8 +171,10 @@ type Ledger struct {
 	space  sync.Mutex  // held from asking the store for room until it is used, and while tiles are stored
 	full   atomic.Bool // the store had no room when it was asked last
 
-	queue   queue
-	publish chan struct{} // 1: there may be something to publish
+	queue    queue
+	checking gate
+	quotas   quotas
+	publish  chan struct{} // 1: there may be something to publish
 
 	ctx     context.Context // ends with closing or failing
 	work    context.Context // of what is not to be left halfway: never ends

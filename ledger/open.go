@@ -114,6 +114,7 @@ func configure(ctx context.Context, cfg Config) (*Ledger, error) {
 		notes:    newLRU[uint64, quotable](notesCache),
 		index:    make(map[entry.Hash]uint64),
 		blobs:    make(map[entry.Hash]int64),
+		checking: newGate(),
 		publish:  make(chan struct{}, 1),
 	}
 	if l.now == nil {
@@ -126,6 +127,10 @@ func configure(ctx context.Context, cfg Config) (*Ledger, error) {
 		cfg.MaxQueue = defaultMaxQueue
 	}
 	l.queue.init(cfg.MaxQueue)
+	if q := cfg.Quota; q.Entries < 0 || q.Entries > 0 && q.Period <= 0 {
+		return nil, errors.New("a quota is a number of entries, 1 or more, in a period")
+	}
+	l.quotas.Quota = cfg.Quota
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
@@ -278,6 +283,7 @@ func (l *Ledger) fold(raw [][]byte) error {
 		if err != nil {
 			return fmt.Errorf("entry %d: %w: %w", index, err, ErrCorrupt)
 		}
+		l.quotas.count(leaf.Entry, leaf.Admitted)
 		l.index[leaf.Entry.ID()] = index
 		noteBlobs(l.blobs, leaf.Entry)
 	}

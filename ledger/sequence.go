@@ -85,11 +85,15 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 			it.refusal = ErrFull
 			continue
 		}
+		if it.refusal = l.quotas.check(it.entry, now); it.refusal != nil {
+			continue
+		}
 		leaf := &entry.Leaf{Admitted: now, Entry: it.entry}
 		if err := l.state.Admit(leaf, it.sigs); err != nil {
 			it.refusal = refusal(err)
 			continue
 		}
+		l.quotas.count(it.entry, now)
 		it.index, it.admitted = rec.size, now
 		here[it.id] = it.index
 		rec.leaves = append(rec.leaves, leaf.Bytes())

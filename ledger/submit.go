@@ -83,7 +83,7 @@ func (l *Ledger) Submit(ctx context.Context, entries ...[]byte) []Result {
 	}
 	feed := func() {
 		for from := 0; from < len(entries); from += window {
-			items := l.prepare(sub, entries, from, min(from+window, len(entries)))
+			items := l.prepare(ctx, sub, entries, from, min(from+window, len(entries)))
 			n, err := l.queue.add(ctx, l.ctx, items, len(entries) > 1)
 			for _, it := range items[n:] {
 				it.answer(Result{ID: it.id, Err: err})
@@ -142,11 +142,11 @@ func (l *Ledger) serving() error {
 
 // prepare parses the entries [from, to), answers those that need no commit, and returns the
 // others with their signatures checked, as far as their keys are registered by now.
-func (l *Ledger) prepare(sub *submission, entries [][]byte, from, to int) []*item {
+func (l *Ledger) prepare(ctx context.Context, sub *submission, entries [][]byte, from, to int) []*item {
 	items := make([]*item, to-from)
 	one := func(i int) {
 		it := &item{sub: sub, at: from + i, size: len(entries[from+i])}
-		if l.prepareOne(it, entries[it.at]) {
+		if l.prepareOne(ctx, it, entries[it.at]) {
 			items[i] = it
 		}
 	}
@@ -169,7 +169,7 @@ func (l *Ledger) prepare(sub *submission, entries [][]byte, from, to int) []*ite
 }
 
 // prepareOne returns false if the entry has been answered or waits for a checkpoint.
-func (l *Ledger) prepareOne(it *item, raw []byte) bool {
+func (l *Ledger) prepareOne(ctx context.Context, it *item, raw []byte) bool {
 	e, err := entry.Parse(raw)
 	if err != nil {
 		it.answer(Result{Err: refusal(err)})
@@ -199,7 +199,15 @@ func (l *Ledger) prepareOne(it *item, raw []byte) bool {
 			return false
 		}
 	}
-	it.sigs = l.state.CheckSignatures(e)
+	// To check signatures in vain is what costs most: who has no quota left is told before.
+	err = l.quotas.check(e, l.now())
+	if err == nil {
+		err = l.checking.pass(ctx, len(it.sub.results) > 1, func() { it.sigs = l.state.CheckSignatures(e) })
+	}
+	if err != nil {
+		it.answer(Result{ID: it.id, Err: err})
+		return false
+	}
 	return true
 }
 
