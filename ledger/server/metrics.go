@@ -21,6 +21,7 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 	entries  *prometheus.CounterVec
 	refused  *prometheus.CounterVec
+	limited  *prometheus.CounterVec
 	handler  http.Handler
 }
 
@@ -39,13 +40,16 @@ func newMetrics(s *Server) *metrics {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "undersigned_refused_total", Help: "Refused entries, by the rule that they broke.",
 		}, []string{"rule"}),
+		limited: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "undersigned_limited_total", Help: "Connections, requests and lines turned away, by the bound that they met.",
+		}, []string{"bound"}),
 	}
 	gauge := func(name, help string, value func(ledger.Stats) float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(s.ledger.Stats()) })
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
-		m.requests, m.seconds, m.entries, m.refused,
+		m.requests, m.seconds, m.entries, m.refused, m.limited,
 		gauge("undersigned_record_stored", "Entries in the record.", func(st ledger.Stats) float64 { return float64(st.Stored) }),
 		gauge("undersigned_record_published", "Entries that the published checkpoint covers.", func(st ledger.Stats) float64 { return float64(st.Published) }),
 		gauge("undersigned_commits", "Commits in the store.", func(st ledger.Stats) float64 { return float64(st.Commits) }),
@@ -95,6 +99,9 @@ func (m *metrics) request(route, method string, code int, took time.Duration) {
 	m.requests.WithLabelValues(route, method, strconv.Itoa(code)).Inc()
 	m.seconds.WithLabelValues(route).Observe(took.Seconds())
 }
+
+// limit counts what was turned away.
+func (m *metrics) limit(why reason) { m.limited.WithLabelValues(string(why)).Inc() }
 
 // outcome counts one submitted entry.
 func (m *metrics) outcome(r ledger.Result) {

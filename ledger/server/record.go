@@ -139,6 +139,12 @@ func (s *Server) putBlob(w http.ResponseWriter, r *http.Request, hash entry.Hash
 		s.fail(w, r, problemSaying(ProblemNotFound, "No published statement names this fingerprint; publish the statement first, then send its text."))
 		return
 	}
+	if rec, ok := w.(*recorder); ok && rec.who != nil {
+		if ok, wait := s.clients.spendAll(rec.who.texts, size); !ok {
+			s.fail(w, r, s.turnAway(reasonTexts, wait))
+			return
+		}
+	}
 	body, release, p := s.body(w, r, size)
 	if p != nil {
 		s.fail(w, r, *p)

@@ -8,11 +8,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/verify/roll"
@@ -51,6 +53,7 @@ const (
 	ProblemEncoding   Problem = "encoding"    // 415: Content-Encoding
 	ProblemBlob       Problem = "blob"        // 422: a text is not the one that its path names
 	ProblemWithheld   Problem = "withheld"    // 403: a text was taken down
+	ProblemLimited    Problem = "limited"     // 429, with Retry-After: the client or the member has had its share for now
 	ProblemBusy       Problem = "busy"        // 503, with Retry-After
 	ProblemFull       Problem = "full"        // 507, with Retry-After: there is no space for it
 	ProblemNotSigning Problem = "not-signing" // 503: the ledger can be read, and admits nothing
@@ -68,6 +71,8 @@ type problem struct {
 	Status int       `json:"status"`
 	Detail string    `json:"detail"`
 	Rule   roll.Rule `json:"rule,omitempty"` // if an entry is refused
+	// RetryAfter is after how many seconds the same may succeed; 0: nobody knows.
+	RetryAfter int `json:"retry_after,omitempty"`
 }
 
 // problems gives each Problem its status, title and usual sentence.
@@ -82,11 +87,12 @@ var problems = map[Problem]problem{
 	ProblemEncoding:   {Status: 415, Title: "Unsupported encoding", Detail: "Bodies are taken as they are; send this one without Content-Encoding."},
 	ProblemBlob:       {Status: 422, Title: "Another text", Detail: "The SHA-256 of this text is not the one in the path; send the file byte for byte as it was published."},
 	ProblemWithheld:   {Status: 403, Title: "Taken down", Detail: "The operator has taken this text down. The record still names its fingerprint, so whoever holds the file can check it."},
-	ProblemBusy:       {Status: 503, Title: "Busy", Detail: "Too much is waiting already, and nothing of this was stored; send it again after the time in Retry-After."},
-	ProblemFull:       {Status: 507, Title: "Full", Detail: "There is no space left for this at the moment, and nothing of it was stored; what is in the record can be read. Send it again when the operator has made space."},
-	ProblemNotSigning: {Status: 503, Title: "Not signing", Detail: "This ledger can be read and admits nothing at the moment; its operator has been told why."},
+	ProblemLimited:    {Status: 429, Title: "Too many", RetryAfter: 1, Detail: "This address has too many requests under way; wait until some of them are answered. Nothing of this one was stored."},
+	ProblemBusy:       {Status: 503, Title: "Busy", RetryAfter: 1, Detail: "Too much is waiting already, and nothing of this was stored; send it again after the time in Retry-After."},
+	ProblemFull:       {Status: 507, Title: "Full", RetryAfter: 60, Detail: "There is no space left for this at the moment, and nothing of it was stored; what is in the record can be read. Send it again when the operator has made space."},
+	ProblemNotSigning: {Status: 503, Title: "Not signing", RetryAfter: 60, Detail: "This ledger can be read and admits nothing at the moment; its operator has been told why."},
 	ProblemClosed:     {Status: 503, Title: "Closed for writing", Detail: "This ledger is closed for writing: it is served for reading alone, and admits nothing."},
-	ProblemFailed:     {Status: 503, Title: "Failed", Detail: "The ledger has stopped because its storage failed. An entry that was on its way may be stored: send it again later, and the answer says whether it is."},
+	ProblemFailed:     {Status: 503, Title: "Failed", RetryAfter: 5, Detail: "The ledger has stopped because its storage failed. An entry that was on its way may be stored: send it again later, and the answer says whether it is."},
 	ProblemInternal:   {Status: 500, Title: "Internal error", Detail: "The server made a mistake; its operator has been told."},
 }
 
@@ -100,6 +106,24 @@ func problemOf(name Problem) problem {
 func problemSaying(name Problem, detail string) problem {
 	p := problemOf(name)
 	p.Detail = detail
+	return p
+}
+
+// turnAway is the problem of what met a bound, and counts it.
+func (s *Server) turnAway(why reason, wait time.Duration) problem {
+	s.metrics.limit(why)
+	p := problemOf(ProblemBusy)
+	switch why {
+	case reasonEntries:
+		p = problemSaying(ProblemLimited, "This address has submitted as many entries as it may for now; send this again after the time in Retry-After. Nothing of it was stored.")
+	case reasonTexts:
+		p = problemSaying(ProblemLimited, "This address has sent as many bytes of texts as it may for now; send this one again after the time in Retry-After.")
+	case reasonMember:
+		p = problemSaying(ProblemLimited, "The signer has had as many entries admitted as one member may for now; send this one again after the time in Retry-After. Nothing of it was stored. To withdraw, to leave and to revoke or suspend a key is always possible.")
+	case reasonClientRequests:
+		p = problemOf(ProblemLimited)
+	}
+	p.RetryAfter = seconds(wait)
 	return p
 }
 
@@ -119,13 +143,16 @@ func refusal(r *ledger.Refusal) problem {
 func (s *Server) problemFrom(err error) problem {
 	var refused *ledger.Refusal
 	var readOnly *ledger.RefusedError
+	var limited *ledger.LimitedError
 	switch {
 	case errors.As(err, &refused):
 		return refusal(refused)
 	case errors.Is(err, fs.ErrNotExist):
 		return problemOf(ProblemNotFound)
+	case errors.As(err, &limited):
+		return s.turnAway(reasonMember, limited.Wait)
 	case errors.Is(err, ledger.ErrBusy):
-		return problemOf(ProblemBusy)
+		return s.turnAway(reasonQueue, time.Second)
 	case errors.Is(err, ledger.ErrFull):
 		return problemOf(ProblemFull)
 	case errors.Is(err, ledger.ErrWithheld):
@@ -144,21 +171,28 @@ func (s *Server) problemFrom(err error) problem {
 	return problemOf(ProblemInternal)
 }
 
-// fail sends a problem.
+// drained bounds what is read of a body that was refused, in bytes.
+const drained = 4 << 20
+
+// fail sends a problem. What then still comes of the request's body is read for a while, because a client that
+// has not read the answer yet would lose it with the connection.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, p problem) {
 	h := w.Header()
-	switch {
-	case p.Status == http.StatusServiceUnavailable && p.Type != problemPrefix+string(ProblemClosed):
-		h.Set("Retry-After", "1")
-	case p.Status == http.StatusInsufficientStorage:
-		h.Set("Retry-After", "60")
+	if p.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}
+	control := http.NewResponseController(w)
+	drain := false
 	if r.ContentLength != 0 {
 		h.Set("Connection", "close") // the body may not have been read
+		drain = r.ProtoMajor == 1 && control.EnableFullDuplex() == nil
 	}
 	h.Del("ETag")
 	h.Set("Cache-Control", cacheNever)
 	send(w, r, p.Status, typeProblem, encode(p))
+	if drain && control.Flush() == nil && control.SetReadDeadline(time.Now().Add(s.limits.drain)) == nil {
+		io.CopyN(io.Discard, r.Body, drained)
+	}
 }
 
 // encode returns a value as one line of JSON.
@@ -191,6 +225,15 @@ func (s *Server) content(w http.ResponseWriter, r *http.Request, kind, cache str
 			}
 		}
 	}
+	if len(body) > smallAnswer && r.Method != http.MethodHead {
+		release, ok := s.hold(w, int64(len(body)))
+		if !ok {
+			h.Del("Content-Encoding")
+			s.fail(w, r, s.turnAway(reasonAnswers, time.Second))
+			return
+		}
+		defer release()
+	}
 	tag = `"` + tag + `"`
 	h.Set("ETag", tag)
 	if matches(r.Header.Get("If-None-Match"), tag) {
@@ -199,6 +242,32 @@ func (s *Server) content(w http.ResponseWriter, r *http.Request, kind, cache str
 		return
 	}
 	send(w, r, http.StatusOK, kind, body)
+}
+
+// smallAnswer is what an answer may have, in bytes, without being counted: less than a connection costs anyway.
+const smallAnswer = 32 << 10
+
+// hold takes from what may be held of large answers that slow clients have yet to read. One client may have a
+// quarter of it, or one answer. The caller calls release when the answer was sent.
+func (s *Server) hold(w http.ResponseWriter, n int64) (release func(), ok bool) {
+	var who *client
+	if rec, recorded := w.(*recorder); recorded {
+		who = rec.who
+	}
+	if who == nil {
+		return func() {}, true
+	}
+	if !s.clients.hold(who, n, s.limits.answers/4) {
+		return nil, false
+	}
+	if !s.answers.take(n) {
+		s.clients.hold(who, -n, 0)
+		return nil, false
+	}
+	return func() {
+		s.answers.give(n)
+		s.clients.hold(who, -n, 0)
+	}, true
 }
 
 func send(w http.ResponseWriter, r *http.Request, status int, kind string, body []byte) {

@@ -18,6 +18,18 @@ const (
 	idleTimeout   = 120 * time.Second
 	maxHeader     = 16 << 10 // bytes
 
+	// A client that does not take so many bytes of an answer in that time is cut.
+	writePart     = 64 << 10
+	writePatience = 30 * time.Second
+
+	// Of HTTP/2, on one connection.
+	maxStreams      = 64
+	streamBuffer    = 64 << 10 // bytes
+	connBuffer      = 256 << 10
+	pingAfter       = 30 * time.Second
+	pingAnswered    = 15 * time.Second
+	writeByteWithin = writePatience
+
 	// A stop lets requests end by themselves, then ends their waits (they answer "stored, not yet
 	// witnessed"), then cuts them.
 	stopGently = 2 * time.Second
@@ -26,7 +38,7 @@ const (
 
 // Serve answers requests that arrive at the listener with handler until ctx ends, then stops: it accepts no more,
 // ends the waits of those that are under way, and returns nil when they are answered. It closes the listener.
-// Any other error is why it could not go on.
+// Any other error is why it could not go on. HTTP/2 is spoken if the listener is one of crypto/tls that offers "h2".
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	return serve(ctx, listener, handler, stopGently, stopHard)
 }
@@ -41,8 +53,16 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, gen
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          log.New(acceptErrors{}, "", 0),
-		BaseContext:       func(net.Listener) context.Context { return base },
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          maxStreams,
+			MaxReceiveBufferPerStream:     streamBuffer,
+			MaxReceiveBufferPerConnection: connBuffer,
+			SendPingTimeout:               pingAfter,
+			PingTimeout:                   pingAnswered,
+			WriteByteTimeout:              writeByteWithin,
+		},
+		ErrorLog:    log.New(acceptErrors{}, "", 0),
+		BaseContext: func(net.Listener) context.Context { return base },
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()

@@ -40,6 +40,18 @@
 // same entry alone; lines have no receipts. On a full disk the status is 507: nothing of it was stored, and
 // reading goes on.
 //
+// # Limits
+//
+// A client, which is an IPv4 address or an IPv6 /64, may submit so many entries and send so many bytes of
+// texts in a time, and have so many requests under way (Limits); a member may have so many entries admitted
+// (ledger.Quota). Beyond that the answer is 429. Under more load than the server bears it is 503 "busy".
+// Both say in Retry-After, and as "retry_after" in the problem, after how many seconds the same may succeed;
+// nothing was stored. Of many entries the first ones are taken as far as the limit goes, and the lines of the
+// others have a problem each. To read is never limited by rate.
+//
+// A body must come at 16 KiB a second after its first half minute, and an answer must be taken at 64 KiB in 30
+// seconds. What is left of a body that was refused is read for 2 seconds, so that its sender can read why.
+//
 // # Reading
 //
 // Sizes and indexes are numbers, hashes "sha256:<64 hex>" unless they are nodes of the tree (base64),
@@ -59,6 +71,7 @@ import (
 	"embed"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -76,8 +89,10 @@ type Config struct {
 	// Logger is told of failures, in words of this package; nil: nobody is. What clients
 	// send is never in it.
 	Logger *slog.Logger
-	// Now is the clock, for ages and the day on the page; nil: time.Now.
+	// Now is the clock, for ages and the day on the page, and for Limits; nil: time.Now.
 	Now func() time.Time
+	// Limits bounds what clients use.
+	Limits Limits
 }
 
 // A Server answers HTTP requests for one ledger. It starts nothing of its own.
@@ -87,8 +102,11 @@ type Server struct {
 	log     *slog.Logger
 	now     func() time.Time
 	limits  limits
-	bodies  budget // of many entries and of texts
-	singles budget // of single entries
+	bodies  budget        // of many entries and of texts
+	singles budget        // of single entries
+	answers budget        // of large answers
+	working chan struct{} // holds who looks things up
+	clients *clients
 	history *history
 	metrics *metrics
 	static  map[string]asset
@@ -101,6 +119,15 @@ type limits struct {
 	many    int64         // bytes of one body of many entries
 	entries int           // entries of one body
 	settle  time.Duration // what a request is given to be stored, however short its wait for witnesses is
+	pace    int64         // bytes of a body each of which gives its body a second more
+	answers int64         // bytes of all large answers held at one time
+	look    time.Duration // what a read waits for its turn
+	drain   time.Duration // what is read of a body after it was refused, so that its sender gets to read why
+}
+
+// bodyTime is how long a body may take of which so many bytes have come.
+func (l *limits) bodyTime(read int64) time.Duration {
+	return l.body + time.Duration(read/l.pace)*time.Second
 }
 
 var defaults = limits{
@@ -109,6 +136,10 @@ var defaults = limits{
 	many:    16 << 20,
 	entries: 4096,
 	settle:  500 * time.Millisecond,
+	pace:    16 << 10,
+	answers: 32 << 20,
+	look:    5 * time.Second,
+	drain:   2 * time.Second,
 }
 
 // New returns a handler for cfg.
@@ -128,6 +159,9 @@ func New(cfg Config) *Server {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.clients = newClients(cfg.Limits, s.now)
+	s.working = make(chan struct{}, 4*runtime.GOMAXPROCS(0))
+	s.answers.free = s.limits.answers
 	s.bodies.free = s.limits.bodies / 4 * 3
 	s.singles.free = s.limits.bodies - s.bodies.free
 	s.metrics = newMetrics(s)
@@ -151,7 +185,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	route, rest := find(r.URL.EscapedPath())
-	rec := &recorder{ResponseWriter: w, code: http.StatusOK}
+	rec := &recorder{ResponseWriter: w, control: http.NewResponseController(w), code: http.StatusOK}
+	defer rec.ready()
 	begin := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
@@ -171,7 +206,42 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(rec, r, problemOf(ProblemMethod))
 		return
 	}
+	if vital[route.name] {
+		route.serve(s, rec, r, rest)
+		return
+	}
+	writes := r.Method == http.MethodPost || r.Method == http.MethodPut
+	who, why := s.clients.enter(s.clients.identify(r), writes)
+	if why != "" {
+		s.fail(rec, r, s.turnAway(why, time.Second))
+		return
+	}
+	defer s.clients.leave(who, writes)
+	rec.who = who
+	if !writes && !light[route.name] && !s.look(rec, r) {
+		s.fail(rec, r, s.turnAway(reasonReads, time.Second))
+		return
+	}
 	route.serve(s, rec, r, rest)
+}
+
+// look waits until it is a request's turn to look things up. The turn ends as the answer begins, or with the request.
+func (s *Server) look(rec *recorder, r *http.Request) bool {
+	select {
+	case s.working <- struct{}{}:
+	default:
+		timer := time.NewTimer(s.limits.look)
+		defer timer.Stop()
+		select {
+		case s.working <- struct{}{}:
+		case <-timer.C:
+			return false
+		case <-r.Context().Done():
+			return false
+		}
+	}
+	rec.end = func() { <-s.working }
+	return true
 }
 
 // A route answers the paths that begin with its prefix, or equal it if nothing may follow.
@@ -214,6 +284,13 @@ var routes = []route{
 	{"/", false, "page", get, (*Server).home},
 }
 
+// vital names the routes that are answered whatever the load, light those that are answered from memory. A GET of
+// any other waits its turn to look things up.
+var (
+	vital = map[string]bool{"healthz": true, "readyz": true}
+	light = map[string]bool{"checkpoint": true, "asset": true, "metrics": true, noRoute.name: true}
+)
+
 // noRoute answers what has no route, whatever the method.
 var noRoute = route{name: "none", serve: (*Server).nowhere}
 
@@ -245,21 +322,43 @@ func allowed(methods, method string) bool {
 	return false
 }
 
-// A recorder remembers the status that was sent.
+// A recorder remembers the status that was sent, and cuts off a client that does not read its answer.
 type recorder struct {
 	http.ResponseWriter
-	code  int
-	wrote bool
+	control *http.ResponseController
+	who     *client // nil: nobody counts what it uses
+	end     func()  // of what comes before the answer; nil: nothing does
+	code    int
+	wrote   bool
+}
+
+// ready ends what comes before the answer.
+func (r *recorder) ready() {
+	if r.end != nil {
+		r.end()
+		r.end = nil
+	}
 }
 
 func (r *recorder) WriteHeader(code int) {
+	r.ready()
+	r.control.SetWriteDeadline(time.Now().Add(writePatience))
 	r.code, r.wrote = code, true
 	r.ResponseWriter.WriteHeader(code)
 }
 
-func (r *recorder) Write(b []byte) (int, error) {
+// Write gives the client time anew for each part that it takes.
+func (r *recorder) Write(b []byte) (n int, err error) {
+	r.ready()
 	r.wrote = true
-	return r.ResponseWriter.Write(b)
+	for {
+		part := b[n:min(len(b), n+writePart)]
+		r.control.SetWriteDeadline(time.Now().Add(writePatience))
+		m, err := r.ResponseWriter.Write(part)
+		if n += m; err != nil || n == len(b) {
+			return n, err
+		}
+	}
 }
 
 // Unwrap lets http.ResponseController reach the connection.

@@ -81,6 +81,10 @@ func parseWait(text string) (time.Duration, bool) {
 
 // one submits the one entry that is the body.
 func (s *Server) one(w http.ResponseWriter, r *http.Request, wait time.Duration) {
+	if _, wait := s.spend(w, 1); wait > 0 {
+		s.fail(w, r, s.turnAway(reasonEntries, wait))
+		return
+	}
 	body, release, p := s.body(w, r, int64(entry.MaxEntry))
 	if p != nil {
 		s.fail(w, r, *p)
@@ -121,9 +125,14 @@ func (s *Server) many(w http.ResponseWriter, r *http.Request, wait time.Duration
 		s.fail(w, r, *p)
 		return
 	}
-	results := s.submit(r.Context(), wait, entries...)
+	allowed, later := s.spend(w, len(entries))
+	if allowed == 0 && len(entries) > 0 {
+		s.fail(w, r, s.turnAway(reasonEntries, later))
+		return
+	}
+	results := s.submit(r.Context(), wait, entries[:allowed]...)
 	var lines bytes.Buffer
-	lines.Grow(320 * len(results))
+	lines.Grow(320 * len(entries))
 	for _, result := range results {
 		if result.Err != nil {
 			lines.Write(encode(s.problemFrom(result.Err)))
@@ -131,8 +140,21 @@ func (s *Server) many(w http.ResponseWriter, r *http.Request, wait time.Duration
 			lines.Write(encode(accepted(result)))
 		}
 	}
+	for range entries[allowed:] {
+		lines.Write(encode(s.turnAway(reasonEntries, later)))
+	}
 	w.Header().Set("Cache-Control", cacheNever)
 	send(w, r, http.StatusOK, typeLines, lines.Bytes())
+}
+
+// spend takes up to n entries of what the client may submit for now, and says how many it gave and after what
+// time there are more.
+func (s *Server) spend(w http.ResponseWriter, n int) (given int, wait time.Duration) {
+	rec, ok := w.(*recorder)
+	if !ok || rec.who == nil {
+		return n, 0
+	}
+	return s.clients.spend(rec.who.entries, n)
 }
 
 // split parts a body into at most limit entries.
@@ -187,6 +209,7 @@ func (s *Server) submit(ctx context.Context, wait time.Duration, entries ...[]by
 // outcome names what became of an entry, for metrics.
 func outcome(r ledger.Result) (name string, rule roll.Rule) {
 	var refused *ledger.Refusal
+	var limited *ledger.LimitedError
 	switch {
 	case errors.As(r.Err, &refused):
 		return "refused", refused.Rule
@@ -194,6 +217,8 @@ func outcome(r ledger.Result) (name string, rule roll.Rule) {
 		return "busy", ""
 	case errors.Is(r.Err, ledger.ErrFull):
 		return "full", ""
+	case errors.As(r.Err, &limited):
+		return "limited", ""
 	case r.Err != nil:
 		return "failed", ""
 	case r.Duplicate:
@@ -218,19 +243,21 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, limit int64) (body
 	if limit <= maxSingle {
 		share = &s.singles
 	}
-	held := &charged{from: http.MaxBytesReader(w, r.Body, limit), share: share}
-	release = held.release
-
-	// A deadline of its own, so that what sends a byte now and then is cut; a writer that has no
-	// connection, as in tests, has none.
+	// A deadline of its own, so that what sends a byte now and then is cut, which moves on with what has come; a
+	// writer that has no connection, as in tests, has none.
 	control := http.NewResponseController(w)
-	control.SetReadDeadline(time.Now().Add(s.limits.body))
+	begin := time.Now()
+	held := &charged{from: http.MaxBytesReader(w, r.Body, limit), share: share, progress: func(read int64) {
+		control.SetReadDeadline(begin.Add(s.limits.bodyTime(read)))
+	}}
+	held.progress(0)
+	release = held.release
 	var b bytes.Buffer
 	_, err := b.ReadFrom(held)
 	if err != nil {
 		release()
 		if errors.Is(err, errBudget) {
-			return stop(problemOf(ProblemBusy))
+			return stop(s.turnAway(reasonBodies, time.Second))
 		}
 		return stop(bodyProblem(err, tooLarge))
 	}
@@ -279,17 +306,24 @@ var errBudget = errors.New("the budget of bodies is used up")
 
 // charged charges a budget for what has been read, and for nothing that was only announced.
 type charged struct {
-	from  io.Reader
-	share *budget
-	held  int64
+	from     io.Reader
+	share    *budget
+	progress func(read int64) // called now and then
+	held     int64
 }
+
+// progressEvery is how many bytes come between two calls of progress.
+const progressEvery = 64 << 10
 
 func (c *charged) Read(b []byte) (int, error) {
 	n, err := c.from.Read(b)
 	if !c.share.take(int64(n)) {
 		return 0, errBudget
 	}
-	c.held += int64(n)
+	before := c.held
+	if c.held += int64(n); c.held/progressEvery > before/progressEvery {
+		c.progress(c.held)
+	}
 	return n, err
 }
 
