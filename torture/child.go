@@ -34,7 +34,7 @@ type child struct {
 
 // serveArgs are those of the program for a ledger's directory.
 func serveArgs(dir string) []string {
-	return []string{"serve", "--dir", dir, "--listen", "127.0.0.1:0"}
+	return []string{"serve", "--dir", dir, "--listen", "127.0.0.1:0", "--limit-client", "none", "--limit-member", "none"}
 }
 
 // launch starts a command line, which is a server or something around one, and returns at once.

@@ -37,6 +37,8 @@ var pauses = []time.Duration{200 * time.Millisecond, time.Second}
 type client struct {
 	base *url.URL // ends with a slash
 	http *http.Client
+	// after is time.After, but in tests.
+	after func(time.Duration) <-chan time.Time
 }
 
 // newClient returns a client for the ledger at an address such as "https://ledger.example/".
@@ -59,7 +61,7 @@ func newClient(address string) (*client, error) {
 		ForceAttemptHTTP2:      true,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
-	return &client{base, &http.Client{Transport: transport, CheckRedirect: sameHost}}, nil
+	return &client{base, &http.Client{Transport: transport, CheckRedirect: sameHost}, time.After}, nil
 }
 
 // errRedirect is why a redirect was not followed.
@@ -95,6 +97,7 @@ type problemError struct {
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
 	Rule   string `json:"rule"`
+	After  int    `json:"retry_after"` // seconds; 0: not said
 }
 
 func (e *problemError) Error() string {
@@ -104,6 +107,9 @@ func (e *problemError) Error() string {
 	}
 	if e.Rule != "" {
 		return fmt.Sprintf("the ledger refuses this entry (rule %s): %s", printable(e.Rule), said)
+	}
+	if e.After > 0 {
+		said += fmt.Sprintf(" It may do so in %v.", time.Duration(e.After)*time.Second)
 	}
 	return fmt.Sprintf("the ledger answers %d %s: %s", e.Status, http.StatusText(e.Status), said)
 }
@@ -163,6 +169,9 @@ func (c *client) do(ctx context.Context, method, path string, kind string, body 
 		}
 	}
 	problem.Status = resp.StatusCode
+	if n, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 31); err == nil {
+		problem.After = int(n)
+	}
 	if resp.StatusCode == http.StatusNotFound {
 		return resp.StatusCode, nil, fmt.Errorf("%w (%w)", problem, fs.ErrNotExist)
 	}
@@ -266,11 +275,48 @@ type submission struct {
 	Receipt   string     `json:"receipt,omitempty"` // a c2sp.org/tlog-proof@v1 file, if published
 }
 
+// A ledger that is busy is asked again so many times, if it does not take longer than that in all.
+const (
+	maxRetries = 4
+	maxPause   = time.Minute
+)
+
+// pause returns how long to wait before a request is sent again that a ledger did not take, after it has been
+// waited for as long as before already; false: there is no use.
+func pause(err error, try int, before time.Duration) (time.Duration, bool) {
+	var problem *problemError
+	if !errors.As(err, &problem) || problem.After <= 0 || try == maxRetries ||
+		problem.Status != http.StatusTooManyRequests && problem.Status != http.StatusServiceUnavailable {
+		return 0, false
+	}
+	wait := time.Duration(problem.After) * time.Second
+	return wait, before+wait <= maxPause
+}
+
 // submit sends one signed entry and waits, up to wait (whole seconds, at most 60), until it is published.
-// An entry that is refused is a *problemError with the rule that it breaks.
-func (c *client) submit(ctx context.Context, note []byte, wait time.Duration) (*submission, error) {
+// An entry that is refused is a *problemError with the rule that it breaks. A ledger that says when to try again
+// is asked again then, a few times; said, if not nil, is told of it before.
+func (c *client) submit(ctx context.Context, note []byte, wait time.Duration, said func(problem error, pause time.Duration)) (*submission, error) {
 	path := "entries?wait=" + strconv.FormatInt(int64(wait/time.Second), 10) + "s"
-	_, answer, err := c.do(ctx, http.MethodPost, path, "text/plain; charset=utf-8", note, maxAnswer, wait+headTimeout)
+	var answer []byte
+	var err error
+	paused := time.Duration(0)
+	for try := 0; ; try++ {
+		_, answer, err = c.do(ctx, http.MethodPost, path, "text/plain; charset=utf-8", note, maxAnswer, wait+headTimeout)
+		later, again := pause(err, try, paused)
+		if !again {
+			break
+		}
+		if said != nil {
+			said(err, later)
+		}
+		paused += later
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-c.after(later):
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -283,7 +283,7 @@ func (d *demo) submit(ctx context.Context, e *entry.Entry, signers ...*demoMembe
 			return nil, err
 		}
 	}
-	return d.client.submit(ctx, e.Bytes(), 10*time.Second)
+	return d.client.submit(ctx, e.Bytes(), 10*time.Second, nil)
 }
 
 func (d *demo) join(ctx context.Context, m *demoMember, vouchers ...*demoMember) error {

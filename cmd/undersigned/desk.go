@@ -267,7 +267,9 @@ func (a *app) halfSigned(path string, note []byte, missing []entry.Named) error 
 
 // submit sends a whole entry, tells what became of it and keeps its receipt.
 func (w *writeFlags) submit(ctx context.Context, a *app, c *client, e *entry.Entry) error {
-	s, err := c.submit(ctx, e.Bytes(), w.Wait)
+	s, err := c.submit(ctx, e.Bytes(), w.Wait, func(problem error, pause time.Duration) {
+		a.sayf("%v Trying again in %v.\n", problem, pause)
+	})
 	if err != nil {
 		return err
 	}

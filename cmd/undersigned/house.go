@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,6 +38,9 @@ type house struct {
 	signed *ledger.LastSigned // nil: opened to be read alone
 
 	rotated bool // a change of the log's keys that was cut short has been finished
+
+	limits server.Limits // of those whom it is served to
+	cert   *certificate  // to serve it over TLS; nil: without
 }
 
 // Close stops admitting and lets go of the directory.
@@ -119,7 +123,7 @@ func emptyStore(ctx context.Context, dir string) (ledger.Store, error) {
 
 // openHouse opens the ledger in a directory to serve it. If it may not sign, it can still be read:
 // ledger.ReadOnly says why.
-func openHouse(ctx context.Context, dir string, adopt *ledger.Adoption, now func() time.Time, log *slog.Logger) (*house, error) {
+func openHouse(ctx context.Context, dir string, adopt *ledger.Adoption, now func() time.Time, log *slog.Logger, change ...func(*ledger.Config)) (*house, error) {
 	if err := holdsLedger(dir); err != nil {
 		return nil, err
 	}
@@ -148,7 +152,11 @@ func openHouse(ctx context.Context, dir string, adopt *ledger.Adoption, now func
 		return nil, err
 	}
 	h.logs = logs
-	h.ledger, err = ledger.Open(ctx, ledger.Config{Origin: origin, Store: h.store, Signers: signers, LastSigned: h.signed, Adopt: adopt, Now: now, Logger: log})
+	cfg := ledger.Config{Origin: origin, Store: h.store, Signers: signers, LastSigned: h.signed, Adopt: adopt, Now: now, Logger: log}
+	for _, f := range change {
+		f(&cfg)
+	}
+	h.ledger, err = ledger.Open(ctx, cfg)
 	if err != nil {
 		letGo()
 		return nil, fmt.Errorf("cannot open the ledger in %s: %w", dir, err)
@@ -203,12 +211,21 @@ func startService(ctx context.Context, h *house, address, public string, now fun
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen: %w; name another address with --listen", err)
 	}
-	s := &service{house: h, url: "http://" + listener.Addr().String() + "/", stopped: make(chan struct{})}
+	scheme := "http"
+	if h.cert != nil {
+		scheme = "https"
+	}
+	s := &service{house: h, url: scheme + "://" + listener.Addr().String() + "/", stopped: make(chan struct{})}
 	if public == "" {
 		public = s.url
 	}
 	ctx, s.stop = context.WithCancel(ctx)
-	handler := server.New(server.Config{Ledger: h.ledger, URL: public, Logger: log, Now: now})
+	handler := server.New(server.Config{Ledger: h.ledger, URL: public, Logger: log, Now: now, Limits: h.limits})
+	listener = handler.Bound(listener)
+	if h.cert != nil {
+		listener = tls.NewListener(listener, h.cert.config())
+		go h.cert.follow(ctx, certificateEvery)
+	}
 	go func() {
 		defer close(s.stopped)
 		s.err = server.Serve(ctx, listener, handler)

@@ -169,15 +169,19 @@ type serveCmd struct {
 	URL      string `setting:"" placeholder:"URL" help:"The public address, if it is another one."`
 	ReadOnly bool   `help:"Serve for reading alone: no keys are needed, nothing is admitted, nothing is written."`
 	Adopt    string `placeholder:"SIZE:ROOT" help:"Take it on your word that nothing larger than this tree was ever signed with these keys. Only for a last-signed record that is lost."`
+	tlsFlags
+	limitFlags
 }
 
 // Help shows how the command is used.
 func (serveCmd) Help() string {
-	return `It speaks plain HTTP: put a server that does TLS before it. It ends in good order, with exit code 0, when it is interrupted. If it may not sign, it says why and serves what can be read. A ledger that has been closed for good, or a copy of one, is served with --read-only.
+	return `It speaks HTTPS if there is a certificate, which is read again when its files change or on SIGHUP. Else it speaks plain HTTP: put a server that does TLS before it, and name that with --trusted-proxy, so that its clients are not taken for one. It ends in good order, with exit code 0, when it is interrupted. If it may not sign, it says why and serves what can be read. A ledger that has been closed for good, or a copy of one, is served with --read-only.
 
 Example:
 
 	undersigned serve --dir ledger --listen 127.0.0.1:8080 --url https://ledger.example/
+	undersigned serve --dir ledger --listen :443 --tls-cert fullchain.pem --tls-key key.pem --url https://ledger.example/
+	undersigned serve --dir ledger --trusted-proxy 127.0.0.1 --limit-client 100/min --limit-member 200/day
 	undersigned serve --dir copy --read-only
 `
 }
@@ -188,7 +192,20 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	limits, quota, err := c.limits()
+	if err != nil {
+		return err
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return usagef("--tls-cert and --tls-key go together")
+	}
 	log := slog.New(slog.NewTextHandler(a.err, nil))
+	var cert *certificate
+	if c.TLSCert != "" {
+		if cert, err = openCertificate(c.TLSCert, c.TLSKey, a.env["CREDENTIALS_DIRECTORY"], log); err != nil {
+			return err
+		}
+	}
 	if c.ReadOnly && adopt != nil {
 		return usagef("--read-only and --adopt cannot be used together: who only reads signs nothing")
 	}
@@ -196,7 +213,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	if c.ReadOnly {
 		h, err = openToRead(ctx, c.Dir, a.now, log)
 	} else {
-		h, err = openHouse(ctx, c.Dir, adopt, a.now, log)
+		h, err = openHouse(ctx, c.Dir, adopt, a.now, log, func(cfg *ledger.Config) { cfg.Quota = quota })
 	}
 	if err != nil {
 		if ctx.Err() != nil {
@@ -204,6 +221,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		}
 		return err
 	}
+	h.limits, h.cert = limits, cert
 	if h.rotated {
 		a.sayf("A change of the log's keys that had been cut short is finished: the new keys sign. The policy for readers is %s.\n", filepath.Join(c.Dir, policyFile))
 	}

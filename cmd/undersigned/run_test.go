@@ -277,10 +277,10 @@ func TestClient(t *testing.T) {
 			t.Errorf("%s: %q, %v", path, b, err)
 		}
 	}
-	if _, err := c.submit(t.Context(), []byte("json"), 0); err == nil || !strings.Contains(err.Error(), "is it an Undersigned ledger?") {
+	if _, err := c.submit(t.Context(), []byte("json"), 0, nil); err == nil || !strings.Contains(err.Error(), "is it an Undersigned ledger?") {
 		t.Errorf("an answer that is no JSON: %v", err)
 	}
-	_, err = c.submit(t.Context(), []byte("entry"), 0)
+	_, err = c.submit(t.Context(), []byte("entry"), 0, nil)
 	if want := "the ledger refuses this entry (rule quorum): No [31m  good."; err == nil || err.Error() != want {
 		t.Errorf("a problem: %v", err)
 	}

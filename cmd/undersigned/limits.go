@@ -1,0 +1,81 @@
+package main
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/ledger/server"
+)
+
+// limitFlags say what those who use a server may use of it.
+type limitFlags struct {
+	LimitClient    string   `setting:"" default:"20/s" placeholder:"N/TIME" help:"How many entries one address may submit, in s, min, hour or day, or none (${default})."`
+	LimitTexts     string   `setting:"" default:"1MiB/s" placeholder:"N/TIME" help:"How many bytes of texts one address may send, or none (${default})."`
+	LimitMember    string   `setting:"" default:"1000/day" placeholder:"N/TIME" help:"How many entries of one member are admitted, in a UTC hour or day, or none (${default})."`
+	MaxConnections int      `setting:"" default:"4096" placeholder:"N" help:"How many connections may be open (${default}); one address may have a sixteenth of them."`
+	TrustedProxy   []string `setting:"" sep:"none" placeholder:"CIDR" help:"Where the reverse proxies are whose X-Forwarded-For names the client. May be repeated."`
+}
+
+// periods are the times that a limit can name.
+var periods = map[string]time.Duration{"s": time.Second, "min": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}
+
+// units are what a number of bytes can be followed by.
+var units = []struct {
+	name string
+	n    int
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"", 1}}
+
+// parseRate reads N/TIME or "none", which is the zero Rate. N may have a unit if it is a number of bytes.
+func parseRate(text string, bytes bool) (r server.Rate, ok bool) {
+	if text == "none" {
+		return r, true
+	}
+	number, per, _ := strings.Cut(text, "/")
+	unit := 1
+	for _, u := range units {
+		if digits, found := strings.CutSuffix(number, u.name); bytes && found {
+			number, unit = digits, u.n
+			break
+		}
+	}
+	n, err := strconv.ParseUint(number, 10, 31)
+	r = server.Rate{N: int(n) * unit, Per: periods[per]}
+	return r, err == nil && n > 0 && r.Per > 0 && r.N <= 1<<40
+}
+
+// limits returns what the flags say.
+func (f *limitFlags) limits() (server.Limits, ledger.Quota, error) {
+	var l server.Limits
+	var q ledger.Quota
+	var ok bool
+	if l.Entries, ok = parseRate(f.LimitClient, false); !ok {
+		return l, q, usagef("--limit-client is a number of entries and a time, such as 20/s, 100/min, 500/hour or 1000/day, or none")
+	}
+	if l.Texts, ok = parseRate(f.LimitTexts, true); !ok {
+		return l, q, usagef("--limit-texts is a number of bytes and a time, such as 1MiB/s or 512KiB/min, or none")
+	}
+	member, ok := parseRate(f.LimitMember, false)
+	if !ok || member.N > 0 && member.Per < time.Hour {
+		return l, q, usagef("--limit-member is a number of entries and hour or day, such as 1000/day, or none")
+	}
+	q = ledger.Quota{Entries: member.N, Period: member.Per}
+	if f.MaxConnections < 16 {
+		return l, q, usagef("--max-connections is 16 or more")
+	}
+	l.Connections, l.ClientConnections = f.MaxConnections, f.MaxConnections/16
+	l.Requests, l.ClientRequests = l.Connections, l.ClientConnections
+	for _, text := range f.TrustedProxy {
+		p, err := netip.ParsePrefix(text)
+		if a, bad := netip.ParseAddr(text); bad == nil {
+			p, err = a.Prefix(a.BitLen())
+		}
+		if err != nil || p.Masked() != p {
+			return l, q, usagef("--trusted-proxy %q is neither an address nor a network such as 10.0.0.0/8", text)
+		}
+		l.Proxies = append(l.Proxies, p)
+	}
+	return l, q, nil
+}

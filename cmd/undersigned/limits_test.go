@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/ledger/server"
+)
+
+func TestParseRate(t *testing.T) {
+	for text, want := range map[string]server.Rate{
+		"20/s":      {N: 20, Per: time.Second},
+		"100/min":   {N: 100, Per: time.Minute},
+		"5/hour":    {N: 5, Per: time.Hour},
+		"1000/day":  {N: 1000, Per: 24 * time.Hour},
+		"none":      {},
+		"512KiB/s":  {N: 512 << 10, Per: time.Second},
+		"1MiB/day":  {N: 1 << 20, Per: 24 * time.Hour},
+		"2GiB/hour": {N: 2 << 30, Per: time.Hour},
+		"9B/s":      {N: -1}, "1.5MiB/s": {N: -1}, "0/s": {N: -1}, "-1/s": {N: -1}, "20": {N: -1}, "20/": {N: -1}, "20/week": {N: -1},
+		"": {N: -1}, "/s": {N: -1}, "MiB/s": {N: -1}, "2147483648/s": {N: -1}, "2000GiB/s": {N: -1}, "20/s/s": {N: -1},
+	} {
+		got, ok := parseRate(text, true)
+		if ok != (want.N >= 0) || ok && got != want {
+			t.Errorf("%q: %+v, %v", text, got, ok)
+		}
+	}
+	if _, ok := parseRate("1MiB/s", false); ok {
+		t.Error("a number of entries has a unit")
+	}
+}
+
+func TestLimitFlags(t *testing.T) {
+	good := limitFlags{LimitClient: "20/s", LimitTexts: "none", LimitMember: "3/hour", MaxConnections: 64, TrustedProxy: []string{"10.0.0.0/8", "::1"}}
+	l, q, err := good.limits()
+	if err != nil || l.Texts.N != 0 || l.ClientConnections != 4 || q != (ledger.Quota{Entries: 3, Period: time.Hour}) || fmt.Sprint(l.Proxies) != "[10.0.0.0/8 ::1/128]" {
+		t.Errorf("%+v, %+v, %v", l, q, err)
+	}
+	for _, change := range []func(f *limitFlags){
+		func(f *limitFlags) { f.LimitClient = "1MiB/s" },
+		func(f *limitFlags) { f.LimitTexts = "much" },
+		func(f *limitFlags) { f.LimitMember = "3/min" },
+		func(f *limitFlags) { f.MaxConnections = 15 },
+		func(f *limitFlags) { f.TrustedProxy = []string{"10.0.0.1/8"} },
+		func(f *limitFlags) { f.TrustedProxy = []string{"proxy.example"} },
+	} {
+		bad := good
+		change(&bad)
+		if _, _, err := bad.limits(); exitCode(t.Context(), err) != codeUsage {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+}
+
+// TestSubmitAgain meets a ledger that is busy, and one that is so for too long.
+func TestSubmitAgain(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		after  []string // of each answer until it says 409
+		waits  string
+		code   string
+	}{
+		{503, []string{"1", "2"}, "[1s 2s]", "409"},
+		{429, []string{"30", "30"}, "[30s 30s]", "409"},
+		{429, []string{"30", "31"}, "[30s]", "429"},                      // a minute in all
+		{429, []string{"1", "1", "1", "1", "1"}, "[1s 1s 1s 1s]", "429"}, // and not for ever
+		{429, []string{"36000"}, "[]", "429 Too Many Requests: Slowly. It may do so in 10h0m0s."},
+		{503, []string{""}, "[]", "503"},
+		{503, []string{"Fri, 31 Dec 1999 23:59:59 GMT"}, "[]", "503"},
+		{500, []string{"1"}, "[]", "500"},
+	} {
+		asked := 0
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Type", "application/problem+json")
+			if asked++; asked > len(c.after) {
+				w.WriteHeader(http.StatusConflict)
+			} else {
+				w.Header().Set("Retry-After", c.after[asked-1])
+				w.WriteHeader(c.status)
+			}
+			io.WriteString(w, `{"detail":"Slowly."}`)
+		}))
+		cl, err := newClient(s.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cl.after = func(time.Duration) <-chan time.Time {
+			ready := make(chan time.Time, 1)
+			ready <- time.Time{}
+			return ready
+		}
+		waits := []time.Duration{}
+		_, err = cl.submit(t.Context(), []byte("entry"), 0, func(problem error, pause time.Duration) {
+			if !strings.Contains(problem.Error(), "Slowly.") {
+				t.Errorf("it says %v", problem)
+			}
+			waits = append(waits, pause)
+		})
+		if fmt.Sprint(waits) != c.waits || err == nil || !strings.Contains(err.Error(), c.code) {
+			t.Errorf("%d %q: waited %v, then %v", c.status, c.after, waits, err)
+		}
+		cl.after = func(time.Duration) <-chan time.Time { return nil }
+		asked = 0
+		ctx, cancel := context.WithCancel(t.Context())
+		if _, err := cl.submit(ctx, []byte("entry"), 0, func(error, time.Duration) { cancel() }); c.waits != "[]" && err != context.Canceled {
+			t.Errorf("interrupted: %v", err)
+		}
+		cancel()
+		s.Close()
+	}
+}
