@@ -114,6 +114,9 @@ func (c *keyRotateLogCmd) replaceLost(ctx context.Context, a *app, adopt *ledger
 			return fmt.Errorf("cannot put the log's new key in its place: %w", err)
 		}
 	}
+	if err := syncDirectory(filepath.Join(c.Dir, keysDir)); err != nil {
+		return fmt.Errorf("cannot put the log's new key in its place: %w", err)
+	}
 	h, err := openHouse(ctx, c.Dir, adopt, a.now, log)
 	if err != nil {
 		return err
@@ -254,6 +257,12 @@ func (h *house) prepareRotation(dir string) ([]keys.VKey, error) {
 	if err := writeFile(filepath.Join(dir, policyFile), policy); err != nil {
 		return nil, err
 	}
+	// All of it must outlast a power cut before the record may say that the new keys hold.
+	for _, d := range []string{filepath.Join(dir, keysDir), dir} {
+		if err := syncDirectory(d); err != nil {
+			return nil, fmt.Errorf("cannot change the log's keys: %w", err)
+		}
+	}
 	return fresh, nil
 }
 
@@ -282,6 +291,10 @@ func finishRotation(dir, origin string, signed *ledger.LastSigned) (bool, error)
 		if err := os.Rename(filepath.Join(dir, keysDir, k.next()), filepath.Join(dir, keysDir, k.file)); err != nil {
 			return false, fmt.Errorf("cannot put the log's new key in its place: %w", err)
 		}
+	}
+	// So that the old keys are gone for good.
+	if err := syncDirectory(filepath.Join(dir, keysDir)); err != nil {
+		return false, fmt.Errorf("cannot put the log's new key in its place: %w", err)
 	}
 	return true, nil
 }
