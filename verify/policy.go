@@ -46,6 +46,7 @@ type policyName struct {
 }
 
 type group struct {
+	name    string
 	k       int
 	members []int // indexes into Policy.names, all smaller than the group's own
 }
@@ -196,7 +197,7 @@ func (p *policyParser) group(items []string) string {
 	if len(items) < 3 {
 		return "a group line is: group <name> all|any|<k> <name>..."
 	}
-	g := group{}
+	g := group{name: items[0]}
 	for _, name := range items[2:] {
 		i, ok := p.byName[name]
 		if !ok {
