@@ -13,13 +13,15 @@ const (
 	whatBundle     = "entry bundle"
 	whatReceipt    = "receipt"
 	whatArchive    = "archive"
+
+	whatContradiction = "contradiction file"
 )
 
 // FormatError says that bytes are not in the form that they must have. It never repeats any
 // of the bytes, so it can be shown to anybody.
 type FormatError struct {
 	// What was being read: "checkpoint", "signed note", "policy", "tile path", "entry bundle",
-	// "receipt" or "archive".
+	// "receipt", "archive" or "contradiction file".
 	What string
 	// Line is where, counted from 1; 0 if it is about the whole.
 	Line int

@@ -1,0 +1,170 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/verify/entry"
+)
+
+// included says whether a leaf is in a note's tree.
+func included(l Support, n *convictedNote) bool {
+	return l.Index < n.Size && CheckInclusion(LeafHash(l.Leaf), l.Index, n.Size, l.Proof, n.Root) == nil
+}
+
+// checkEntry judges leaves by what no state of the record can change.
+func (c *Contradiction) checkEntry(v *Conviction, n *convictedNote) error {
+	if slices.ContainsFunc(v.Keys, func(k keys.VKey) bool { return k.Name != v.Origin }) {
+		return unproven("it names another key than the log's, who alone answers for entries")
+	}
+	for _, l := range c.Leaves {
+		if !included(l, n) {
+			return unproven("a leaf in it is not in the tree of its note")
+		}
+	}
+	first := c.Leaves[0]
+	e, why := c.inadmissible(v.Origin, first)
+	if len(c.Leaves) == 2 {
+		if e == nil || why != "" || len(c.PublicKeys) > 0 {
+			return unproven("it holds a second leaf that it does not need")
+		}
+		why = inadmissibleBoth(first, e, c.Leaves[1])
+	}
+	if why == "" {
+		return unproven("by themselves its leaves break no rule; whether the record as a whole allows them, a replay tells")
+	}
+	v.Sentence = fmt.Sprintf("%s signed a record whose own rules refuse its entry %d: %s.", v.who(), c.Leaves[len(c.Leaves)-1].Index, why)
+	v.How = []string{n.describe(1, v.Keys), fmt.Sprintf("A proof leads from entry %d to that root hash.", first.Index)}
+	if len(c.Leaves) == 2 {
+		v.How = append(v.How, fmt.Sprintf("Another one leads there from entry %d.", c.Leaves[1].Index))
+	}
+	return nil
+}
+
+// inadmissible returns the leaf, nil if it is malformed, and what makes it inadmissible by itself, "" if nothing.
+func (c *Contradiction) inadmissible(origin string, l Support) (*entry.Leaf, string) {
+	leaf, err := entry.ParseLeaf(l.Leaf)
+	var unknown *entry.UnknownError
+	switch {
+	case errors.As(err, &unknown):
+		return nil, ""
+	case err != nil:
+		return nil, "it is not in the form that entries have"
+	}
+	e := leaf.Entry
+	switch {
+	case e.Ledger != origin:
+		return leaf, "it was signed for another ledger"
+	case (l.Index == 0) != e.Genesis:
+		return leaf, "only entry 0 has nothing before it"
+	case l.Index == 0 && e.Body.Kind() != entry.KindCharter:
+		return leaf, "entry 0 is not a charter"
+	case !dateAllowed(e.Date, leaf.Admitted):
+		return leaf, "its date is earlier or later than is allowed"
+	}
+	if en, ok := e.Body.(*entry.Endorsement); ok && (en.After.Size < 1 || en.After.Size > l.Index) {
+		return leaf, "it quotes a copy of the record that did not exist yet"
+	}
+	text := e.Text()
+	for i, n := range e.Named() {
+		at := slices.IndexFunc(c.PublicKeys, func(k entry.PublicKey) bool { return k.Ref() == n.Ref })
+		if at < 0 {
+			continue
+		}
+		k, err := keys.ParsePublicKey(c.PublicKeys[at].Suite, c.PublicKeys[at].SPKI)
+		if err != nil {
+			continue // ParseContradiction admits none
+		}
+		if e.Signatures[i].KeyID != k.NoteKeyID(n.Domain) || !k.Verify(text, e.Signatures[i].Sig) {
+			return leaf, "a signature on it is not by the key that it names"
+		}
+	}
+	return leaf, ""
+}
+
+// inadmissibleBoth returns why not both of two leaves can be admissible, or "".
+func inadmissibleBoth(first Support, a *entry.Leaf, second Support) string {
+	b, err := entry.ParseLeaf(second.Leaf)
+	if err != nil || first.Index >= second.Index {
+		return ""
+	}
+	switch {
+	case a.Entry.ID() == b.Entry.ID():
+		return fmt.Sprintf("it is entry %d once more", first.Index)
+	case b.Admitted.Before(a.Admitted):
+		return fmt.Sprintf("it says that it was recorded before entry %d", first.Index)
+	}
+	x, ok := a.Entry.Body.(*entry.Endorsement)
+	y, also := b.Entry.Body.(*entry.Endorsement)
+	if ok && also && a.Entry.Signer == b.Entry.Signer && x.Statement == y.Statement && samePrevious(a.Entry, b.Entry) {
+		return fmt.Sprintf("it names the same previous entry as entry %d, on the same statement by the same member", first.Index)
+	}
+	return ""
+}
+
+func samePrevious(a, b *entry.Entry) bool {
+	if a.Previous == nil || b.Previous == nil {
+		return a.Previous == b.Previous
+	}
+	return *a.Previous == *b.Previous
+}
+
+// checkTime holds the time of a leaf against the times in signatures, the log's own or those of witnesses beside it.
+func (c *Contradiction) checkTime(v *Conviction, notes []*convictedNote) error {
+	var witnesses []keys.VKey
+	v.Keys = nil
+	for _, k := range c.Keys {
+		if k.Name == v.Origin {
+			v.Keys = append(v.Keys, k)
+		} else {
+			witnesses = append(witnesses, k)
+		}
+	}
+	if len(v.Keys) == 0 {
+		return unproven("it names no key of the log")
+	}
+	l := c.Leaves[0]
+	if !included(l, notes[0]) {
+		return unproven("its leaf is not in the tree of its first note")
+	}
+	leaf, err := entry.ParseLeaf(l.Leaf)
+	if err != nil {
+		return unproven("its leaf is not one that says when it was recorded")
+	}
+	v.How = []string{notes[0].describe(1, c.Keys), fmt.Sprintf("A proof leads from entry %d to that root hash. It says that it was recorded at %s.", l.Index, stamp(leaf.Admitted))}
+	if len(notes) == 1 {
+		if !timed(notes[0], func(t time.Time) bool { return leaf.Admitted.After(t.Add(slack)) }) {
+			return unproven("the times in its signatures are not earlier than its entry")
+		}
+		v.Sentence = fmt.Sprintf("%s signed a record before the time at which its entry %d says that it was recorded.", v.who(), l.Index)
+		return nil
+	}
+	if notes[1].Size > l.Index {
+		return unproven("the tree of its second note may hold its leaf")
+	}
+	if !timed(notes[1], func(t time.Time) bool { return t.After(leaf.Admitted.Add(slack)) }) {
+		return unproven("the times in its signatures are not later than its entry")
+	}
+	v.How = append(v.How, notes[1].describe(2, c.Keys), "That record does not hold the entry yet.")
+	v.Sentence = fmt.Sprintf("%s back-dated its entry %d: after the time at which it says that it was recorded, the record still did not hold it.", v.who(), l.Index)
+	for _, k := range witnesses {
+		v.How = append(v.How, fmt.Sprintf("One of these times is the word of the witness %s.", k.Name))
+	}
+	return nil
+}
+
+// timed says whether there are times in a note's signatures, and whether all of them are such.
+func timed(n *convictedNote, f func(t time.Time) bool) bool {
+	some := false
+	for _, t := range n.times {
+		if !t.IsZero() {
+			if some = true; !f(t) {
+				return false
+			}
+		}
+	}
+	return some
+}
