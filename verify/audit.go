@@ -74,6 +74,9 @@ type Report struct {
 	Beyond     *uint64               `json:"beyond,omitempty"`  // the first entry of a form that this version does not know
 	LastRecord *time.Time            `json:"last_admitted,omitempty"`
 
+	// Contradictions are files that prove some of the findings to anybody, and convict the keys that signed: at most 16.
+	Contradictions []*Contradiction `json:"-"`
+
 	// State is the folded record, nil if the audit did not come to it.
 	State *roll.State `json:"-"`
 
@@ -188,7 +191,7 @@ func (a *auditor) run(ctx context.Context) {
 		a.paths(ctx)
 	}
 	a.checking.Wait()
-	a.between()
+	a.between(ctx)
 	a.receipts(ctx)
 	if !a.last.IsZero() {
 		r.LastRecord = &a.last
@@ -361,12 +364,12 @@ func (a *auditor) fold(ctx context.Context, c *chunk) {
 		} else {
 			err = a.report.State.Apply(index, c.raw[i])
 		}
-		a.applied(ctx, index, l, err)
+		a.applied(ctx, index, c.raw[i], l, err)
 	}
 }
 
 // applied takes in what the fold said about one leaf.
-func (a *auditor) applied(ctx context.Context, index uint64, l *entry.Leaf, err error) {
+func (a *auditor) applied(ctx context.Context, index uint64, raw []byte, l *entry.Leaf, err error) {
 	stamp := a.last
 	if l != nil {
 		stamp = l.Admitted
@@ -383,6 +386,7 @@ func (a *auditor) applied(ctx context.Context, index uint64, l *entry.Leaf, err 
 	case errors.As(err, &refusal):
 		a.report.Refused++
 		a.find(CodeContradiction, &index, refusal.Rule, fmt.Sprintf("Entry %d is in the record though its rules refuse it: %s.", index, refusal.Detail))
+		a.convictEntry(ctx, index, raw, l)
 		for _, r := range a.o.Receipts {
 			if r.Index == index {
 				a.note(r).refusal = refusal
@@ -500,6 +504,7 @@ func (a *auditor) checkPast(ctx context.Context, path string, size uint64) (hash
 	}
 	root, err := a.hashes.RootAt(ctx, size)
 	if err == nil && root != c.Root {
+		a.convictNote(ctx, note)
 		err = contradiction("%s and the record as it is now disagree about the first %d entries", path, size)
 	}
 	return hash, c, err
@@ -524,13 +529,15 @@ type span struct {
 
 // between holds the times of the entries against those of the published notes before and after them: the entry
 // after a note cannot be older than the note, nor the last one under it younger.
-func (a *auditor) between() {
+func (a *auditor) between(ctx context.Context) {
 	for _, s := range a.spans {
 		if s.size < uint64(len(a.stamps)) && s.from.Add(-slack).UnixMilli() > a.stamps[s.size] {
 			a.find(CodeContradiction, &s.size, "", fmt.Sprintf("Entry %d says that it was recorded before the copy of the record of size %d was signed, which does not hold it.", s.size, s.size))
+			a.convictTime(ctx, s.size, s.size)
 		}
 		if last := s.size - 1; s.size > 0 && last < uint64(len(a.stamps)) && s.to.Add(slack).UnixMilli() < a.stamps[last] {
 			a.find(CodeContradiction, &last, "", fmt.Sprintf("Entry %d says that it was recorded after the copy of the record of size %d was signed, which holds it.", last, s.size))
+			a.convictTime(ctx, last, s.size)
 		}
 	}
 }
@@ -615,6 +622,9 @@ func (a *auditor) receipts(ctx context.Context) {
 			continue
 		}
 		c, err := ParseCheckpoint(text)
+		if err == nil && c.Size > a.report.Size {
+			a.convictNote(ctx, r.Checkpoint) // unless it is only older, the log has gone back
+		}
 		if err != nil || c.Size > a.report.Size {
 			continue
 		}
@@ -624,6 +634,9 @@ func (a *auditor) receipts(ctx context.Context) {
 			continue
 		}
 		n.root, n.rooted = root, true
+		if root != c.Root {
+			a.convictNote(ctx, r.Checkpoint)
+		}
 	}
 }
 

@@ -286,12 +286,61 @@ func (p *Policy) Witnesses() []PolicyWitness { return append([]PolicyWitness(nil
 // NoQuorum reports whether the policy asks for no cosignature at all ("quorum none").
 func (p *Policy) NoQuorum() bool { return p.quorum < 0 }
 
-// enough evaluates the quorum over the witnesses (by index) that cosigned. A group's members
-// stand before it, so one pass in the order of definition settles them all.
-func (p *Policy) enough(cosigned map[int]bool) bool {
-	if p.quorum < 0 {
-		return true
+// ReplayingGroup is the name of the group, in a policy, of witnesses that cosign only what they have replayed: their
+// cosignature says beside the usual that by the record's own rules every entry is admissible.
+const ReplayingGroup = "undersigned-replaying"
+
+// Replayed returns the names, as their keys have them, of the replaying witnesses that cosigned a checkpoint which this policy opened, if
+// they satisfy the group ReplayingGroup; otherwise nil. A key of the log itself is nobody's witness here.
+func (p *Policy) Replayed(c *SignedCheckpoint) []string {
+	at := -1
+	inside := make([]bool, len(p.names))
+	for i := len(p.names) - 1; i >= 0; i-- { // a group's members stand before it
+		n := p.names[i]
+		if !n.group {
+			continue
+		}
+		if g := p.groups[n.index]; g.name == ReplayingGroup || inside[i] {
+			if g.name == ReplayingGroup {
+				at = i
+			}
+			for _, m := range g.members {
+				inside[m] = true
+			}
+		}
 	}
+	if at < 0 {
+		return nil
+	}
+	cosigned := make(map[int]bool)
+	var names []string
+	for i, n := range p.names {
+		if n.group || !inside[i] {
+			continue
+		}
+		w := p.witnesses[n.index]
+		own := slices.ContainsFunc(p.logs, func(l PolicyLog) bool { return l.VKey.SameKey(w.VKey) })
+		if !own && slices.ContainsFunc(c.Cosignatures, func(s Cosignature) bool { return s.Witness == w.Name }) {
+			cosigned[n.index] = true
+			if !slices.Contains(names, w.VKey.Name) {
+				names = append(names, w.VKey.Name)
+			}
+		}
+	}
+	if !p.met(at, cosigned) {
+		return nil
+	}
+	return names
+}
+
+// enough evaluates the quorum over the witnesses (by index) that cosigned.
+func (p *Policy) enough(cosigned map[int]bool) bool {
+	return p.quorum < 0 || p.met(p.quorum, cosigned)
+}
+
+// met evaluates a name over the witnesses (by index) that cosigned. A group's members stand before it, so one pass in
+// the order of definition settles them all.
+func (p *Policy) met(name int, cosigned map[int]bool) bool {
 	witnessed := make([]bool, len(p.names))
 	for i, n := range p.names {
 		if !n.group {
@@ -306,7 +355,7 @@ func (p *Policy) enough(cosigned map[int]bool) bool {
 		}
 		witnessed[i] = have >= g.k
 	}
-	return witnessed[p.quorum]
+	return witnessed[name]
 }
 
 // SignedCheckpoint is a checkpoint that a policy accepts, and why.

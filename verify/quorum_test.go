@@ -171,3 +171,62 @@ func TestReviewQuorumRandom(t *testing.T) {
 		}
 	}
 }
+
+// A replaying witness counts only in the group of that name, and never with a key of the log.
+func TestReplayed(t *testing.T) {
+	w := newWorld(t, 3)
+	self := newCosigner(t, "self.example", keys.TypeCosignatureEd25519, "log")
+	base := ""
+	for _, l := range w.log {
+		base += fmt.Sprintf("log %s\n", l.vkey)
+	}
+	for i, k := range w.witnesses {
+		base += fmt.Sprintf("witness w%d %s\n", i, k.vkey)
+	}
+	c := w.checkpoint()
+	all := append(append(slices.Clone(w.log), w.witnesses...), self)
+	for _, tt := range []struct {
+		name    string
+		policy  string
+		signers []*cosigner
+		want    []string
+	}{
+		{"no such group", "group g 2 w0 w1 w2\nquorum g\n", all, nil},
+		{"one of them", "group undersigned-replaying any w0 w1\ngroup g any undersigned-replaying w2\nquorum g\n", all, []string{"witness.example/0", "witness.example/1"}},
+		{"it has not seen it", "group undersigned-replaying any w0\ngroup g any undersigned-replaying w2\nquorum g\n", append(slices.Clone(w.log), w.witnesses[1:]...), nil},
+		{"too few", "group undersigned-replaying all w0 w1\ngroup g any undersigned-replaying w2\nquorum g\n", append(slices.Clone(w.log), w.witnesses[1:]...), nil},
+		{"a group within", "group h any w0 w1\ngroup undersigned-replaying all h\ngroup g all undersigned-replaying w2\nquorum g\n", all, []string{"witness.example/0", "witness.example/1"}},
+		{"the log's own key", "witness self " + self.vkey.String() + "\ngroup undersigned-replaying any self\ngroup g any undersigned-replaying w2\nquorum g\n", all, nil},
+		{"beside the quorum", "group undersigned-replaying any w0\nquorum w1\n", all, []string{"witness.example/0"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := mustPolicy(t, base+tt.policy)
+			opened, err := p.OpenPast(w.sign(c, tt.signers...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := p.Replayed(opened)
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+
+	index := uint64(0)
+	for i, raw := range w.rec.Leaves {
+		if strings.Contains(string(raw), "undersigned/endorsement/v1") {
+			index = uint64(i)
+			break
+		}
+	}
+	for policy, want := range map[string]bool{
+		"group undersigned-replaying any w0\ngroup g all undersigned-replaying w2\nquorum g\n": true,
+		"group other any w0\ngroup g all other w2\nquorum g\n":                                   false,
+	} {
+		v := verify.Judge(verify.Input{Policy: mustPolicy(t, base+policy), Receipt: w.receipt(index), Now: w.rec.Now})
+		said := strings.Contains(strings.Join(v.Answers[0].Reasons, " "), "was valid then by the word of witness.example/0, which replays the record")
+		if said != want || v.Answers[0].State != verify.LookCloser {
+			t.Errorf("%q: %+v", policy, v.Answers[0])
+		}
+	}
+}

@@ -121,6 +121,7 @@ type judge struct {
 
 	checkpoint *SignedCheckpoint // what the answer about the entry rests on; nil: there is none that can be trusted
 	endorsed   *endorsed         // nil: no endorsement was found, or none that is bound to the checkpoint
+	replayed   []string          // replaying witnesses that have seen the checkpoint
 	signed     bool              // the entry's signatures are good, by keys that are registered for the signer
 	state      *roll.State       // the replayed record as far as it can be used; nil: none
 	admitted   bool              // the replay admitted the entry
@@ -216,7 +217,7 @@ func (j *judge) receipt() {
 		j.problems = append(j.problems, *p)
 		return
 	}
-	j.checkpoint = c
+	j.checkpoint, j.replayed = c, j.in.Policy.Replayed(c)
 	j.v.Origin, j.v.Size, j.v.Root = c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:])
 	for _, s := range c.Cosignatures {
 		j.v.Witnesses = append(j.v.Witnesses, s.Witness)
@@ -455,7 +456,11 @@ func (j *judge) answerSigned() {
 		// refuse says why not.
 	case j.state == nil:
 		j.answer(didSign, LookCloser, "As far as this receipt alone can show, %s %s %s.", who, verb, j.what())
-		j.reason(didSign, "A key that the record registers for %s signed it; whether it was still valid then takes the whole record to tell.", e.domain)
+		if len(j.replayed) > 0 {
+			j.reason(didSign, "A key that the record registers for %s signed it, and was valid then by the word of %s, which replays the record; who vouched for the organization takes the whole record to tell.", e.domain, strings.Join(j.replayed, ", "))
+		} else {
+			j.reason(didSign, "A key that the record registers for %s signed it; whether it was still valid then takes the whole record to tell.", e.domain)
+		}
 	case j.admitted:
 		j.answerReplayed(who, verb)
 	}

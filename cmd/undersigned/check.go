@@ -21,18 +21,21 @@ import (
 )
 
 type verifyCmd struct {
-	Receipt   string        `arg:"" help:"The receipt (a .tlog-proof file), or - for standard input."`
-	Policy    string        `setting:"" required:"" placeholder:"FILE" help:"The policy file that says which log and witnesses count."`
+	Receipt   string        `arg:"" help:"The receipt (a .tlog-proof file) or a contradiction file, or - for standard input."`
+	Policy    string        `setting:"" placeholder:"FILE" help:"The policy file that says which log and witnesses count. A receipt needs one."`
 	Statement string        `placeholder:"FILE" help:"The text that you ask about."`
 	Ledger    string        `placeholder:"SRC" help:"Replay this copy of the record too: an address, a directory or an archive."`
 	MaxAge    time.Duration `setting:"" placeholder:"D" help:"A copy of the record that is older, say 240h, does not tell whether it still stands."`
 	Strict    bool          `help:"Exit with 3 if anything could not be checked."`
+	evidenceFlag
 	jsonFlag
 }
 
 // Help shows how the command is used.
 func (verifyCmd) Help() string {
 	return `It asks four questions: Did they sign? This exact text? When? Does it still stand? A receipt alone needs no network; whether keys were valid and nothing followed needs the record itself (--ledger).
+
+A contradiction file, which convicts a log or a witness, is explained: exit code 20 if it proves what it says. It needs no policy, but a policy tells whether the keys that it convicts are any of yours.
 
 Exit codes: 0 nothing contradicts it, 10 the text differs, 11 no endorsement, 12 withdrawn or superseded, 13 bad signature or another's key, 20 the record contradicts itself, 21 not enough witnesses, 3 could not check.
 
@@ -45,13 +48,19 @@ Example:
 
 // Run verifies a receipt.
 func (c *verifyCmd) Run(ctx context.Context, a *app) error {
-	p, err := a.policy(c.Policy)
-	if err != nil {
-		return err
-	}
 	b, err := a.read(c.Receipt, verify.MaxReceipt)
 	if err != nil {
 		return unreadable(err)
+	}
+	if verify.IsContradiction(b) {
+		return c.contradiction(a, b)
+	}
+	if c.Policy == "" {
+		return usagef("missing flags: --policy=FILE; a receipt is judged by a policy, which says which log and witnesses count")
+	}
+	p, err := a.policy(c.Policy)
+	if err != nil {
+		return err
 	}
 	in := verify.Input{Policy: p, Now: a.now(), MaxAge: c.MaxAge, Strict: c.Strict}
 	if in.Receipt, err = verify.ParseReceipt(b); err != nil {
@@ -76,6 +85,11 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 		}
 	}
 	v := verify.Judge(in)
+	if in.Record != nil {
+		if err := a.keep(c.Evidence, in.Record.Contradictions); err != nil {
+			return err
+		}
+	}
 	if c.JSON {
 		return errors.Join(a.json(v), answered(v.Code))
 	}
@@ -132,12 +146,13 @@ type auditCmd struct {
 	Source string        `arg:"" name:"src" help:"The record: an address (https://…), a directory with a ledger, or an archive."`
 	Policy string        `setting:"" required:"" placeholder:"FILE" help:"The policy file that says which log and witnesses count."`
 	MaxAge time.Duration `setting:"" placeholder:"D" help:"How old the record's newest time may be, such as 24h."`
+	evidenceFlag
 	jsonFlag
 }
 
 // Help shows how the command is used.
 func (auditCmd) Help() string {
-	return `It recomputes every hash, checks every signature and every rule, from the first entry to the last, and holds every earlier checkpoint against them. It needs nobody's permission and nobody's word.
+	return `It recomputes every hash, checks every signature and every rule, from the first entry to the last, and holds every earlier checkpoint against them. It needs nobody's permission and nobody's word. What proves that a log or a witness contradicts itself is kept in a file, which undersigned verify explains to anybody.
 
 Example:
 
@@ -153,6 +168,9 @@ func (c *auditCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer closeRecord()
+	if err := a.keep(c.Evidence, r.Contradictions); err != nil {
+		return err
+	}
 	if c.JSON {
 		return errors.Join(a.json(r), answered(r.Code))
 	}

@@ -1,0 +1,111 @@
+package verify
+
+import (
+	"context"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/verify/entry"
+)
+
+// maxContradictions bounds the contradiction files of a report.
+const maxContradictions = 16
+
+// vkeys returns all keys of a policy: whoever may have contradicted itself.
+func (p *Policy) vkeys() []keys.VKey {
+	var vkeys []keys.VKey
+	for _, l := range p.logs {
+		vkeys = append(vkeys, l.VKey)
+	}
+	for _, w := range p.witnesses {
+		vkeys = append(vkeys, w.VKey)
+	}
+	return vkeys
+}
+
+// convict keeps a contradiction file, if there is one. It may be called from any goroutine.
+func (a *auditor) convict(c *Contradiction) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c != nil && len(a.report.Contradictions) < maxContradictions {
+		a.report.Contradictions = append(a.report.Contradictions, c)
+	}
+}
+
+// convictNote holds another signed note against the one that is audited.
+func (a *auditor) convictNote(ctx context.Context, note []byte) {
+	a.convict(Contradict(a.policy.vkeys(), note, a.report.checkpoint.Note, a.hashes.nodes(ctx)))
+}
+
+// support reads a leaf and its inclusion proof under the audited checkpoint.
+func (a *auditor) support(ctx context.Context, index uint64) (Support, bool) {
+	s := Support{Index: index}
+	leaves, err := a.hashes.Entries(ctx, index/TileWidth)
+	if err != nil || index%TileWidth >= uint64(len(leaves)) {
+		return s, false
+	}
+	s.Leaf = leaves[index%TileWidth]
+	s.Proof, err = a.hashes.InclusionProof(ctx, index, a.report.Size)
+	return s, err == nil
+}
+
+// convictEntry tries to prove by itself that an entry is inadmissible, or beside the one that stands in its way.
+func (a *auditor) convictEntry(ctx context.Context, index uint64, raw []byte, l *entry.Leaf) {
+	a.mu.Lock()
+	enough := len(a.report.Contradictions) >= maxContradictions
+	a.mu.Unlock()
+	if enough {
+		return
+	}
+	own, ok := a.support(ctx, index)
+	if !ok || string(own.Leaf) != string(raw) {
+		return
+	}
+	vkeys, note := a.policy.vkeys(), a.report.checkpoint.Note
+	if l == nil {
+		a.convict(ContradictEntry(vkeys, note, nil, own))
+		return
+	}
+	var public []entry.PublicKey
+	for _, n := range l.Entry.Named() {
+		if k, ok := a.report.State.Key(n.Ref); ok {
+			public = append(public, entry.PublicKey{Suite: k.Public.Suite(), SPKI: k.Public.SPKI()})
+		}
+	}
+	if c := ContradictEntry(vkeys, note, public, own); c != nil {
+		a.convict(c)
+		return
+	}
+	var others []uint64
+	if index > 0 {
+		others = append(others, index-1)
+	}
+	if e, ok := l.Entry.Body.(*entry.Endorsement); ok {
+		if before, ok := a.report.State.Endorsement(l.Entry.Signer, e.Statement); ok {
+			others = append(others, before.Index)
+		}
+	}
+	for _, i := range others {
+		if other, ok := a.support(ctx, i); ok {
+			if c := ContradictEntry(vkeys, note, nil, other, own); c != nil {
+				a.convict(c)
+				return
+			}
+		}
+	}
+}
+
+// convictTime tries to prove, by the published note of a size, that an entry was not recorded when it says.
+func (a *auditor) convictTime(ctx context.Context, index, size uint64) {
+	note, err := a.fetch(ctx, CheckpointPath(size))
+	own, ok := a.support(ctx, index)
+	if err != nil || !ok {
+		return
+	}
+	if size <= index {
+		a.convict(ContradictTime(a.policy.vkeys(), a.report.checkpoint.Note, note, own))
+		return
+	}
+	if own.Proof, err = a.hashes.InclusionProof(ctx, index, size); err == nil {
+		a.convict(ContradictTime(a.policy.vkeys(), note, nil, own))
+	}
+}
