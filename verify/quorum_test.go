@@ -173,7 +173,7 @@ func TestReviewQuorumRandom(t *testing.T) {
 }
 
 // A replaying witness counts only in the group of that name, and never with a key of the log.
-func TestReplayed(t *testing.T) {
+func TestReplayingWitness(t *testing.T) {
 	w := newWorld(t, 3)
 	self := newCosigner(t, "self.example", keys.TypeCosignatureEd25519, "log")
 	base := ""
@@ -221,7 +221,7 @@ func TestReplayed(t *testing.T) {
 	}
 	for policy, want := range map[string]bool{
 		"group undersigned-replaying any w0\ngroup g all undersigned-replaying w2\nquorum g\n": true,
-		"group other any w0\ngroup g all other w2\nquorum g\n":                                   false,
+		"group other any w0\ngroup g all other w2\nquorum g\n":                                 false,
 	} {
 		v := verify.Judge(verify.Input{Policy: mustPolicy(t, base+policy), Receipt: w.receipt(index), Now: w.rec.Now})
 		said := strings.Contains(strings.Join(v.Answers[0].Reasons, " "), "was valid then by the word of witness.example/0, which replays the record")
