@@ -57,6 +57,24 @@ func ParseCheckpoint(text []byte) (Checkpoint, error) {
 	return Checkpoint{string(lines[0]), size, root}, nil
 }
 
+// ParseExtended parses the text of a checkpoint that may have extension lines, as other logs' have (tlog-checkpoint, "Note
+// text"): each is at least one byte and ends with LF. They are not in what it returns; Ed25519 signatures cover them,
+// ML-DSA-44 ones do not. Errors are *FormatError.
+func ParseExtended(text []byte) (Checkpoint, error) {
+	end := 0
+	for range 3 {
+		n := bytes.IndexByte(text[end:], '\n')
+		if n < 0 {
+			return Checkpoint{}, malformed(whatCheckpoint, 0, "it must be at least three lines, each ended by a line feed")
+		}
+		end += n + 1
+	}
+	if rest := text[end:]; len(rest) > 0 && (rest[0] == '\n' || bytes.Contains(rest, []byte("\n\n")) || rest[len(rest)-1] != '\n') {
+		return Checkpoint{}, malformed(whatCheckpoint, 0, "an extension line must not be empty, and ends with a line feed")
+	}
+	return ParseCheckpoint(text[:end])
+}
+
 // Text returns the three lines that the log signs: origin LF, size LF, base64 root LF.
 func (c Checkpoint) Text() []byte {
 	b := make([]byte, 0, len(c.Origin)+1+20+1+44+1)

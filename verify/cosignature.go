@@ -55,6 +55,22 @@ func SignedMessage(v keys.VKey, unixSeconds uint64, c Checkpoint) []byte {
 	return nil
 }
 
+// CosignedText returns the bytes that a cosigner signs for a checkpoint's text that may have extension lines: SignedMessage
+// for types 0x04 and 0x06, but that the former covers those lines too. It returns nil for other types and for what is no
+// checkpoint.
+func CosignedText(v keys.VKey, unixSeconds uint64, text []byte) []byte {
+	c, err := ParseExtended(text)
+	switch {
+	case err != nil:
+		return nil
+	case v.Type == keys.TypeCosignatureEd25519:
+		return timedText(unixSeconds, text)
+	case v.Type == keys.TypeCosignatureMLDSA44:
+		return CosignedMessage(v.Name, unixSeconds, c)
+	}
+	return nil
+}
+
 // timedText is the message of an Ed25519 cosignature (tlog-cosignature, "Ed25519 signed
 // message"), or nil beyond 2^63-1.
 func timedText(unixSeconds uint64, text []byte) []byte {
@@ -130,7 +146,7 @@ func (v *verifier) Verify(text, sig []byte) bool {
 	if v.vkey.Type == keys.TypeCosignatureEd25519 {
 		return len(sig) == ed25519.SignatureSize && ed25519.Verify(v.vkey.Key, timedText(seconds, text), sig)
 	}
-	c, err := ParseCheckpoint(text)
+	c, err := ParseExtended(text)
 	if err != nil || len(sig) != mldsa.MLDSA44SignatureSize {
 		return false
 	}
