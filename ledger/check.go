@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -268,7 +269,7 @@ func (c *checker) objects(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var sizes []uint64
+	var notes []storedNote
 	for _, path := range paths {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -276,12 +277,13 @@ func (c *checker) objects(ctx context.Context) error {
 		if c.tiles[path] {
 			continue
 		}
-		size, isNote := parseCheckpointPath(path)
+		first, isLatest := strings.CutSuffix(path, latestSuffix)
+		size, isNote := parseCheckpointPath(first)
 		hash, isBlob := parseHashPath(path, blobPrefix)
 		_, isWithheld := parseHashPath(path, withheldPrefix)
 		switch {
 		case isNote:
-			sizes = append(sizes, size)
+			notes = append(notes, storedNote{path, size, isLatest})
 		case isBlob:
 			if b, ok := c.get(ctx, path); ok {
 				c.report.Blobs++
@@ -303,34 +305,34 @@ func (c *checker) objects(ctx context.Context) error {
 			c.report.flaw("object", "there is one at a path that is none of this ledger's: %q", path)
 		}
 	}
-	return c.notes(ctx, sizes)
+	return c.notes(ctx, notes)
 }
 
 // notes checks the notes of checkpoints, on all cores.
-func (c *checker) notes(ctx context.Context, sizes []uint64) error {
+func (c *checker) notes(ctx context.Context, notes []storedNote) error {
 	reigns, err := c.reigns()
 	if err != nil {
 		return err
 	}
-	slices.Sort(sizes)
-	problems := make([]string, len(sizes))
+	slices.SortFunc(notes, func(a, b storedNote) int { return cmp.Or(cmp.Compare(a.size, b.size), strings.Compare(a.path, b.path)) })
+	problems := make([]string, len(notes))
 	var wg sync.WaitGroup
 	workers := runtime.GOMAXPROCS(0)
 	for w := range workers {
 		wg.Go(func() {
-			for i := w; i < len(sizes) && ctx.Err() == nil; i += workers {
-				problems[i] = c.note(ctx, sizes[i], reigns, !c.HashesOnly || i == len(sizes)-1)
+			for i := w; i < len(notes) && ctx.Err() == nil; i += workers {
+				problems[i] = c.note(ctx, notes[i], reigns, !c.HashesOnly || notes[i].size == notes[len(notes)-1].size)
 			}
 		})
 	}
 	wg.Wait()
 	for i, problem := range problems {
 		if problem != "" {
-			c.report.flaw(checkpointPath(sizes[i]), "%s", problem)
+			c.report.flaw(notes[i].path, "%s", problem)
 		}
 	}
-	if c.report.Checkpoints = len(sizes); len(sizes) > 0 {
-		c.report.Published = sizes[len(sizes)-1]
+	if c.report.Checkpoints = len(notes); len(notes) > 0 {
+		c.report.Published = notes[len(notes)-1].size
 	}
 	return ctx.Err()
 }
@@ -366,8 +368,9 @@ func (c *checker) reigns() ([]reign, error) {
 }
 
 // note returns what is wrong with the note of a checkpoint: its text, or its signatures.
-func (c *checker) note(ctx context.Context, size uint64, reigns []reign, signatures bool) string {
-	msg, err := c.store.Get(ctx, checkpointPath(size))
+func (c *checker) note(ctx context.Context, stored storedNote, reigns []reign, signatures bool) string {
+	size := stored.size
+	msg, err := c.store.Get(ctx, stored.path)
 	if err != nil {
 		return fmt.Sprintf("it cannot be read: %v", err)
 	}
@@ -390,15 +393,31 @@ func (c *checker) note(ctx context.Context, size uint64, reigns []reign, signatu
 		return ""
 	}
 	i := slices.IndexFunc(reigns, func(r reign) bool { return size <= r.until })
-	verifiers := reigns[i].verifiers
-	if len(verifiers) == 0 {
+	later := reigns[i+1:]
+	if !stored.latest {
+		later = nil
+	}
+	// What was signed afresh may bear the keys of a later time.
+	if slices.ContainsFunc(append([]reign{reigns[i]}, later...), func(r reign) bool { return r.signed(msg) }) {
 		return ""
 	}
-	n, err := note.Open(msg, note.VerifierList(verifiers...))
-	if err != nil || len(n.Sigs) != len(verifiers) {
-		return "it does not carry a good signature of each of the log's keys of that time"
+	return "it does not carry a good signature of each of the log's keys of that time"
+}
+
+// signed says whether a note bears a good signature of every key.
+func (r reign) signed(msg []byte) bool {
+	if len(r.verifiers) == 0 {
+		return true
 	}
-	return ""
+	n, err := note.Open(msg, note.VerifierList(r.verifiers...))
+	return err == nil && len(n.Sigs) == len(r.verifiers)
+}
+
+// storedNote is a note in the store: the first of a tree size, or the latest.
+type storedNote struct {
+	path   string
+	size   uint64
+	latest bool
 }
 
 // lastSigned holds the last-signed record to the tree.

@@ -96,10 +96,10 @@ func TestOrder(t *testing.T) {
 			return s.Sign(msg)
 		}
 	}
-	h.cfg.Cosign = func(ctx context.Context, note []byte) ([]byte, error) {
+	h.cfg.Cosign = cosigning(func(ctx context.Context, note []byte) ([]byte, error) {
 		tr.event("cosign")
 		return note, nil
-	}
+	})
 	h.config() // opens the last-signed record
 	h.signed.FailSync(func(f *os.File) error {
 		tr.event("last-signed")
@@ -289,12 +289,12 @@ func TestCrash(t *testing.T) {
 		"at the first signature":  func(h *house, stop func() bool) { failSigner(h, 0, stop) },
 		"at the second signature": func(h *house, stop func() bool) { failSigner(h, 1, stop) },
 		"at the witnesses": func(h *house, stop func() bool) {
-			h.cfg.Cosign = func(ctx context.Context, note []byte) ([]byte, error) {
+			h.cfg.Cosign = cosigning(func(ctx context.Context, note []byte) ([]byte, error) {
 				if stop() {
 					return nil, fmt.Errorf("%w: %w", ledger.ErrForked, errStop)
 				}
 				return note, nil
-			}
+			})
 		},
 	}
 	for name, step := range steps {

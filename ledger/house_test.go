@@ -274,3 +274,11 @@ func (h *house) opened(msg []byte) bool {
 var errStop = errors.New("stopped by the test")
 
 func memory() *storetest.Memory { return storetest.NewMemory() }
+
+// cosigning makes a Config.Cosign of what adds lines to a note.
+func cosigning(f func(ctx context.Context, note []byte) ([]byte, error)) func(context.Context, *ledger.Pending) (*ledger.Cosigned, error) {
+	return func(ctx context.Context, p *ledger.Pending) (*ledger.Cosigned, error) {
+		note, err := f(ctx, p.Note)
+		return &ledger.Cosigned{Note: note}, err
+	}
+}

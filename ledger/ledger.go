@@ -32,11 +32,18 @@ type Config struct {
 	LastSigned *LastSigned
 	// Adopt, if set, stands in for a last-signed record that is missing or of other keys.
 	Adopt *Adoption
-	// Cosign, if set, collects cosignatures for a checkpoint before it is published. It
-	// returns the note with signature lines added at its end. After an error the entries stay
-	// stored, and it is asked again, from time to time, for the checkpoint that is newest then.
-	// An error that is ErrForked stops the ledger. It is never called twice at once.
-	Cosign func(ctx context.Context, note []byte) ([]byte, error)
+	// Cosign, if set, collects cosignatures for a checkpoint before it is published. After an error
+	// the entries stay stored, and it is asked again, from time to time, for the checkpoint that is newest
+	// then. An error that is ErrForked stops the ledger. It is never called twice at once.
+	Cosign func(ctx context.Context, p *Pending) (*Cosigned, error)
+	// Witnessed, if set, is asked before anything is admitted or signed which checkpoints of the log others have
+	// seen; an error says that fewer answer than are needed. Until there is none the ledger admits
+	// nothing, and it never does if one of them is larger than what is stored, or inconsistent with it.
+	Witnessed func(ctx context.Context) ([]Sighting, error)
+	// Republish is after how long without a new one the published checkpoint is cosigned afresh; 0: never.
+	Republish time.Duration
+	// Evidence, if set, is given what proves that the log's keys have signed two histories. It must not block.
+	Evidence func(*verify.Contradiction)
 	// Now is the clock; nil: time.Now. What goes into the record never goes back, whatever the clock does.
 	Now func() time.Time
 	// MaxBatch bounds the entries of one commit, 1 to 4096; 0: 1024.
@@ -80,7 +87,7 @@ type Result struct {
 	// other later word replaces it.
 	Stands bool
 	// Err is nil if the entry is Stored. Otherwise it is a *Refusal, ErrBusy, ErrFull, a *LimitedError,
-	// ErrClosed, a *RefusedError, the context's error (the entry may be stored later: submitting it
+	// ErrClosed, a *RefusedError, ErrUnwitnessed, ErrClock, the context's error (the entry may be stored later: submitting it
 	// again tells), or what made the ledger fail (the same).
 	Err error
 }
@@ -139,16 +146,20 @@ type Stats struct {
 
 // A Ledger is an open ledger. All its methods may be called by many goroutines.
 type Ledger struct {
-	origin   string
-	store    Store
-	signers  []signer
-	keys     [32]byte // signersKeys
-	signed   *LastSigned
-	cosign   func(ctx context.Context, note []byte) ([]byte, error)
-	now      func() time.Time
-	maxBatch int
-	log      *slog.Logger
-	readOnly error // why it does not serve; nil: it does
+	origin       string
+	store        Store
+	signers      []signer
+	keys         [32]byte // signersKeys
+	signed       *LastSigned
+	cosign       func(ctx context.Context, p *Pending) (*Cosigned, error)
+	witnessed    func(ctx context.Context) ([]Sighting, error)
+	republish    time.Duration
+	evidence     func(*verify.Contradiction)
+	witnessPause time.Duration
+	clockWrong   atomic.Bool // nothing is admitted
+	now          func() time.Time
+	maxBatch     int
+	log          *slog.Logger
 
 	state   *roll.State
 	tree    *tree
@@ -156,16 +167,18 @@ type Ledger struct {
 	records *lru[uint64, *record]
 	notes   *lru[uint64, quotable] // of published checkpoints, by size
 
-	mu      sync.RWMutex
-	index   map[entry.Hash]uint64 // of stored entries
-	starts  []uint64              // first leaf of each commit
-	blobs   map[entry.Hash]int64  // texts that published statements name, and their sizes
-	newest  commit                // what is stored
-	head    *head                 // what is published; nil: nothing yet
-	sizes   []uint64              // of published checkpoints, ascending: all of them if listed, else those since opening
-	listed  bool
-	waiting []waiter // for a checkpoint that covers them
-	pruneAt int      // length of waiting at which those that gave up are dropped
+	mu       sync.RWMutex
+	index    map[entry.Hash]uint64 // of stored entries
+	starts   []uint64              // first leaf of each commit
+	blobs    map[entry.Hash]int64  // texts that published statements name, and their sizes
+	newest   commit                // what is stored
+	readOnly error                 // why it does not serve; nil: it does
+	shown    uint64                // tree size of which tiles can be read: witnesses need them before it is published
+	head     *head                 // what is published; nil: nothing yet
+	sizes    []uint64              // of published checkpoints, ascending: all of them if listed, else those since opening
+	listed   bool
+	waiting  []waiter // for a checkpoint that covers them
+	pruneAt  int      // length of waiting at which those that gave up are dropped
 
 	blobMu sync.Mutex  // held while a text is put or taken down
 	space  sync.Mutex  // held from asking the store for room until it is used, and while tiles are stored
@@ -204,8 +217,12 @@ type signer struct {
 }
 
 // ReadOnly returns a *RefusedError if the ledger does not sign, ErrReadOnly if it was opened
-// without signers, and nil if it serves.
-func (l *Ledger) ReadOnly() error { return l.readOnly }
+// without signers, ErrUnwitnessed while it waits for witnesses, and nil if it serves.
+func (l *Ledger) ReadOnly() error {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.readOnly
+}
 
 // Done is closed when the ledger has failed or is being closed; Err tells why.
 func (l *Ledger) Done() <-chan struct{} { return l.ctx.Done() }

@@ -563,7 +563,7 @@ func TestCosign(t *testing.T) {
 		var mode atomic.Value
 		mode.Store("works")
 		var running, calls atomic.Int32
-		h.cfg.Cosign = func(ctx context.Context, note []byte) ([]byte, error) {
+		h.cfg.Cosign = cosigning(func(ctx context.Context, note []byte) ([]byte, error) {
 			if running.Add(1) != 1 {
 				t.Error("two checkpoints on their way to the witnesses")
 			}
@@ -583,7 +583,7 @@ func TestCosign(t *testing.T) {
 				time.Sleep(3 * time.Second)
 			}
 			return append(note, line...), nil
-		}
+		})
 		h.open()
 		if calls.Load() != 0 {
 			t.Error("a published checkpoint was cosigned again")

@@ -117,6 +117,7 @@ func configure(ctx context.Context, cfg Config) (*Ledger, error) {
 		checking: newGate(),
 		publish:  make(chan struct{}, 1),
 	}
+	l.witnessed, l.republish, l.evidence, l.witnessPause = cfg.Witnessed, cfg.Republish, cfg.Evidence, witnessPause
 	if l.now == nil {
 		l.now = time.Now
 	}
@@ -205,6 +206,9 @@ func (l *Ledger) open(ctx context.Context, adopt *Adoption) error {
 	}
 	if head != nil {
 		l.setHead(head.Checkpoint, head.note)
+		if err := l.recallLatest(ctx, head.Checkpoint); err != nil {
+			return err
+		}
 	}
 	if l.readOnly, err = l.maySign(ctx, adopt); err != nil || l.readOnly != nil {
 		return err
@@ -212,6 +216,12 @@ func (l *Ledger) open(ctx context.Context, adopt *Adoption) error {
 	// What a crash left to do waits, if need be, for witnesses or for space.
 	if err := l.putTiles(l.newest.size); err != nil && !errors.Is(err, ErrFull) {
 		return err
+	}
+	if l.witnessed != nil {
+		l.readOnly = ErrUnwitnessed
+		l.running.Add(1)
+		go l.awaitWitnesses()
+		return nil
 	}
 	published := false
 	if l.cosign == nil {

@@ -134,7 +134,7 @@ func TestGivenUpRequestsAreForgotten(t *testing.T) {
 	hash := h.publish("We stand by this.\n")
 	e := h.many(o, hash, 1)[0].Bytes()
 	h.close()
-	h.cfg.Cosign = func(context.Context, []byte) ([]byte, error) { return nil, errors.New("no witness answers") }
+	h.cfg.Cosign = cosigning(func(context.Context, []byte) ([]byte, error) { return nil, errors.New("no witness answers") })
 	h.open()
 	many := make([][]byte, 1024)
 	for i := range many {

@@ -38,6 +38,17 @@ func (l *Ledger) publishedSize() uint64 {
 	return 0
 }
 
+// shownSize is the tree size of which tiles can be read: the published one, or that of the checkpoint which waits for
+// cosignatures. A witness that replays the record needs those leaves before it cosigns.
+func (l *Ledger) shownSize() uint64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.head != nil {
+		return max(l.shown, l.head.Size)
+	}
+	return l.shown
+}
+
 // Checkpoint returns the published checkpoint as a note, nil if there is none yet. The caller
 // must not change it.
 func (l *Ledger) Checkpoint() []byte {
@@ -60,6 +71,39 @@ func (l *Ledger) Published() verify.Checkpoint {
 func (l *Ledger) CheckpointAt(ctx context.Context, size uint64) ([]byte, error) {
 	n, err := l.noteAt(ctx, size)
 	return n.note, err
+}
+
+// LatestAt returns the newest note that was published of a tree size: the first, or one of the same checkpoint that was signed
+// and cosigned afresh. If there is none the error is fs.ErrNotExist. The caller must not change it.
+func (l *Ledger) LatestAt(ctx context.Context, size uint64) ([]byte, error) {
+	h := l.published()
+	if h == nil || size > h.Size {
+		return nil, fs.ErrNotExist
+	}
+	if size == h.Size {
+		return h.note, nil
+	}
+	b, err := l.store.Get(ctx, latestPath(size))
+	if isNotExist(err) {
+		return l.CheckpointAt(ctx, size)
+	}
+	return b, l.failing(ctx, err)
+}
+
+// recallLatest makes the newest note of the published checkpoint the one that is shown.
+func (l *Ledger) recallLatest(ctx context.Context, c verify.Checkpoint) error {
+	b, err := l.store.Get(ctx, latestPath(c.Size))
+	switch {
+	case isNotExist(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s: %w", latestPath(c.Size), err)
+	}
+	if problem := noteProblem(b, c); problem != "" {
+		return fmt.Errorf("%s %s: %w", latestPath(c.Size), problem, ErrCorrupt)
+	}
+	l.setLatest(c, b)
+	return nil
 }
 
 // quotable is a published note and its hash.
@@ -116,10 +160,10 @@ func (l *Ledger) CheckpointSizes(ctx context.Context) ([]uint64, error) {
 	return l.sizes, nil
 }
 
-// Tile returns a tile or entry bundle of the published tree; a partial one if the published tree
+// Tile returns a tile or entry bundle of the published tree, or of the one that waits for cosignatures; a partial one if that tree
 // has reached its width. Otherwise the error is fs.ErrNotExist.
 func (l *Ledger) Tile(ctx context.Context, t verify.Tile) ([]byte, error) {
-	most, ok := verify.TileAt(t.Level, t.Index, l.publishedSize())
+	most, ok := verify.TileAt(t.Level, t.Index, l.shownSize())
 	if !ok || t.Width < 1 || t.Width > most.Width {
 		return nil, fs.ErrNotExist
 	}
@@ -365,8 +409,13 @@ func (l *Ledger) Fetch(ctx context.Context, path string) ([]byte, error) {
 	if t, err := verify.ParseTilePath(path); err == nil {
 		return l.Tile(ctx, t)
 	}
-	// Cosignatures are not refreshed yet, so the latest note of a size is the first.
-	if size, ok := parseCheckpointPath(strings.TrimSuffix(path, "/latest")); ok {
+	if first, ok := strings.CutSuffix(path, latestSuffix); ok {
+		if size, ok := parseCheckpointPath(first); ok {
+			return l.LatestAt(ctx, size)
+		}
+		return nil, fs.ErrNotExist
+	}
+	if size, ok := parseCheckpointPath(path); ok {
 		return l.CheckpointAt(ctx, size)
 	}
 	if h, ok := parseHashPath(path, blobPrefix); ok {

@@ -261,7 +261,7 @@ func TestRestoreTail(t *testing.T) {
 func (h *house) reopenWith(cosign func(context.Context, []byte) ([]byte, error)) {
 	h.tb.Helper()
 	h.close()
-	h.cfg.Cosign = cosign
+	h.cfg.Cosign = cosigning(cosign)
 	h.open()
 }
 

@@ -308,6 +308,14 @@ func (l *Ledger) publishing() {
 	for {
 		select {
 		case <-l.publish:
+		case <-l.republishIn():
+			if err := l.publishAgain(); err != nil {
+				if l.ctx.Err() == nil {
+					l.fail(err)
+				}
+				return
+			}
+			continue
 		case <-l.ctx.Done():
 			return
 		}
@@ -352,19 +360,8 @@ func (l *Ledger) publishNewest() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if l.cosign != nil {
-		cosigned, err := l.cosign(l.ctx, bytes.Clone(msg))
-		if errors.Is(err, ErrForked) {
-			return false, err
-		}
-		if err == nil && (!bytes.HasPrefix(cosigned, msg) || len(cosigned) > verify.MaxNote) {
-			err = errors.New("the note that came back is not the one that went out, or too long")
-		}
-		if err != nil {
-			l.log.Warn("the checkpoint is not cosigned, so it is not published yet", "size", c.Size, "error", err)
-			return false, nil
-		}
-		msg = cosigned
+	if msg, err = l.collect(c, msg); err != nil || msg == nil {
+		return false, err
 	}
 	if err := l.store.Put(l.work, Object{checkpointPath(c.Size), msg}); err != nil {
 		if errors.Is(l.noteFull(err), ErrFull) {

@@ -134,8 +134,11 @@ func (l *Ledger) Room(ctx context.Context) error {
 
 // serving returns why the ledger admits nothing, or nil.
 func (l *Ledger) serving() error {
-	if l.readOnly != nil {
-		return l.readOnly
+	if err := l.ReadOnly(); err != nil {
+		return err
+	}
+	if l.clockWrong.Load() {
+		return ErrClock
 	}
 	return l.Err()
 }

@@ -333,6 +333,15 @@ func (p *Policy) Replayed(c *SignedCheckpoint) []string {
 	return names
 }
 
+// Met reports whether these witnesses, by the policy's names, are the quorum.
+func (p *Policy) Met(witnesses []string) bool {
+	have := make(map[int]bool)
+	for i, w := range p.witnesses {
+		have[i] = slices.Contains(witnesses, w.Name)
+	}
+	return p.enough(have)
+}
+
 // enough evaluates the quorum over the witnesses (by index) that cosigned.
 func (p *Policy) enough(cosigned map[int]bool) bool {
 	return p.quorum < 0 || p.met(p.quorum, cosigned)

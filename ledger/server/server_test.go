@@ -256,12 +256,12 @@ func TestProblemsOfTheLedger(t *testing.T) {
 func TestNotYetWitnessed(t *testing.T) {
 	var down atomic.Bool
 	w := newEmptyWorld(t, rolltest.Origin, func(cfg *ledger.Config) {
-		cfg.Cosign = func(ctx context.Context, note []byte) ([]byte, error) {
+		cfg.Cosign = cosigning(func(ctx context.Context, note []byte) ([]byte, error) {
 			if down.Load() {
 				return nil, errors.New("no witness answers")
 			}
 			return note, nil
-		}
+		})
 	})
 	w.server.limits.settle = 50 * time.Millisecond
 	down.Store(true)

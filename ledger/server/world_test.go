@@ -425,3 +425,11 @@ func (w *world) cutLine(n int) []byte {
 	}
 	return b
 }
+
+// cosigning makes a Config.Cosign of what adds lines to a note.
+func cosigning(f func(ctx context.Context, note []byte) ([]byte, error)) func(context.Context, *ledger.Pending) (*ledger.Cosigned, error) {
+	return func(ctx context.Context, p *ledger.Pending) (*ledger.Cosigned, error) {
+		note, err := f(ctx, p.Note)
+		return &ledger.Cosigned{Note: note}, err
+	}
+}
