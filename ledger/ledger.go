@@ -224,6 +224,9 @@ func (l *Ledger) ReadOnly() error {
 	return l.readOnly
 }
 
+// ClockWrong reports whether nothing is admitted because the clock and those of the witnesses are too far apart.
+func (l *Ledger) ClockWrong() bool { return l.clockWrong.Load() }
+
 // Done is closed when the ledger has failed or is being closed; Err tells why.
 func (l *Ledger) Done() <-chan struct{} { return l.ctx.Done() }
 

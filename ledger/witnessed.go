@@ -35,6 +35,14 @@ type Sighting struct {
 	Note []byte // with a good signature of a key that is the log's, or once was
 }
 
+// A Lag is how far a witness is behind.
+type Lag struct {
+	Who  string    // in the operator's words
+	Size uint64    // tree size that it cosigned last; 0: not since the start
+	Time time.Time // when it says that it did; zero: not since the start
+	Err  string    // what went wrong when it was asked last, in fixed words; "": nothing
+}
+
 // A ForkError is an ErrForked with the checkpoint that makes it one.
 type ForkError struct{ Sighting }
 

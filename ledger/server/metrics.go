@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -82,6 +83,7 @@ func newMetrics(s *Server) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "undersigned_clock_behind_seconds", Help: "How far the clock is behind the last entry's time; 0 if it is right.",
 		}, func() float64 { return s.behind().Seconds() }),
+		witnesses{s},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -128,7 +130,7 @@ func (s *Server) behind() time.Duration {
 
 // ready reports whether the ledger admits entries.
 func (s *Server) ready() bool {
-	return s.ledger.ReadOnly() == nil && s.ledger.Err() == nil && s.ledger.Checkpoint() != nil
+	return s.ledger.ReadOnly() == nil && !s.ledger.ClockWrong() && s.ledger.Err() == nil && s.ledger.Checkpoint() != nil
 }
 
 // full reports whether entries are not admitted because there is no space for them.
@@ -154,6 +156,10 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ string) {
 	case s.closed() && s.ledger.Checkpoint() != nil:
 		w.Header().Set("Cache-Control", cacheNever)
 		send(w, r, http.StatusOK, typeText, []byte("ready to be read, closed for writing\n"))
+	case errors.Is(s.ledger.ReadOnly(), ledger.ErrUnwitnessed):
+		s.fail(w, r, problemOf(ProblemWitnesses))
+	case s.ledger.ClockWrong():
+		s.fail(w, r, problemOf(ProblemClock))
 	case !s.ready():
 		s.fail(w, r, problemOf(ProblemNotSigning))
 	case s.full(r.Context()):
@@ -162,6 +168,59 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ string) {
 		s.fail(w, r, p)
 	default:
 		w.Header().Set("Cache-Control", cacheNever)
-		send(w, r, http.StatusOK, typeText, []byte("ready\n"))
+		send(w, r, http.StatusOK, typeText, append([]byte("ready\n"), s.lagging()...))
+	}
+}
+
+// lagging is a line for each witness that is behind.
+func (s *Server) lagging() []byte {
+	var b []byte
+	if s.witnesses == nil {
+		return nil
+	}
+	size := s.ledger.Published().Size
+	for _, lag := range s.witnesses() {
+		switch {
+		case lag.Err != "":
+			b = fmt.Appendf(b, "witness %s: %s\n", lag.Who, lag.Err)
+		case lag.Size < size && !lag.Time.IsZero():
+			b = fmt.Appendf(b, "witness %s: %d entries behind\n", lag.Who, size-lag.Size)
+		}
+	}
+	return b
+}
+
+// witnesses collects how far each witness of the ledger is behind.
+type witnesses struct{ s *Server }
+
+var (
+	witnessSize = prometheus.NewDesc("undersigned_witness_size", "Entries that the checkpoint covers which a witness cosigned last; 0: none since the start.", []string{"witness"}, nil)
+	witnessTime = prometheus.NewDesc("undersigned_witness_timestamp_seconds", "When a witness says that it cosigned last; 0: not since the start.", []string{"witness"}, nil)
+	witnessUp   = prometheus.NewDesc("undersigned_witness_up", "1 if a witness cosigned when it was asked last, else 0.", []string{"witness"}, nil)
+)
+
+// Describe is of prometheus.Collector.
+func (w witnesses) Describe(ch chan<- *prometheus.Desc) {
+	ch <- witnessSize
+	ch <- witnessTime
+	ch <- witnessUp
+}
+
+// Collect is of prometheus.Collector.
+func (w witnesses) Collect(ch chan<- prometheus.Metric) {
+	if w.s.witnesses == nil {
+		return
+	}
+	for _, lag := range w.s.witnesses() {
+		at, up := 0.0, 0.0
+		if !lag.Time.IsZero() {
+			at = float64(lag.Time.Unix())
+		}
+		if lag.Err == "" && !lag.Time.IsZero() {
+			up = 1
+		}
+		ch <- prometheus.MustNewConstMetric(witnessSize, prometheus.GaugeValue, float64(lag.Size), lag.Who)
+		ch <- prometheus.MustNewConstMetric(witnessTime, prometheus.GaugeValue, at, lag.Who)
+		ch <- prometheus.MustNewConstMetric(witnessUp, prometheus.GaugeValue, up, lag.Who)
 	}
 }

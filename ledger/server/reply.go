@@ -56,6 +56,8 @@ const (
 	ProblemLimited    Problem = "limited"     // 429, with Retry-After: the client or the member has had its share for now
 	ProblemBusy       Problem = "busy"        // 503, with Retry-After
 	ProblemFull       Problem = "full"        // 507, with Retry-After: there is no space for it
+	ProblemWitnesses  Problem = "witnesses"   // 503, with Retry-After: too few witnesses have said what they saw last
+	ProblemClock      Problem = "clock"       // 503, with Retry-After: the clock and those of the witnesses are too far apart
 	ProblemNotSigning Problem = "not-signing" // 503: the ledger can be read, and admits nothing
 	ProblemClosed     Problem = "closed"      // 503, for good: the ledger is served for reading alone
 	ProblemFailed     Problem = "failed"      // 503: the ledger has failed
@@ -90,6 +92,8 @@ var problems = map[Problem]problem{
 	ProblemLimited:    {Status: 429, Title: "Too many", RetryAfter: 1, Detail: "This address has too many requests under way; wait until some of them are answered. Nothing of this one was stored."},
 	ProblemBusy:       {Status: 503, Title: "Busy", RetryAfter: 1, Detail: "Too much is waiting already, and nothing of this was stored; send it again after the time in Retry-After."},
 	ProblemFull:       {Status: 507, Title: "Full", RetryAfter: 60, Detail: "There is no space left for this at the moment, and nothing of it was stored; what is in the record can be read. Send it again when the operator has made space."},
+	ProblemWitnesses:  {Status: 503, Title: "Waiting for witnesses", RetryAfter: 5, Detail: "This ledger has only just started, and admits nothing until enough of its witnesses have said what they saw of it last. Send this again; nothing of it was stored."},
+	ProblemClock:      {Status: 503, Title: "Clock", RetryAfter: 60, Detail: "The clocks of this ledger and of its witnesses are more than five minutes apart, and it admits nothing until they agree. Send this again; nothing of it was stored."},
 	ProblemNotSigning: {Status: 503, Title: "Not signing", RetryAfter: 60, Detail: "This ledger can be read and admits nothing at the moment; its operator has been told why."},
 	ProblemClosed:     {Status: 503, Title: "Closed for writing", Detail: "This ledger is closed for writing: it is served for reading alone, and admits nothing."},
 	ProblemFailed:     {Status: 503, Title: "Failed", RetryAfter: 5, Detail: "The ledger has stopped because its storage failed. An entry that was on its way may be stored: send it again later, and the answer says whether it is."},
@@ -157,6 +161,10 @@ func (s *Server) problemFrom(err error) problem {
 		return problemOf(ProblemFull)
 	case errors.Is(err, ledger.ErrWithheld):
 		return problemOf(ProblemWithheld)
+	case errors.Is(err, ledger.ErrUnwitnessed):
+		return problemOf(ProblemWitnesses)
+	case errors.Is(err, ledger.ErrClock):
+		return problemOf(ProblemClock)
 	case errors.Is(err, ledger.ErrReadOnly):
 		return problemOf(ProblemClosed)
 	case errors.As(err, &readOnly), errors.Is(err, ledger.ErrClosed):

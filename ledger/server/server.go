@@ -93,23 +93,26 @@ type Config struct {
 	Now func() time.Time
 	// Limits bounds what clients use.
 	Limits Limits
+	// Witnesses, if set, tells how far each witness of the ledger is behind.
+	Witnesses func() []ledger.Lag
 }
 
 // A Server answers HTTP requests for one ledger. It starts nothing of its own.
 type Server struct {
-	ledger  *ledger.Ledger
-	url     string
-	log     *slog.Logger
-	now     func() time.Time
-	limits  limits
-	bodies  budget        // of many entries and of texts
-	singles budget        // of single entries
-	answers budget        // of large answers
-	working chan struct{} // holds who looks things up
-	clients *clients
-	history *history
-	metrics *metrics
-	static  map[string]asset
+	ledger    *ledger.Ledger
+	url       string
+	log       *slog.Logger
+	now       func() time.Time
+	limits    limits
+	bodies    budget        // of many entries and of texts
+	singles   budget        // of single entries
+	answers   budget        // of large answers
+	working   chan struct{} // holds who looks things up
+	clients   *clients
+	history   *history
+	witnesses func() []ledger.Lag
+	metrics   *metrics
+	static    map[string]asset
 }
 
 // limits bounds what one request may use. Tests inject smaller ones.
@@ -145,13 +148,14 @@ var defaults = limits{
 // New returns a handler for cfg.
 func New(cfg Config) *Server {
 	s := &Server{
-		ledger:  cfg.Ledger,
-		url:     cfg.URL,
-		log:     cfg.Logger,
-		now:     cfg.Now,
-		limits:  defaults,
-		history: newHistory(cfg.Ledger),
-		static:  readAssets(),
+		ledger:    cfg.Ledger,
+		url:       cfg.URL,
+		log:       cfg.Logger,
+		now:       cfg.Now,
+		limits:    defaults,
+		history:   newHistory(cfg.Ledger),
+		static:    readAssets(),
+		witnesses: cfg.Witnesses,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -61,19 +61,8 @@ type endpoint struct {
 	turn      chan struct{}   // held while it is being asked
 
 	mu   sync.Mutex
-	lag  Lag
+	lag  ledger.Lag
 	size uint64 // that it cosigned last, as far as is known
-}
-
-// A Lag is how far a witness is behind.
-type Lag struct {
-	// Witness is the policy's name of its first key, URL its submission prefix.
-	Witness, URL string
-	// Size is the tree size that it cosigned last, Time when it says that it did; zero: not since the start.
-	Size uint64
-	Time time.Time
-	// Err is what went wrong when it was asked last, in fixed words; "": nothing.
-	Err string
 }
 
 const (
@@ -134,7 +123,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		i := slices.IndexFunc(c.endpoints, func(e *endpoint) bool { return e.url == url })
 		if i < 0 {
 			i = len(c.endpoints)
-			c.endpoints = append(c.endpoints, &endpoint{url: url, turn: make(chan struct{}, 1), lag: Lag{Witness: w.Name, URL: url}})
+			c.endpoints = append(c.endpoints, &endpoint{url: url, turn: make(chan struct{}, 1), lag: ledger.Lag{Who: w.Name}})
 		}
 		e := c.endpoints[i]
 		e.witnesses, e.verifiers = append(e.witnesses, w), append(e.verifiers, verifier)
@@ -155,8 +144,8 @@ func (c *Client) Close() {
 }
 
 // Lags returns how far each witness is behind, in the order of the policy.
-func (c *Client) Lags() []Lag {
-	lags := make([]Lag, len(c.endpoints))
+func (c *Client) Lags() []ledger.Lag {
+	lags := make([]ledger.Lag, len(c.endpoints))
 	for i, e := range c.endpoints {
 		e.mu.Lock()
 		lags[i] = e.lag
@@ -244,7 +233,7 @@ func (c *Client) ask(e *endpoint, p *ledger.Pending) answer {
 		e.mu.Unlock()
 		if from > p.Size {
 			// Another checkpoint, that was signed later, was faster.
-			return answer{err: fmt.Errorf("%s has cosigned a newer checkpoint", e.lag.Witness)}
+			return answer{err: fmt.Errorf("%s has cosigned a newer checkpoint", e.lag.Who)}
 		}
 		req := &request{old: from, note: p.Note}
 		if from > 0 && from < p.Size {
@@ -289,9 +278,9 @@ func (e *endpoint) failed(problem string, log *slog.Logger) answer {
 	e.lag.Err = problem
 	e.mu.Unlock()
 	if news {
-		log.Warn("a witness does not cosign", "witness", e.lag.Witness, "url", e.url, "problem", problem)
+		log.Warn("a witness does not cosign", "witness", e.lag.Who, "url", e.url, "problem", problem)
 	}
-	return answer{err: fmt.Errorf("%s: %s", e.lag.Witness, problem)}
+	return answer{err: fmt.Errorf("%s: %s", e.lag.Who, problem)}
 }
 
 // cosigned picks the good lines out of an answer.
@@ -325,7 +314,7 @@ func (c *Client) cosigned(e *endpoint, p *ledger.Pending, body []byte) answer {
 	e.lag.Size, e.lag.Time, e.lag.Err = p.Size, slices.MaxFunc(a.times, time.Time.Compare), ""
 	e.mu.Unlock()
 	if recovered {
-		c.Logger.Info("a witness cosigns again", "witness", e.lag.Witness, "url", e.url)
+		c.Logger.Info("a witness cosigns again", "witness", e.lag.Who, "url", e.url)
 	}
 	return a
 }
@@ -347,7 +336,7 @@ func (c *Client) suspect(ctx context.Context, e *endpoint, p *ledger.Pending, pr
 	}
 	if forked {
 		e.failed("it has cosigned another history of this log", c.Logger)
-		return answer{err: &ledger.ForkError{Sighting: ledger.Sighting{Who: e.lag.Witness, Note: seen.note}}}
+		return answer{err: &ledger.ForkError{Sighting: ledger.Sighting{Who: e.lag.Who, Note: seen.note}}}
 	}
 	e.mu.Lock()
 	e.size = seen.Size
@@ -405,7 +394,7 @@ func (c *Client) Witnessed(ctx context.Context) ([]ledger.Sighting, error) {
 	for range c.endpoints {
 		h := <-all
 		if h.err != nil {
-			silent = append(silent, h.e.lag.Witness)
+			silent = append(silent, h.e.lag.Who)
 			h.e.failed("asked at the start, it does not tell what it cosigned last", c.Logger)
 			continue
 		}
@@ -416,7 +405,7 @@ func (c *Client) Witnessed(ctx context.Context) ([]ledger.Sighting, error) {
 			h.e.mu.Lock()
 			h.e.size = h.seen.Size
 			h.e.mu.Unlock()
-			sightings = append(sightings, ledger.Sighting{Who: h.e.lag.Witness, Note: h.seen.note})
+			sightings = append(sightings, ledger.Sighting{Who: h.e.lag.Who, Note: h.seen.note})
 		}
 	}
 	if !c.Policy.Met(answered) {
