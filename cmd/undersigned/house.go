@@ -18,6 +18,7 @@ import (
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/ledger/boltstore"
 	"github.com/tccm/undersigned/ledger/server"
+	"github.com/tccm/undersigned/ledger/witness"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
 )
@@ -39,13 +40,17 @@ type house struct {
 
 	rotated bool // a change of the log's keys that was cut short has been finished
 
-	limits server.Limits // of those whom it is served to
-	cert   *certificate  // to serve it over TLS; nil: without
+	limits server.Limits   // of those whom it is served to
+	cert   *certificate    // to serve it over TLS; nil: without
+	asked  *witness.Client // nil: no witness is asked
 }
 
 // Close stops admitting and lets go of the directory.
 func (h *house) Close() error {
 	err := h.ledger.Close()
+	if h.asked != nil {
+		h.asked.Close()
+	}
 	if h.signed != nil {
 		err = errors.Join(err, h.signed.Close())
 	}
@@ -123,7 +128,7 @@ func emptyStore(ctx context.Context, dir string) (ledger.Store, error) {
 
 // openHouse opens the ledger in a directory to serve it. If it may not sign, it can still be read:
 // ledger.ReadOnly says why.
-func openHouse(ctx context.Context, dir string, adopt *ledger.Adoption, now func() time.Time, log *slog.Logger, change ...func(*ledger.Config)) (*house, error) {
+func openHouse(ctx context.Context, dir string, adopt *ledger.Adoption, now func() time.Time, log *slog.Logger, change ...func(*ledger.Config) error) (*house, error) {
 	if err := holdsLedger(dir); err != nil {
 		return nil, err
 	}
@@ -154,7 +159,10 @@ func openHouse(ctx context.Context, dir string, adopt *ledger.Adoption, now func
 	h.logs = logs
 	cfg := ledger.Config{Origin: origin, Store: h.store, Signers: signers, LastSigned: h.signed, Adopt: adopt, Now: now, Logger: log}
 	for _, f := range change {
-		f(&cfg)
+		if err := f(&cfg); err != nil {
+			letGo()
+			return nil, err
+		}
 	}
 	h.ledger, err = ledger.Open(ctx, cfg)
 	if err != nil {
@@ -220,7 +228,7 @@ func startService(ctx context.Context, h *house, address, public string, now fun
 		public = s.url
 	}
 	ctx, s.stop = context.WithCancel(ctx)
-	handler := server.New(server.Config{Ledger: h.ledger, URL: public, Logger: log, Now: now, Limits: h.limits})
+	handler := server.New(server.Config{Ledger: h.ledger, URL: public, Logger: log, Now: now, Limits: h.limits, Witnesses: h.lags})
 	listener = handler.Bound(listener)
 	if h.cert != nil {
 		listener = tls.NewListener(listener, h.cert.config())

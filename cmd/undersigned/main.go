@@ -142,6 +142,8 @@ type commands struct {
 	Backup  backupCmd  `cmd:"" help:"Make a copy of a ledger, also while it is served, and check it." group:"Keep a record"`
 	Restore restoreCmd `cmd:"" help:"Rebuild a ledger from a copy of its record." group:"Keep a record"`
 
+	Witness witnessCmd `cmd:"" help:"Cosign the checkpoints of other people's records, and be believed." group:"Watch others"`
+
 	Statement statementCmd `cmd:"" help:"Check, publish, show, close or reopen a statement." group:"Publish"`
 	Charter   charterCmd   `cmd:"" help:"Show or amend the rules of the record." group:"Publish"`
 

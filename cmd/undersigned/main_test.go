@@ -56,7 +56,7 @@ func TestScript(t *testing.T) {
 			"waitfor":  waitFor,
 			"flip":     flip,
 			"subst":    subst,
-			"witness":  witness,
+			"witness":  addWitness,
 
 			"documented": documented,
 			"mode":       mode,
@@ -135,8 +135,8 @@ func subst(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(b, old, unescape.Replace(args[2]), 1)), 0o644))
 }
 
-// witness turns a policy into one that asks for a witness which has seen nothing: witness POLICY.
-func witness(ts *testscript.TestScript, _ bool, args []string) {
+// addWitness turns a policy into one that asks for a witness which has seen nothing: witness POLICY.
+func addWitness(ts *testscript.TestScript, _ bool, args []string) {
 	key, _, err := ed25519.GenerateKey(nil)
 	ts.Check(err)
 	v, err := keys.NewVKey("witness.example", keys.TypeCosignatureEd25519, key)

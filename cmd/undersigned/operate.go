@@ -16,6 +16,7 @@ import (
 	"github.com/tccm/undersigned/keys/source"
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/ledger/boltstore"
+	"github.com/tccm/undersigned/ledger/witness"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
 )
@@ -164,11 +165,13 @@ func (k *keyFile) preferred(rsa keys.Suite) keys.Suite {
 }
 
 type serveCmd struct {
-	Dir      string `setting:"" required:"" placeholder:"DIR" help:"The ledger's directory."`
-	Listen   string `setting:"" default:"127.0.0.1:8080" placeholder:"ADDR" help:"The address to listen at (${default}); port 0 is any free one."`
-	URL      string `setting:"" placeholder:"URL" help:"The public address, if it is another one."`
-	ReadOnly bool   `help:"Serve for reading alone: no keys are needed, nothing is admitted, nothing is written."`
-	Adopt    string `placeholder:"SIZE:ROOT" help:"Take it on your word that nothing larger than this tree was ever signed with these keys. Only for a last-signed record that is lost."`
+	Dir       string        `setting:"" required:"" placeholder:"DIR" help:"The ledger's directory."`
+	Listen    string        `setting:"" default:"127.0.0.1:8080" placeholder:"ADDR" help:"The address to listen at (${default}); port 0 is any free one."`
+	URL       string        `setting:"" placeholder:"URL" help:"The public address, if it is another one."`
+	Policy    string        `placeholder:"FILE" help:"The policy whose witnesses cosign; DIR/policy.txt if that is there. With quorum none nobody is asked."`
+	Republish time.Duration `default:"1h" placeholder:"D" help:"After how long without a new one the checkpoint is cosigned afresh (${default}); 0 is never."`
+	ReadOnly  bool          `help:"Serve for reading alone: no keys are needed, nothing is admitted, nothing is written."`
+	Adopt     string        `placeholder:"SIZE:ROOT" help:"Take it on your word that nothing larger than this tree was ever signed with these keys. Only for a last-signed record that is lost."`
 	tlsFlags
 	limitFlags
 }
@@ -196,24 +199,24 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	if (c.TLSCert == "") != (c.TLSKey == "") {
-		return usagef("--tls-cert and --tls-key go together")
-	}
 	log := slog.New(slog.NewTextHandler(a.err, nil))
-	var cert *certificate
-	if c.TLSCert != "" {
-		if cert, err = openCertificate(c.TLSCert, c.TLSKey, a.env["CREDENTIALS_DIRECTORY"], log); err != nil {
-			return err
-		}
+	cert, err := c.certificate(a, log)
+	if err != nil {
+		return err
 	}
 	if c.ReadOnly && adopt != nil {
 		return usagef("--read-only and --adopt cannot be used together: who only reads signs nothing")
 	}
 	var h *house
+	var asked *witness.Client
 	if c.ReadOnly {
 		h, err = openToRead(ctx, c.Dir, a.now, log)
 	} else {
-		h, err = openHouse(ctx, c.Dir, adopt, a.now, log, func(cfg *ledger.Config) { cfg.Quota = quota })
+		h, err = openHouse(ctx, c.Dir, adopt, a.now, log, func(cfg *ledger.Config) error {
+			cfg.Quota = quota
+			asked, err = c.witnesses(a, cfg, log)
+			return err
+		})
 	}
 	if err != nil {
 		if ctx.Err() != nil {
@@ -221,7 +224,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		}
 		return err
 	}
-	h.limits, h.cert = limits, cert
+	h.limits, h.cert, h.asked = limits, cert, asked
 	if h.rotated {
 		a.sayf("A change of the log's keys that had been cut short is finished: the new keys sign. The policy for readers is %s.\n", filepath.Join(c.Dir, policyFile))
 	}

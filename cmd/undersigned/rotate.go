@@ -89,7 +89,7 @@ func (c *keyRotateLogCmd) Run(ctx context.Context, a *app) error {
 	if adopt != nil {
 		return c.replaceLost(ctx, a, adopt)
 	}
-	h, err := openHouse(ctx, c.Dir, nil, a.now, slog.New(slog.NewTextHandler(a.err, nil)))
+	h, err := openHouse(ctx, c.Dir, nil, a.now, slog.New(slog.NewTextHandler(a.err, nil)), a.askNobody(c.Dir))
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (c *keyRotateLogCmd) replaceLost(ctx context.Context, a *app, adopt *ledger
 	if err := syncDirectory(filepath.Join(c.Dir, keysDir)); err != nil {
 		return fmt.Errorf("cannot put the log's new key in its place: %w", err)
 	}
-	h, err := openHouse(ctx, c.Dir, adopt, a.now, log)
+	h, err := openHouse(ctx, c.Dir, adopt, a.now, log, a.askNobody(c.Dir))
 	if err != nil {
 		return err
 	}

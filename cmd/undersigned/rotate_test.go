@@ -201,7 +201,7 @@ func TestRotateWaits(t *testing.T) {
 	}
 	ctx := t.Context()
 	h.ledger, err = ledger.Open(ctx, ledger.Config{Origin: "ledger.example", Store: h.store, Signers: signers, LastSigned: h.signed, Now: noon,
-		Cosign: func(c context.Context, note []byte) ([]byte, error) { <-c.Done(); return nil, c.Err() }})
+		Cosign: func(c context.Context, _ *ledger.Pending) (*ledger.Cosigned, error) { <-c.Done(); return nil, c.Err() }})
 	if err != nil {
 		t.Fatal(err)
 	}

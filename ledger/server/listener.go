@@ -4,17 +4,25 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // Bound returns a listener that closes the connections beyond the server's Limits as they come, which leaves
 // those that are open as they are. Connections of a proxy count in total alone.
 func (s *Server) Bound(l net.Listener) net.Listener {
-	return &boundListener{Listener: l, server: s, clients: map[netip.Prefix]int{}}
+	return &boundListener{Listener: l, limits: s.clients.Limits, trusts: s.clients.trusts, turnedAway: s.metrics.limit, clients: map[netip.Prefix]int{}}
+}
+
+// Bounded is Bound for another handler than a Server.
+func Bounded(l net.Listener, limits Limits) net.Listener {
+	return &boundListener{Listener: l, limits: limits, trusts: newClients(limits, time.Now).trusts, turnedAway: func(reason) {}, clients: map[netip.Prefix]int{}}
 }
 
 type boundListener struct {
 	net.Listener
-	server *Server
+	limits     Limits
+	trusts     func(netip.Addr) bool
+	turnedAway func(reason)
 
 	mu      sync.Mutex
 	open    int
@@ -30,11 +38,11 @@ func (l *boundListener) Accept() (net.Conn, error) {
 		}
 		address := parseAddress(c.RemoteAddr().String())
 		id := clientOf(address)
-		why := l.enter(id, l.server.clients.trusts(address))
+		why := l.enter(id, l.trusts(address))
 		if why == "" {
 			return &boundConn{Conn: c, leave: sync.OnceFunc(func() { l.leave(id) })}, nil
 		}
-		l.server.metrics.limit(why)
+		l.turnedAway(why)
 		if tcp, ok := c.(*net.TCPConn); ok {
 			tcp.SetLinger(0) // nothing of it stays behind in the kernel
 		}
@@ -43,7 +51,7 @@ func (l *boundListener) Accept() (net.Conn, error) {
 }
 
 func (l *boundListener) enter(id netip.Prefix, proxy bool) reason {
-	limits := l.server.clients.Limits
+	limits := l.limits
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {

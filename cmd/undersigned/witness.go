@@ -1,0 +1,487 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/keys/source"
+	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/ledger/server"
+	"github.com/tccm/undersigned/ledger/witness"
+	"github.com/tccm/undersigned/verify"
+)
+
+type witnessCmd struct {
+	New   witnessNewCmd   `cmd:"" help:"Make a witness: its keys, and the lines for other people's policies."`
+	Serve witnessServeCmd `cmd:"" help:"Cosign the checkpoints of logs over HTTP."`
+	Show  witnessShowCmd  `cmd:"" help:"Print a witness's lines for a policy."`
+}
+
+// What is in a witness's directory. No backup may hold the state: an old one put back makes the keys sign what they must not.
+const (
+	witnessStateFile = "witness.db"
+	witnessLogsFile  = "logs.txt"
+	witnessKeysFile  = "witness.txt" // its verifier keys, for everybody
+	evidenceDir      = "evidence"
+)
+
+// cosignerKeys are the files of a witness's or a mirror's two keys.
+var cosignerKeys = []struct {
+	file  string
+	suite keys.Suite
+	typ   byte
+	size  int // bytes of the key, with which an SPKI of these suites ends
+}{
+	{"cosigner-ed25519.pem", keys.Ed25519, keys.TypeCosignatureEd25519, 32},
+	{"cosigner-mldsa44.pem", keys.MLDSA44, keys.TypeCosignatureMLDSA44, 1312},
+}
+
+type witnessNewCmd struct {
+	Dir  string `arg:"" help:"Where the witness will be. The directory is made if need be."`
+	Name string `required:"" placeholder:"NAME" help:"Its name for ever, such as witness.example/w1: a domain, or a domain and a path."`
+	jsonFlag
+}
+
+// Help shows how the command is used.
+func (witnessNewCmd) Help() string {
+	return `A witness vouches that a log shows everybody the same record: it cosigns a checkpoint only if it continues the one that it cosigned before. It makes two keys, Ed25519 and ML-DSA-44, which are one vote. Give the lines that it prints to the logs that are to ask it, and put the log lines of their policies into DIR/logs.txt.
+
+Example:
+
+	undersigned witness new w1 --name witness.example/w1
+	grep ^log policy.txt >> w1/logs.txt
+	undersigned witness serve w1 --listen 127.0.0.1:8090
+`
+}
+
+// Run makes a witness.
+func (c *witnessNewCmd) Run(a *app) error {
+	vkeys, err := makeCosigner(c.Dir, c.Name)
+	if err != nil {
+		return err
+	}
+	logs := filepath.Join(c.Dir, witnessLogsFile)
+	if _, err := os.Lstat(logs); errors.Is(err, fs.ErrNotExist) {
+		text := "# The logs that this witness cosigns, as in a policy: log <vkey>. A change is noticed while it runs.\n"
+		if err := writeFile(logs, []byte(text)); err != nil {
+			return err
+		}
+	}
+	return a.printCosigner(c.Dir, vkeys, c.JSON)
+}
+
+type witnessShowCmd struct {
+	Dir string `arg:"" help:"The witness's directory."`
+	URL string `placeholder:"URL" help:"The address at which logs ask it, to be in the lines."`
+	jsonFlag
+}
+
+// Help shows how the command is used.
+func (witnessShowCmd) Help() string {
+	return "Example:\n\n\tundersigned witness show w1 --url https://witness.example/\n"
+}
+
+// Run prints a witness's lines for a policy.
+func (c *witnessShowCmd) Run(a *app) error {
+	_, vkeys, err := cosigners(c.Dir)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return a.printCosigner(c.Dir, vkeys, true)
+	}
+	a.printf("%s", policyLines(vkeys, c.URL))
+	return nil
+}
+
+// makeCosigner makes a directory with the keys of a cosigner.
+func makeCosigner(dir, name string) ([]keys.VKey, error) {
+	if err := keys.CheckOrigin(name); err != nil {
+		return nil, usagef("--name %q cannot be used: %w", name, plain(err))
+	}
+	if _, err := os.Lstat(filepath.Join(dir, witnessKeysFile)); err == nil {
+		return nil, fmt.Errorf("%s has keys already; to print them, undersigned witness show %s", dir, dir)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, keysDir), 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the directory: %w", err)
+	}
+	var lines []byte
+	for _, ck := range cosignerKeys {
+		path := filepath.Join(dir, keysDir, ck.file)
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			k, err := source.Generate(ck.suite)
+			if err == nil {
+				err = k.Save(path, nil)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("cannot keep the key: %w", err)
+			}
+		}
+	}
+	_, vkeys, err := loadCosigners(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range vkeys {
+		lines = fmt.Appendf(lines, "%s\n", v)
+	}
+	return vkeys, writeFile(filepath.Join(dir, witnessKeysFile), lines)
+}
+
+// cosigners returns the keys in a cosigner's directory.
+func cosigners(dir string) ([]ledger.Signer, []keys.VKey, error) {
+	b, err := os.ReadFile(filepath.Join(dir, witnessKeysFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, failf(codeUnchecked, "%s holds no keys of a witness or mirror: there is no %s in it; make them with undersigned witness new", dir, witnessKeysFile)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	v, err := keys.ParseVKey(line)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s does not begin with a verifier key", filepath.Join(dir, witnessKeysFile))
+	}
+	return loadCosigners(dir, v.Name)
+}
+
+func loadCosigners(dir, name string) ([]ledger.Signer, []keys.VKey, error) {
+	var signers []ledger.Signer
+	var vkeys []keys.VKey
+	for _, ck := range cosignerKeys {
+		k, err := source.Load(filepath.Join(dir, keysDir, ck.file), nil, ck.suite)
+		if err != nil {
+			return nil, nil, fmt.Errorf("cannot use the key: %w", err)
+		}
+		spki := k.Public().SPKI()
+		v, err := keys.NewVKey(name, ck.typ, spki[len(spki)-ck.size:])
+		if err != nil {
+			return nil, nil, err
+		}
+		signers = append(signers, ledger.Signer{VKey: v, Sign: k.Sign})
+		vkeys = append(vkeys, v)
+	}
+	return signers, vkeys, nil
+}
+
+// policyLines are what a policy says of a cosigner with two keys, which are one vote.
+func policyLines(vkeys []keys.VKey, url string) []byte {
+	name := strings.NewReplacer("/", "-", ".", "-").Replace(vkeys[0].Name)
+	var b []byte
+	var members string
+	for i, v := range vkeys {
+		member := name + []string{"-ed25519", "-mldsa44"}[i]
+		members += " " + member
+		b = fmt.Appendf(b, "witness %s %s", member, v)
+		if url != "" {
+			b = fmt.Appendf(b, " %s", url)
+		}
+		b = append(b, '\n')
+	}
+	return fmt.Appendf(b, "group %s any%s\n", name, members)
+}
+
+// printCosigner says what was made.
+func (a *app) printCosigner(dir string, vkeys []keys.VKey, asJSON bool) error {
+	if asJSON {
+		names := []string{}
+		for _, v := range vkeys {
+			names = append(names, v.String())
+		}
+		return a.json(struct {
+			Schema string   `json:"schema"`
+			Name   string   `json:"name"`
+			VKeys  []string `json:"vkeys"`
+		}{"undersigned/cosigner/v1", vkeys[0].Name, names})
+	}
+	a.printf("Made the keys of %s in %s. What a policy says of it, with its address added to each witness line:\n\n%s", vkeys[0].Name, dir, policyLines(vkeys, ""))
+	return nil
+}
+
+type witnessServeCmd struct {
+	Dir    string `arg:"" help:"The witness's directory."`
+	Listen string `setting:"" default:"127.0.0.1:8090" placeholder:"ADDR" help:"The address to listen at (${default}); port 0 is any free one."`
+	tlsFlags
+}
+
+// Help shows how the command is used.
+func (witnessServeCmd) Help() string {
+	return `It cosigns for the logs in DIR/logs.txt, which is read again when it changes or on SIGHUP. What it has cosigned is in DIR/witness.db: never put an old copy of that file back. What proves that a log has two histories is kept in DIR/evidence, and undersigned verify explains it.
+
+Example:
+
+	undersigned witness serve w1 --listen 127.0.0.1:8090
+`
+}
+
+// Run serves a witness.
+func (c *witnessServeCmd) Run(ctx context.Context, a *app) error {
+	log := slog.New(slog.NewTextHandler(a.err, nil))
+	cert, err := c.certificate(a, log)
+	if err != nil {
+		return err
+	}
+	signers, vkeys, err := cosigners(c.Dir)
+	if err != nil {
+		return err
+	}
+	logs, err := openLogList(filepath.Join(c.Dir, witnessLogsFile), log)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(c.Dir, witnessStateFile)
+	state, err := witness.OpenState(path)
+	if errors.Is(err, ledger.ErrInUse) {
+		return fmt.Errorf("another process is using %s: a witness runs once", path)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot use what the witness has cosigned so far: %w", err)
+	}
+	defer state.Close()
+	handler, err := witness.NewServer(witness.Config{
+		Signers: signers, State: state, Logs: logs.of, Now: a.now, Logger: log,
+		Evidence: func(found *verify.Contradiction) {
+			if err := a.keep(filepath.Join(c.Dir, evidenceDir), []*verify.Contradiction{found}); err != nil {
+				log.Error("cannot keep what proves a contradiction", "error", err)
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go logs.follow(ctx)
+	return a.serveHTTP(ctx, c.Listen, cert, handler, handler.Failed(), func(url string) {
+		a.printf("Witness %s, for %s, at %s\n", vkeys[0].Name, plural(len(logs.origins()), "log"), url)
+	})
+}
+
+// certificate reads the certificate that the flags name; nil if they name none.
+func (f *tlsFlags) certificate(a *app, log *slog.Logger) (*certificate, error) {
+	if (f.TLSCert == "") != (f.TLSKey == "") {
+		return nil, usagef("--tls-cert and --tls-key go together")
+	}
+	if f.TLSCert == "" {
+		return nil, nil
+	}
+	return openCertificate(f.TLSCert, f.TLSKey, a.env["CREDENTIALS_DIRECTORY"], log)
+}
+
+// serveHTTP serves a handler until ctx ends or something fails.
+func (a *app) serveHTTP(ctx context.Context, address string, cert *certificate, handler http.Handler, failed <-chan struct{}, begun func(url string)) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("cannot listen: %w; name another address with --listen", err)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	url := "http://" + listener.Addr().String() + "/"
+	if cert != nil {
+		url = "https://" + listener.Addr().String() + "/"
+		go cert.follow(ctx, certificateEvery)
+	}
+	served := server.Bounded(listener, server.Limits{Connections: maxPeers, ClientConnections: maxPeers / 4})
+	if cert != nil {
+		served = tls.NewListener(served, cert.config())
+	}
+	begun(url)
+	broken := false
+	go func() {
+		select {
+		case <-failed:
+			broken = true
+			stop()
+		case <-ctx.Done():
+		}
+	}()
+	err = server.Serve(ctx, served, handler)
+	if err == nil && broken {
+		err = errors.New("it has stopped because its storage failed: look at the disk, then start it again")
+	}
+	return err
+}
+
+// maxPeers is how many connections a witness or a mirror holds open.
+const maxPeers = 1024
+
+// A logList is a file of log lines that is read again when it changes.
+type logList struct {
+	path    string
+	log     *slog.Logger
+	current atomic.Pointer[verify.Policy]
+	seen    fileState
+}
+
+const (
+	logListEvery = 2 * time.Second
+	maxLogList   = verify.MaxPolicy - 64
+)
+
+func openLogList(path string, log *slog.Logger) (*logList, error) {
+	l := &logList{path: path, log: log}
+	l.seen = stateOf(path)
+	p, err := l.read()
+	if err != nil {
+		return nil, err
+	}
+	l.current.Store(p)
+	return l, nil
+}
+
+func (l *logList) read() (*verify.Policy, error) {
+	b, err := os.ReadFile(l.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, failf(codeUnchecked, "there is no %s: it lists the logs, a line \"log <vkey>\" for each key", l.path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > maxLogList {
+		return nil, fmt.Errorf("%s is larger than %d bytes", l.path, maxLogList)
+	}
+	if len(b) > 0 && !bytes.HasSuffix(b, []byte("\n")) {
+		b = append(b, '\n')
+	}
+	p, err := verify.ParsePolicy(append(b, "quorum none\n"...))
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the list of logs %s: %w", l.path, err)
+	}
+	return p, nil
+}
+
+func stateOf(path string) fileState {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fileState{}
+	}
+	return fileState{info.Size(), info.ModTime(), info.Mode()}
+}
+
+// of returns the keys of the log with this origin.
+func (l *logList) of(origin string) []keys.VKey {
+	var vkeys []keys.VKey
+	for _, k := range l.current.Load().Logs() {
+		if k.VKey.Name == origin {
+			vkeys = append(vkeys, k.VKey)
+		}
+	}
+	return vkeys
+}
+
+func (l *logList) origins() []string { return l.current.Load().Origins() }
+
+// follow reads the list again until ctx ends: when it changes, and on SIGHUP.
+func (l *logList) follow(ctx context.Context) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	tick := time.NewTicker(logListEvery)
+	defer tick.Stop()
+	for {
+		always := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			always = true
+		case <-tick.C:
+		}
+		state := stateOf(l.path)
+		if state == l.seen && !always {
+			continue
+		}
+		l.seen = state
+		p, err := l.read()
+		if err != nil {
+			l.log.Warn("the new list of logs cannot be used; the one before stays", "error", err)
+			continue
+		}
+		l.current.Store(p)
+		l.log.Info("there is a new list of logs", "logs", len(p.Origins()))
+	}
+}
+
+// witnesses has a ledger ask the witnesses of its policy; nil: there are none.
+func (c *serveCmd) witnesses(a *app, cfg *ledger.Config, log *slog.Logger) (*witness.Client, error) {
+	path := c.Policy
+	if path == "" {
+		path = filepath.Join(c.Dir, policyFile)
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+	}
+	p, err := a.policy(path)
+	if err != nil {
+		return nil, err
+	}
+	if p.NoQuorum() {
+		return nil, nil
+	}
+	retired, err := readRetired(c.Dir, cfg.Origin)
+	if err != nil {
+		return nil, err
+	}
+	var own []keys.VKey
+	for _, s := range cfg.Signers {
+		if !slices.ContainsFunc(p.Logs(), func(l verify.PolicyLog) bool { return l.VKey.Name == cfg.Origin && l.VKey.SameKey(s.VKey) }) {
+			return nil, fmt.Errorf("%s has no log line for a key of this ledger, %s", path, s.VKey)
+		}
+		own = append(own, s.VKey)
+	}
+	for _, r := range retired {
+		own = append(own, r.VKey)
+	}
+	asked, err := witness.NewClient(witness.ClientConfig{Origin: cfg.Origin, Logs: own, Policy: p, Logger: log, Now: a.now})
+	if err != nil {
+		return nil, fmt.Errorf("cannot ask the witnesses of %s: %w", path, err)
+	}
+	cfg.Cosign, cfg.Witnessed, cfg.Republish = asked.Cosign, asked.Witnessed, c.Republish
+	cfg.Evidence = func(found *verify.Contradiction) {
+		if err := a.keep(filepath.Join(c.Dir, evidenceDir), []*verify.Contradiction{found}); err != nil {
+			log.Error("cannot keep what proves a contradiction", "error", err)
+		}
+	}
+	return asked, nil
+}
+
+// askNobody keeps a ledger that has witnesses from publishing what they have not cosigned.
+func (a *app) askNobody(dir string) func(*ledger.Config) error {
+	return func(cfg *ledger.Config) error {
+		path := filepath.Join(dir, policyFile)
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		p, err := a.policy(path)
+		if err == nil && !p.NoQuorum() {
+			cfg.Cosign = func(context.Context, *ledger.Pending) (*ledger.Cosigned, error) {
+				return nil, errors.New("only serve asks witnesses")
+			}
+		}
+		return err
+	}
+}
+
+// lags tells how far each witness is behind.
+func (h *house) lags() []ledger.Lag {
+	if h.asked == nil {
+		return nil
+	}
+	return h.asked.Lags()
+}
