@@ -232,8 +232,11 @@ func (j *judge) receipt() {
 	j.v.Name, j.v.Title = b.name, b.title
 	j.how("Entry %d of the public record %s, recorded %s, holds the endorsement; its text has the fingerprint %s.", r.Index, c.Origin, stamp(b.leaf.Admitted), e.ID())
 	j.how("A proof of %d hashes leads from that entry to the copy of the record of size %d, which is signed by %s.", len(r.Proof), c.Size, signers(c.LogKeys))
-	for _, s := range c.Cosignatures {
-		j.how("The witness %s has seen that copy%s.", s.VKey.Name, at(s.Time))
+	for i, s := range c.Cosignatures {
+		// One with two keys has seen it once.
+		if !slices.ContainsFunc(c.Cosignatures[:i], func(o Cosignature) bool { return o.VKey.Name == s.VKey.Name && o.Time.Equal(s.Time) }) {
+			j.how("The witness %s has seen that copy%s.", s.VKey.Name, at(s.Time))
+		}
 	}
 	if p := b.checkSignatures(body); p != nil {
 		j.problems = append(j.problems, *p)

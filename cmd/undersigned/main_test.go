@@ -51,12 +51,13 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"code":     exitsWith,
-			"freeport": freePort,
-			"waitfor":  waitFor,
-			"flip":     flip,
-			"subst":    subst,
-			"witness":  addWitness,
+			"code":      exitsWith,
+			"freeport":  freePort,
+			"waitfor":   func(ts *testscript.TestScript, _ bool, args []string) { waitFor(ts, args[0]+"healthz") },
+			"waitready": func(ts *testscript.TestScript, _ bool, args []string) { waitFor(ts, args[0]+"readyz") },
+			"flip":      flip,
+			"subst":     subst,
+			"witness":   addWitness,
 
 			"documented": documented,
 			"mode":       mode,
@@ -100,9 +101,9 @@ func freePort(ts *testscript.TestScript, _ bool, _ []string) {
 }
 
 // waitFor waits until a server answers at an address.
-func waitFor(ts *testscript.TestScript, _ bool, args []string) {
+func waitFor(ts *testscript.TestScript, url string) {
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		resp, err := http.Get(args[0] + "healthz")
+		resp, err := http.Get(url)
 		if err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
@@ -110,7 +111,7 @@ func waitFor(ts *testscript.TestScript, _ bool, args []string) {
 			}
 		}
 	}
-	ts.Fatalf("%s does not answer", args[0])
+	ts.Fatalf("%s does not answer", url)
 }
 
 // flip changes one bit of a file: flip FILE OFFSET, where a negative offset counts from the end.

@@ -31,6 +31,9 @@ func plural[N int | int64 | uint64](n N, noun string) string {
 	if strings.HasSuffix(noun, "y") {
 		return fmt.Sprintf("%d %sies", n, noun[:len(noun)-1])
 	}
+	if strings.HasSuffix(noun, "s") {
+		return fmt.Sprintf("%d %ses", n, noun)
+	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
@@ -230,7 +233,9 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	}
 	if c.ReadOnly {
 		a.sayf("This ledger is closed for writing: it is served for reading alone.\n")
-	} else if err := h.ledger.ReadOnly(); err != nil {
+	} else if err := h.ledger.ReadOnly(); errors.Is(err, ledger.ErrUnwitnessed) {
+		a.sayf("It admits entries as soon as enough witnesses have said what they saw last.\n")
+	} else if err != nil {
 		a.sayf("This ledger admits nothing for now: %v\n", err)
 	}
 	s, err := startService(ctx, h, c.Listen, c.URL, a.now, log)

@@ -168,12 +168,25 @@ func (c *Client) Cosign(ctx context.Context, p *ledger.Pending) (*ledger.Cosigne
 	c.mu.Lock()
 	c.largest = max(c.largest, p.Size)
 	c.mu.Unlock()
-	answers := make(chan answer, len(c.endpoints))
-	for _, e := range c.endpoints {
-		c.asking.Go(func() { answers <- c.ask(e, p) })
+	type numbered struct {
+		answer
+		i int
 	}
-	result := &ledger.Cosigned{Note: bytes.Clone(p.Note)}
-	var times []time.Time
+	answers := make(chan numbered, len(c.endpoints))
+	for i, e := range c.endpoints {
+		c.asking.Go(func() { answers <- numbered{c.ask(e, p), i} })
+	}
+	given := make([]answer, len(c.endpoints))
+	// note is what was given so far, in the order of the policy.
+	note := func() []byte {
+		b := bytes.Clone(p.Note)
+		for _, a := range given {
+			if len(b)+len(a.lines) <= verify.MaxNote {
+				b = append(b, a.lines...)
+			}
+		}
+		return b
+	}
 	var problems []string
 	enough := c.Policy.NoQuorum()
 	var grace <-chan time.Time
@@ -181,7 +194,7 @@ func (c *Client) Cosign(ctx context.Context, p *ledger.Pending) (*ledger.Cosigne
 		if enough && grace == nil {
 			grace = time.After(c.Grace)
 		}
-		var a answer
+		var a numbered
 		select {
 		case a = <-answers:
 		case <-grace:
@@ -197,18 +210,19 @@ func (c *Client) Cosign(ctx context.Context, p *ledger.Pending) (*ledger.Cosigne
 			problems = append(problems, a.err.Error())
 			continue
 		}
-		if len(result.Note)+len(a.lines) > verify.MaxNote {
-			continue
-		}
-		result.Note = append(result.Note, a.lines...)
-		times = append(times, a.times...)
+		given[a.i] = a.answer
 		if !enough {
-			_, err := c.Policy.Open(result.Note)
+			_, err := c.Policy.Open(note())
 			enough = err == nil
 		}
 	}
 	if !enough {
 		return nil, fmt.Errorf("fewer witnesses than the quorum have cosigned: %s", strings.Join(problems, "; "))
+	}
+	result := &ledger.Cosigned{Note: note()}
+	var times []time.Time
+	for _, a := range given {
+		times = append(times, a.times...)
 	}
 	if len(times) > 0 {
 		slices.SortFunc(times, time.Time.Compare)
