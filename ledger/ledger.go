@@ -188,6 +188,7 @@ type Ledger struct {
 	checking gate
 	quotas   quotas
 	publish  chan struct{} // 1: there may be something to publish
+	cosigned bool          // since the start; of whoever publishes
 
 	ctx     context.Context // ends with closing or failing
 	work    context.Context // of what is not to be left halfway: never ends

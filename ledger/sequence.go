@@ -305,15 +305,6 @@ func (l *Ledger) await(waiting []waiter) {
 // publishing is the one goroutine that signs.
 func (l *Ledger) publishing() {
 	defer l.running.Done()
-	if l.republish > 0 {
-		// What was published may be old by now, or of a time without witnesses.
-		if err := l.publishAgain(); err != nil {
-			if l.ctx.Err() == nil {
-				l.fail(err)
-			}
-			return
-		}
-	}
 	for {
 		select {
 		case <-l.publish:

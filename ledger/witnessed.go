@@ -105,6 +105,7 @@ func (l *Ledger) collect(c verify.Checkpoint, msg []byte) ([]byte, error) {
 		return nil, nil
 	}
 	l.compareClocks(cosigned.Time)
+	l.cosigned = true
 	return cosigned.Note, nil
 }
 
@@ -181,8 +182,22 @@ func (l *Ledger) awaitWitnesses() {
 			return
 		}
 	}
+	// What a crash left, or what was published, which may be old by now or of a time without witnesses, is cosigned before
+	// anybody is told that all is ready; if it fails now it will be tried again.
+	published, err := l.publishNewest()
+	if err == nil && published && !l.cosigned {
+		err = l.publishAgain()
+	}
+	if err != nil {
+		if l.ctx.Err() == nil {
+			l.fail(err)
+		}
+		return
+	}
 	l.setReadOnly(nil)
-	l.publish <- struct{}{}
+	if !published {
+		l.publish <- struct{}{}
+	}
 	l.running.Add(2)
 	go l.write()
 	go l.publishing()
@@ -227,7 +242,7 @@ func (l *Ledger) republishIn() <-chan time.Time {
 	if l.cosign == nil || l.republish == 0 {
 		return nil
 	}
-	if l.clockWrong.Load() {
+	if l.clockWrong.Load() || !l.cosigned {
 		return time.After(min(l.republish, l.witnessPause))
 	}
 	return time.After(l.republish)
