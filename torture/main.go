@@ -44,6 +44,7 @@ var parts = []part{
 	{"faults", "a write, a sync, a rename that fails, is cut short, or is the last thing the server does", [2]int{0, 0}, faults},
 	{"stale", "old, missing, damaged and foreign stores and last-signed records, put together", [2]int{33, 1100}, stale},
 	{"twins", "two servers at once on one ledger, or on copies of it", [2]int{102, 1002}, twins},
+	{"flips", "single bits of the files of a stopped server", [2]int{200, 10_000}, flips},
 }
 
 const (
