@@ -45,6 +45,7 @@ var parts = []part{
 	{"stale", "old, missing, damaged and foreign stores and last-signed records, put together", [2]int{33, 1100}, stale},
 	{"twins", "two servers at once on one ledger, or on copies of it", [2]int{102, 1002}, twins},
 	{"flips", "single bits of the files of a stopped server", [2]int{200, 10_000}, flips},
+	{"clock", "a clock that jumps by years, forward and back", [2]int{100, 3000}, clock},
 }
 
 const (
