@@ -24,6 +24,9 @@ const (
 	maxTilePath = 64
 	// publishPause is how long to wait before publishing again what lacked cosignatures or space.
 	publishPause = time.Second
+	// signDelay bounds how much later than its last leaf a checkpoint says it was signed. An
+	// auditor allows five minutes.
+	signDelay = time.Minute
 )
 
 // write is the one goroutine that commits.
@@ -408,7 +411,9 @@ func (l *Ledger) setHead(c verify.Checkpoint, msg []byte) {
 }
 
 // sign signs a checkpoint with every key of the log, after it has been held to, and written to,
-// the last-signed record. No signature says an earlier time than the last leaf does.
+// the last-signed record. No signature says an earlier time than the last leaf does, nor one more
+// than signDelay later: a clock that is ahead only while a checkpoint is signed, as at a start
+// that finishes what a crash left, would make all later leaves contradict it.
 func (l *Ledger) sign(c verify.Checkpoint, admitted time.Time) ([]byte, error) {
 	last := l.signed.last
 	if !l.signed.have || last.size > c.Size {
@@ -428,7 +433,7 @@ func (l *Ledger) sign(c verify.Checkpoint, admitted time.Time) ([]byte, error) {
 	}
 	text := c.Text()
 	msg := append(bytes.Clone(text), '\n')
-	now := uint64(max(0, l.now().Unix(), admitted.Unix()))
+	now := uint64(max(0, admitted.Unix(), min(l.now().Unix(), admitted.Add(signDelay).Unix())))
 	for _, s := range l.signers {
 		sig, err := s.Sign(verify.SignedMessage(s.VKey, now, c))
 		if err != nil {
