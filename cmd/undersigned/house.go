@@ -220,7 +220,11 @@ func startService(ctx context.Context, h *house, address, public string, now fun
 		public = s.url
 	}
 	ctx, s.stop = context.WithCancel(ctx)
-	handler := server.New(server.Config{Ledger: h.ledger, URL: public, Logger: log, Now: now, Limits: h.limits})
+	cfg := server.Config{Ledger: h.ledger, URL: public, Logger: log, Now: now, Limits: h.limits}
+	if h.cert != nil {
+		cfg.Expires = h.cert.expires
+	}
+	handler := server.New(cfg)
 	listener = handler.Bound(listener)
 	if h.cert != nil {
 		listener = tls.NewListener(listener, h.cert.config())

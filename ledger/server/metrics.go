@@ -82,9 +82,20 @@ func newMetrics(s *Server) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "undersigned_clock_behind_seconds", Help: "How far the clock is behind the last entry's time; 0 if it is right.",
 		}, func() float64 { return s.behind().Seconds() }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "undersigned_certificate_expiry_timestamp_seconds", Help: "When the TLS certificate expires; 0 if the server speaks plain HTTP.",
+		}, func() float64 {
+			if s.expires == nil {
+				return 0
+			}
+			return float64(s.expires().Unix())
+		}),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
+	for _, why := range reasons {
+		m.limited.WithLabelValues(string(why)) // so that the first time is an increase
+	}
 	m.handler = promhttp.HandlerFor(registry, promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: 4})
 	return m
 }

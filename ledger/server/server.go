@@ -93,6 +93,8 @@ type Config struct {
 	Now func() time.Time
 	// Limits bounds what clients use.
 	Limits Limits
+	// Expires, if set, tells when the TLS certificate expires, for metrics alone.
+	Expires func() time.Time
 }
 
 // A Server answers HTTP requests for one ledger. It starts nothing of its own.
@@ -101,6 +103,7 @@ type Server struct {
 	url     string
 	log     *slog.Logger
 	now     func() time.Time
+	expires func() time.Time // nil: plain HTTP
 	limits  limits
 	bodies  budget        // of many entries and of texts
 	singles budget        // of single entries
@@ -149,6 +152,7 @@ func New(cfg Config) *Server {
 		url:     cfg.URL,
 		log:     cfg.Logger,
 		now:     cfg.Now,
+		expires: cfg.Expires,
 		limits:  defaults,
 		history: newHistory(cfg.Ledger),
 		static:  readAssets(),
