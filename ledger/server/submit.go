@@ -262,6 +262,9 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, limit int64) (body
 	}
 	// From here on the connection is only watched for its end, for as long as a wait may take.
 	control.SetReadDeadline(time.Now().Add(readTimeout))
+	if rec, ok := w.(*recorder); ok {
+		rec.whole = true
+	}
 	if len(body) == 0 {
 		release()
 		return stop(problemSaying(ProblemBody, "The body is empty; send what the path takes, for instance with curl --data-binary @FILE."))
