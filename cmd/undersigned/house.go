@@ -64,8 +64,10 @@ func readLedger(ctx context.Context, store ledger.Store) (*ledger.Ledger, error)
 // makeHouse makes a new ledger in a directory, which it makes too if need be: the log's keys, then
 // the store with entry 0. It refuses a directory that has a ledger or keys of one.
 func makeHouse(ctx context.Context, dir string, genesis *entry.Entry, now func() time.Time) ([]keys.VKey, error) {
-	if err := os.MkdirAll(filepath.Join(dir, keysDir), 0o700); err != nil {
-		return nil, fmt.Errorf("cannot make the ledger's directory: %w", err)
+	for _, d := range []string{dir, filepath.Join(dir, keysDir)} {
+		if err := makeDirectory(d); err != nil {
+			return nil, fmt.Errorf("cannot make the ledger's directory: %w", err)
+		}
 	}
 	store, err := emptyStore(ctx, dir)
 	if err != nil {
