@@ -11,12 +11,12 @@ func (s *LastSigned) FailSync(f func(*os.File) error) { s.sync = f }
 // DataSync is what makes the record durable.
 var DataSync = dataSync
 
-// Damage makes the ledger's tree give another root hash, as a flipped bit in memory would.
-func (l *Ledger) Damage() {
+// Damage flips a bit in the tree's hash of a leaf, which is in the tile at the right edge and less
+// than 256, as a fault of the memory would.
+func (l *Ledger) Damage(index uint64) {
 	l.tree.mu.Lock()
 	defer l.tree.mu.Unlock()
-	last := l.tree.edge[0]
-	last.nodes[last.n-1][0] ^= 1
+	l.tree.edge[0].nodes[index][0] ^= 1
 }
 
 // Reseal makes the sum of a record's bytes right again, after they were changed.

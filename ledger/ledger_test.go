@@ -876,6 +876,8 @@ func TestOldCopy(t *testing.T) {
 	h.cfg.Adopt = &ledger.Adoption{Size: 11, Root: right.Root}
 	refused("too large", false, 0, 10)
 	h.cfg.Adopt = &ledger.Adoption{Size: 9, Root: right.Root}
+	refused("smaller than what was published", false, 0, 10)
+	h.cfg.Adopt = &ledger.Adoption{Size: 10, Root: [32]byte{1}}
 	refused("another root", false, 0, 10)
 	h.cfg.Adopt = &ledger.Adoption{Size: 10, Root: right.Root}
 	h.open()

@@ -183,7 +183,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, p problem) {
 	}
 	control := http.NewResponseController(w)
 	drain := false
-	if rec, ok := w.(*recorder); r.ContentLength != 0 && !(ok && rec.whole) {
+	if r.ContentLength != 0 {
 		h.Set("Connection", "close") // the body may not have been read
 		drain = r.ProtoMajor == 1 && control.EnableFullDuplex() == nil
 	}

@@ -334,7 +334,6 @@ type recorder struct {
 	end     func()  // of what comes before the answer; nil: nothing does
 	code    int
 	wrote   bool
-	whole   bool // the request's body has been read to its end
 }
 
 // ready ends what comes before the answer.
