@@ -73,7 +73,8 @@ func (j *judge) root(size uint64) ([32]byte, error) {
 
 // catchUp reads what a server has that the copy has not, and holds it, every checkpoint seen and
 // every acknowledgement to the copy. Errors are of the server that does not answer; what is wrong
-// is counted.
+// is counted. What was acknowledged as stored alone (202) is there after the next start, so it is
+// before load that a server is judged.
 func (j *judge) catchUp(ctx context.Context, c *child) error {
 	note, err := c.get(ctx, "checkpoint")
 	if err != nil {

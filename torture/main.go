@@ -1,6 +1,7 @@
 // Torture does to a ledger what the world does to computers, and counts what is lost.
 //
 //	go run . [flags] [PART...]
+//	go run . -sabotage all
 //
 // Each part runs the real program, many times, under load, and takes something away from it. Then
 // it holds what the record has become to what was acknowledged before: every entry, its index, its
@@ -11,6 +12,10 @@
 // and the exit code is 0 if nothing was lost, forked or otherwise wrong, 1 if something was, 2 for a
 // wrong command line, and 3 if a part could not do what it claims to. With the same seed a part makes
 // the same choices; what the machine does in between is its own.
+//
+// With -sabotage it switches the defences off instead, one at a time, in a copy of the source text,
+// and demands that a test or a part catches each. Then the exit code is 1 if one is not caught, and 3
+// if one could not be tried, because the source text has changed.
 package main
 
 import (
@@ -71,6 +76,7 @@ func torture(ctx context.Context, args []string) int {
 	seed := flags.Uint64("seed", 0, "repeat the choices of an earlier run; 0: a new seed")
 	bin := flags.String("bin", "", "torture this undersigned `program`, instead of building it from ..")
 	tmp := flags.String("tmp", "", "make ledgers in this `directory`, instead of the system's one for temporary files")
+	sabotaged := flags.String("sabotage", "", "switch the defences of these `names` off, one at a time (all: every one), and see them caught")
 	keep := flags.Bool("keep", false, "keep the ledgers in which something was wrong")
 	flags.Usage = func() {
 		fmt.Fprintf(flags.Output(), "Usage: go run . [flags] [PART...]\n\nParts:\n")
@@ -117,6 +123,9 @@ func torture(ctx context.Context, args []string) int {
 			os.RemoveAll(dir)
 		}
 	}()
+	if *sabotaged != "" {
+		return runSabotages(ctx, dir, *seed, *sabotaged)
+	}
 	if *bin == "" {
 		*bin = filepath.Join(dir, "undersigned")
 		if err := build(ctx, *bin); err != nil {

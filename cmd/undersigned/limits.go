@@ -2,8 +2,6 @@ package main
 
 import (
 	"net/netip"
-	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -46,14 +44,6 @@ func parseRate(text string, bytes bool) (r server.Rate, ok bool) {
 	n, err := strconv.ParseUint(number, 10, 31)
 	r = server.Rate{N: int(n) * unit, Per: periods[per]}
 	return r, err == nil && n > 0 && r.Per > 0 && r.N <= 1<<40
-}
-
-// boundMemory has garbage collected sooner where requests use much memory at one time: what the ledger itself takes,
-// which has just been opened, may double as usual, and beside that there is room for all that may be held for requests.
-func boundMemory() {
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	debug.SetMemoryLimit(int64(2*m.HeapAlloc) + 128<<20)
 }
 
 // limits returns what the flags say.

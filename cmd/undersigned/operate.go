@@ -222,9 +222,6 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	h.limits, h.cert = limits, cert
-	if a.env["GOMEMLIMIT"] == "" {
-		boundMemory()
-	}
 	if h.rotated {
 		a.sayf("A change of the log's keys that had been cut short is finished: the new keys sign. The policy for readers is %s.\n", filepath.Join(c.Dir, policyFile))
 	}
