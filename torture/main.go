@@ -47,6 +47,7 @@ var parts = []part{
 	{"kill", "kill -9 of the server under load, while it starts, while it stops", [2]int{300, 10_000}, kill},
 	{"power", "the power fails under load, while it starts, while it stops, during init; for clients too", [2]int{500, 10_000}, power},
 	{"faults", "a write, a sync, a rename that fails, is cut short, or is the last thing the server does", [2]int{0, 0}, faults},
+	{"full", "a disk that other files fill up, and that is emptied again", [2]int{6, 200}, full},
 	{"stale", "old, missing, damaged and foreign stores and last-signed records, put together", [2]int{33, 1100}, stale},
 	{"twins", "two servers at once on one ledger, or on copies of it", [2]int{102, 1002}, twins},
 	{"flips", "single bits of the files of a stopped server", [2]int{200, 10_000}, flips},
