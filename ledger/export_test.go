@@ -1,9 +1,34 @@
 package ledger
 
 import (
+	"bytes"
+	"context"
 	"crypto/sha256"
 	"os"
+
+	"github.com/tccm/undersigned/keys"
 )
+
+// SnapshotProblem returns why the file at path is not a snapshot signed by one of these keys.
+func SnapshotProblem(path, origin string, signedBy ...keys.VKey) error {
+	_, _, err := readSnapshot(path, origin, signedBy...)
+	return err
+}
+
+// ForgeSnapshot writes a snapshot of the ledger that the log's key signs, and in which the state says
+// something else.
+func (l *Ledger) ForgeSnapshot(path, old, new string) error {
+	s, _ := l.freeze(context.Background())
+	s.state = bytes.Replace(s.state, []byte(old), []byte(new), 1)
+	return s.write(path, l.origin, l.signers[0])
+}
+
+// SnapshotEvery sets after how many entries a running ledger writes a snapshot, and returns what undoes it.
+func SnapshotEvery(n uint64) (undo func()) {
+	before := snapshotEvery
+	snapshotEvery = n
+	return func() { snapshotEvery = before }
+}
 
 // FailSync makes f stand in for what makes the record durable.
 func (s *LastSigned) FailSync(f func(*os.File) error) { s.sync = f }

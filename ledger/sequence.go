@@ -41,6 +41,7 @@ func (l *Ledger) write() {
 			l.fail(err)
 			return
 		}
+		l.snapshots.next(l)
 	}
 }
 
@@ -110,8 +111,7 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 		}
 		l.mu.Lock()
 		for _, it := range added {
-			l.index[it.id] = it.index
-			noteBlobs(l.blobs, it.entry)
+			l.enter(it.id, it.entry)
 		}
 		l.mu.Unlock()
 	}
@@ -262,8 +262,12 @@ func noteBlobs(blobs map[entry.Hash]int64, e *entry.Entry) {
 	if !ok || s.Action != entry.Publish {
 		return
 	}
-	blobs[s.Statement] = max(blobs[s.Statement], s.Size)
-	for _, r := range s.Renditions {
+	noteTexts(blobs, s.Statement, s.Size, s.Renditions)
+}
+
+func noteTexts(blobs map[entry.Hash]int64, h entry.Hash, size int64, renditions []entry.Rendition) {
+	blobs[h] = max(blobs[h], size)
+	for _, r := range renditions {
 		blobs[r.Hash] = max(blobs[r.Hash], r.Size)
 	}
 }
@@ -434,6 +438,8 @@ func (l *Ledger) sign(c verify.Checkpoint, admitted time.Time) ([]byte, error) {
 	text := c.Text()
 	msg := append(bytes.Clone(text), '\n')
 	now := uint64(max(0, admitted.Unix(), min(l.now().Unix(), admitted.Add(signDelay).Unix())))
+	l.signing.Lock()
+	defer l.signing.Unlock()
 	for _, s := range l.signers {
 		sig, err := s.Sign(verify.SignedMessage(s.VKey, now, c))
 		if err != nil {

@@ -28,6 +28,7 @@ const (
 	logEd25519File = "log-ed25519.pem"
 	logMLDSA44File = "log-mldsa44.pem"
 	lastSignedFile = "last-signed"
+	snapshotFile   = "snapshot" // may be deleted at any time
 )
 
 // A house is a ledger that lives in a directory of this machine.
@@ -154,7 +155,7 @@ func openHouse(ctx context.Context, dir string, adopt *ledger.Adoption, now func
 		return nil, err
 	}
 	h.logs = logs
-	cfg := ledger.Config{Origin: origin, Store: h.store, Signers: signers, LastSigned: h.signed, Adopt: adopt, Now: now, Logger: log}
+	cfg := ledger.Config{Origin: origin, Store: h.store, Signers: signers, LastSigned: h.signed, Adopt: adopt, Snapshot: filepath.Join(dir, snapshotFile), Now: now, Logger: log}
 	for _, f := range change {
 		f(&cfg)
 	}
