@@ -4,7 +4,7 @@ BIN ?= bin/undersigned
 FUZZTIME ?= 30s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: demo test check build fuzz vectors cover frozen
+.PHONY: demo test check build fuzz vectors cover frozen torture sabotage
 
 demo:
 	$(GO) build -o $(BIN) ./cmd/undersigned
@@ -45,3 +45,11 @@ cover:
 # Makes testdata/tccm/archive.zip and policy.txt anew: fixed keys, fixed clock, the same bytes each time.
 frozen:
 	$(GO) test ./cmd/undersigned -run TestFrozenRecord -freeze
+
+# docs/torture.md says what this does to a ledger. FULL=1 takes hours.
+torture:
+	cd torture && $(GO) run . $(if $(FULL),-full)
+
+# Each defence switched off once: a test or a part of the torture must catch it.
+sabotage:
+	cd torture && $(GO) run . -sabotage all

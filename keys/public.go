@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"filippo.io/mldsa"
 	"golang.org/x/crypto/cryptobyte"
@@ -48,6 +49,13 @@ type PublicKey struct {
 	spki  []byte
 	print Fingerprint
 	key   crypto.PublicKey // ed25519.PublicKey, *ecdsa.PublicKey, *rsa.PublicKey or *mldsa.PublicKey
+	later *later           // gives key, if that is nil
+}
+
+// later is a key that is parsed when it is first used.
+type later struct {
+	once sync.Once
+	key  crypto.PublicKey // nil: not sound
 }
 
 // ParsePublicKey parses a SubjectPublicKeyInfo in DER (RFC 5280 section 4.1) as a key of the suite.
@@ -73,7 +81,44 @@ func ParsePublicKey(suite Suite, spki []byte) (*PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &PublicKey{suite, bytes.Clone(spki), sha256.Sum256(spki), key}, nil
+	return &PublicKey{suite: suite, spki: bytes.Clone(spki), print: sha256.Sum256(spki), key: key}, nil
+}
+
+// AcceptedPublicKey returns a key that [ParsePublicKey] has accepted before, at almost no cost: an Ed25519 key
+// is not judged again, any other when it is first used. It is for reading back what was judged and kept under a
+// signature of one's own. Of bytes that ParsePublicKey would refuse the error need not tell; such a key of a suite
+// other than Ed25519 verifies nothing.
+func AcceptedPublicKey(suite Suite, spki []byte) (*PublicKey, error) {
+	if err := checkSuite(suite); err != nil {
+		return nil, err
+	}
+	if len(spki) > MaxSPKI {
+		return nil, errSPKI
+	}
+	k := &PublicKey{suite: suite, spki: bytes.Clone(spki), print: sha256.Sum256(spki)}
+	if suite != Ed25519 {
+		k.later = new(later)
+		return k, nil
+	}
+	raw, ok := bytes.CutPrefix(k.spki, []byte(prefixEd25519))
+	if !ok || len(raw) != ed25519.PublicKeySize {
+		return nil, errSPKI
+	}
+	k.key = ed25519.PublicKey(raw)
+	return k, nil
+}
+
+// parsed returns the key as its suite's Go type, nil if it is not sound.
+func (k *PublicKey) parsed() crypto.PublicKey {
+	if k.later == nil {
+		return k.key
+	}
+	k.later.once.Do(func() {
+		if key, err := parseSPKI(k.suite, k.spki); err == nil {
+			k.later.key = key
+		}
+	})
+	return k.later.key
 }
 
 // NewPublicKey returns the key under the suite, by the rules of [ParsePublicKey]. It takes an
@@ -175,7 +220,7 @@ func (k *PublicKey) Ref() Ref { return Ref{k.suite, k.print} }
 // n-s pass, so signature bytes identify nothing), as many bytes as the modulus for RSA, 2420 for ML-DSA-44
 // with an empty context. Any other sig is false.
 func (k *PublicKey) Verify(msg, sig []byte) bool {
-	switch pub := k.key.(type) {
+	switch pub := k.parsed().(type) {
 	case ed25519.PublicKey:
 		return ed25519.Verify(pub, msg, sig)
 	case *ecdsa.PublicKey:

@@ -180,6 +180,43 @@ func TestPublicKey(t *testing.T) {
 	}
 }
 
+// TestAcceptedPublicKey holds keys that are not judged again to those that are.
+func TestAcceptedPublicKey(t *testing.T) {
+	msg := []byte("message")
+	for _, k := range testKeys(t) {
+		want, err := NewPublicKey(k.suite, k.pub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := AcceptedPublicKey(k.suite, want.SPKI())
+		if err != nil || got.Ref() != want.Ref() || !bytes.Equal(got.SPKI(), want.SPKI()) || got.VKey("a.example").String() != want.VKey("a.example").String() {
+			t.Fatalf("%s: %v %v", k.suite, got, err)
+		}
+		sig, err := k.sign(msg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the first use is where the key is parsed
+			if !got.Verify(msg, sig) || got.Verify([]byte("another"), sig) {
+				t.Errorf("%s: a good signature fails, or a bad one does not", k.suite)
+			}
+		}
+		if k.suite == Ed25519 {
+			if _, err := AcceptedPublicKey(k.suite, want.SPKI()[1:]); err == nil {
+				t.Error("a cut Ed25519 key was taken")
+			}
+		} else if cut, err := AcceptedPublicKey(k.suite, want.SPKI()[1:]); err == nil && cut.Verify(msg, sig) {
+			t.Errorf("%s: what is no key verifies", k.suite)
+		}
+	}
+	if _, err := AcceptedPublicKey("ed448", nil); !errors.Is(err, ErrUnknownSuite) {
+		t.Errorf("%v", err)
+	}
+	if _, err := AcceptedPublicKey(MLDSA44, make([]byte, MaxSPKI+1)); err == nil {
+		t.Error("a key of more than MaxSPKI bytes was taken")
+	}
+}
+
 func TestNewPublicKeyRefusesOtherKeys(t *testing.T) {
 	p224, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
 	if err != nil {

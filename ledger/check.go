@@ -34,6 +34,9 @@ type CheckOptions struct {
 	Policy *verify.Policy
 	// LastSigned, if set, is held to the store as Open holds it.
 	LastSigned *LastSigned
+	// Snapshot, if set, is the file of a snapshot. There need not be one; but if opening would use it, it must
+	// be what the commits give.
+	Snapshot string
 	// HashesOnly leaves out the rules, the signatures of entries, and those of all notes but the
 	// newest: it recomputes hashes alone.
 	HashesOnly bool
@@ -91,6 +94,7 @@ func Check(ctx context.Context, store Store, o CheckOptions) (*CheckReport, erro
 	if o.Progress == nil {
 		c.Progress = func(done, total uint64) {}
 	}
+	c.readSnapshot()
 	if err := c.commits(ctx); err != nil {
 		return nil, err
 	}
@@ -112,6 +116,10 @@ type checker struct {
 	roots  map[uint64][32]byte // by the tree sizes of commits
 	tiles  map[string]bool     // paths of the tree's full tiles, and whether they are stored
 	blobs  map[entry.Hash]int64
+
+	snapshot *snapshotHeader // to be compared; nil: none
+	ids      []entry.Hash    // for it
+	starts   []uint64        // for it
 }
 
 // commits checks the chain, the tree and the fold.
@@ -166,15 +174,54 @@ func (c *checker) commits(ctx context.Context) error {
 		if err := c.fullTiles(ctx, seq == last); err != nil {
 			return err
 		}
-		if leaves = append(leaves, rec.leaves...); len(leaves) >= replayWindow {
+		if c.snapshot != nil {
+			c.starts = append(c.starts, rec.from)
+		}
+		atSnapshot := c.snapshot != nil && c.snapshot.seq == seq
+		if leaves = append(leaves, rec.leaves...); len(leaves) >= replayWindow || atSnapshot {
 			c.fold(ctx, leaves)
 			leaves = leaves[:0]
 			c.Progress(seq, last)
+		}
+		if atSnapshot {
+			c.compareSnapshot(ctx, prev)
 		}
 	}
 	c.fold(ctx, leaves)
 	c.Progress(last, last)
 	return ctx.Err()
+}
+
+const snapshotFlaw = "snapshot"
+
+// readSnapshot reads a snapshot, if there is one, for compareSnapshot. One that opening would not use says
+// nothing about the record: of keys that the log has no more, or of a store that was put back since.
+func (c *checker) readSnapshot() {
+	if c.Snapshot == "" {
+		return
+	}
+	h, _, err := readSnapshot(c.Snapshot, c.Origin, c.Logs...)
+	switch {
+	case isNotExist(err) || errors.Is(err, errNotOurs):
+	case err != nil:
+		c.report.flaw(snapshotFlaw, "%v; delete it, the ledger makes another one", err)
+	default:
+		c.snapshot = &h
+	}
+}
+
+// compareSnapshot compares the snapshot with what was computed up to its commit.
+func (c *checker) compareSnapshot(ctx context.Context, at commit) {
+	h := c.snapshot
+	at.root = c.report.Root
+	whole := contents{state: c.state, tree: c.tree, ids: c.ids, starts: c.starts, newest: at}
+	if h.sum != at.sum || c.folded || c.HashesOnly {
+		return
+	}
+	if s, ok := whole.freeze(ctx); !ok || s.header(c.Origin) == *h {
+		return // what is not whole has flaws of its own
+	}
+	c.report.flaw(snapshotFlaw, "it is not what the record's first %d commits give; delete it, the ledger makes another one", h.seq)
 }
 
 // read returns a commit. An error is a flaw: a sentence part.
@@ -233,7 +280,7 @@ func (c *checker) fold(ctx context.Context, raw [][]byte) {
 	if c.folded || c.HashesOnly {
 		return
 	}
-	leaves, sigs, errs := checkLeaves(c.state, raw)
+	leaves, sigs, errs := checkLeaves(c.state, raw, runtime.GOMAXPROCS(0))
 	for i, leaf := range leaves {
 		index := c.state.Size()
 		where := fmt.Sprintf("entry %d", index)
@@ -252,6 +299,9 @@ func (c *checker) fold(ctx context.Context, raw [][]byte) {
 		if err != nil {
 			c.report.flaw(where, "%v", err)
 			continue
+		}
+		if c.snapshot != nil {
+			c.ids = append(c.ids, leaf.Entry.ID())
 		}
 		noteBlobs(c.blobs, leaf.Entry)
 		if e, ok := leaf.Entry.Body.(*entry.Endorsement); ok {

@@ -1,9 +1,34 @@
 package ledger
 
 import (
+	"bytes"
+	"context"
 	"crypto/sha256"
 	"os"
+
+	"github.com/tccm/undersigned/keys"
 )
+
+// SnapshotProblem returns why the file at path is not a snapshot signed by one of these keys.
+func SnapshotProblem(path, origin string, signedBy ...keys.VKey) error {
+	_, _, err := readSnapshot(path, origin, signedBy...)
+	return err
+}
+
+// ForgeSnapshot writes a snapshot of the ledger that the log's key signs, and in which the state says
+// something else.
+func (l *Ledger) ForgeSnapshot(path, old, new string) error {
+	s, _ := l.freeze(context.Background())
+	s.state = bytes.Replace(s.state, []byte(old), []byte(new), 1)
+	return s.write(path, l.origin, l.signers[0])
+}
+
+// SnapshotEvery sets after how many entries a running ledger writes a snapshot, and returns what undoes it.
+func SnapshotEvery(n uint64) (undo func()) {
+	before := snapshotEvery
+	snapshotEvery = n
+	return func() { snapshotEvery = before }
+}
 
 // FailSync makes f stand in for what makes the record durable.
 func (s *LastSigned) FailSync(f func(*os.File) error) { s.sync = f }
@@ -11,12 +36,12 @@ func (s *LastSigned) FailSync(f func(*os.File) error) { s.sync = f }
 // DataSync is what makes the record durable.
 var DataSync = dataSync
 
-// Damage makes the ledger's tree give another root hash, as a flipped bit in memory would.
-func (l *Ledger) Damage() {
+// Damage flips a bit in the tree's hash of a leaf, which is in the tile at the right edge and less
+// than 256, as a fault of the memory would.
+func (l *Ledger) Damage(index uint64) {
 	l.tree.mu.Lock()
 	defer l.tree.mu.Unlock()
-	last := l.tree.edge[0]
-	last.nodes[last.n-1][0] ^= 1
+	l.tree.edge[0].nodes[index][0] ^= 1
 }
 
 // Reseal makes the sum of a record's bytes right again, after they were changed.

@@ -251,6 +251,12 @@ func TestFaults(t *testing.T) {
 						t.Fatalf("%s: the ledger's error is %v", name, h.ledger.Err())
 					}
 				}
+				if h.ledger != nil {
+					shown := h.ledger.Published().Size
+					if base.Object(fmt.Sprintf("checkpoints/%d", shown)) == nil {
+						t.Fatalf("%s: the checkpoint of size %d was shown and is not stored", name, shown)
+					}
+				}
 				for _, call := range after {
 					if call == "Create" || call == "Put" || call == "Delete" {
 						t.Fatalf("%s: it still wrote: %q", name, after)
@@ -424,13 +430,26 @@ func (s *lying) Read(ctx context.Context, seq uint64) ([]byte, error) {
 	return b, err
 }
 
+// reading is a store that calls a function, if it is set, before a commit is read.
+type reading struct {
+	ledger.Store
+	before func()
+}
+
+func (s *reading) Read(ctx context.Context, seq uint64) ([]byte, error) {
+	if s.before != nil {
+		s.before()
+	}
+	return s.Store.Read(ctx, seq)
+}
+
 // TestDamagedTree flips a bit of the tree in memory: what is signed would contradict what was.
 func TestDamagedTree(t *testing.T) {
 	h := newHouse(t, memory())
 	o := h.join("apnic.net")
 	hash := h.publish("text\n")
 	e := h.endorsement(entry.Endorse, o, hash, h.after())
-	h.ledger.Damage()
+	h.ledger.Damage(2)
 	r := h.submit(e)[0]
 	if r.Published || h.ledger.Err() == nil || h.ledger.Published().Size != 3 {
 		t.Fatalf("%+v", r)
@@ -440,6 +459,102 @@ func TestDamagedTree(t *testing.T) {
 	h.must(e)
 	h.audited()
 	h.check()
+}
+
+// TestDamagedBeforeSigning flips the bit when the commit is made and not signed for yet.
+func TestDamagedBeforeSigning(t *testing.T) {
+	base := memory()
+	store := &reading{Store: base}
+	h := newHouse(t, store)
+	o := h.join("apnic.net")
+	hash := h.publish("text\n")
+	e := h.many(o, hash, 1)
+	store.before = func() { h.ledger.Damage(2) }
+	if r := h.submit(e...)[0]; r.Published || h.ledger.Err() == nil {
+		t.Fatalf("%+v", r)
+	}
+	if base.Object("checkpoints/4") != nil {
+		t.Fatal("a checkpoint was signed")
+	}
+	store.before = nil
+	h.reopen()
+	if r := h.submit(e...)[0]; !r.Published || r.Index != 3 {
+		t.Fatalf("%+v", r)
+	}
+	h.audited()
+	h.check()
+}
+
+// stealing is a store in which another process makes each commit first.
+type stealing struct {
+	ledger.Store
+	steals bool
+}
+
+func (s *stealing) Create(ctx context.Context, seq uint64, record []byte) error {
+	if !s.steals {
+		return s.Store.Create(ctx, seq, record)
+	}
+	other := bytes.Clone(record)
+	other[22+8+32+8+8+32] ^= 1 // the nonce
+	ledger.Reseal(other)
+	return errors.Join(ledger.ErrUnknown, s.Store.Create(ctx, seq, other))
+}
+
+// TestStolenCommit has a commit made that differs from one's own in nothing but the nonce.
+func TestStolenCommit(t *testing.T) {
+	store := &stealing{Store: memory()}
+	h := newHouse(t, store)
+	o := h.join("apnic.net")
+	hash := h.publish("text\n")
+	e := h.many(o, hash, 1)
+	store.steals = true
+	if r := h.submit(e...)[0]; r.Stored || !errors.Is(r.Err, ledger.ErrExists) {
+		t.Fatalf("%+v", r)
+	}
+	store.steals = false
+	h.reopen()
+	if r := h.submit(e...)[0]; !r.Published || !r.Duplicate || r.Index != 3 {
+		t.Fatalf("%+v", r)
+	}
+	h.audited()
+	h.check()
+}
+
+// TestOpenCorrupt damages what Open alone can find, with all sums made right.
+func TestOpenCorrupt(t *testing.T) {
+	h := newHouse(t, memory())
+	o := h.join("apnic.net")
+	h.must(h.many(o, h.publish("text\n"), 2)...)
+	h.close()
+	base := h.store.(*storetest.Memory)
+	put := func(m *storetest.Memory, path string, data []byte) {
+		m.Put(context.Background(), ledger.Object{Path: path, Data: data})
+	}
+	for name, harm := range map[string]func(m *storetest.Memory){
+		"the root hash of the newest commit": func(m *storetest.Memory) {
+			m.Commit(4)[22+8+32+8+8] ^= 1
+			ledger.Reseal(m.Commit(4))
+			m.Delete(context.Background(), "checkpoints/5")
+		},
+		"the chain": func(m *storetest.Memory) {
+			m.Commit(4)[22+8] ^= 1
+			ledger.Reseal(m.Commit(4))
+		},
+		"the newest note": func(m *storetest.Memory) {
+			note := bytes.Clone(m.Object("checkpoints/5"))
+			note[bytes.LastIndexByte(note[:bytes.Index(note, []byte("\n\n"))], '\n')+1] ^= 1
+			put(m, "checkpoints/5", note)
+		},
+	} {
+		m := base.Clone()
+		harm(m)
+		h.store = m
+		if err := h.tryOpen(); !errors.Is(err, ledger.ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+		h.close()
+	}
 }
 
 // TestWrongKey gives keys that do not belong to their verifier keys: nothing is published.

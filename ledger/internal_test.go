@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -173,6 +175,45 @@ func TestLastSigned(t *testing.T) {
 	}
 	if err := b.write("ledger.example/test", keys, 0, [32]byte{}); err == nil {
 		t.Error("two records were made")
+	}
+}
+
+// TestTilesFromTheStore reads tiles back that the tree no longer has, right ones and others.
+func TestTilesFromTheStore(t *testing.T) {
+	stored := make(map[string][]byte)
+	tr := newTree(func(_ context.Context, path string) ([]byte, error) { return bytes.Clone(stored[path]), nil })
+	for i := range 600 {
+		tr.append(verify.LeafHash([]byte{byte(i), byte(i >> 8)}))
+	}
+	ids := tr.full(600)
+	for _, id := range ids {
+		stored[id.tile().Path()] = tr.pendingBytes(id)
+	}
+	tr.stored(ids)
+	root, err := tr.rootAt(t.Context(), 300)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forget := func() { tr.cache = newLRU[tileID, *tile](cachedTiles) }
+	forget()
+	if again, err := tr.rootAt(t.Context(), 300); err != nil || again != root {
+		t.Fatalf("from the store: %v", err)
+	}
+	tile := stored["tile/0/001"]
+	for _, bad := range [][]byte{nil, tile[:len(tile)-1], append(bytes.Clone(tile), 0)} {
+		forget()
+		stored["tile/0/001"] = bad
+		if _, err := tr.rootAt(t.Context(), 300); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%d bytes: %v", len(bad), err)
+		}
+	}
+	for at := 0; at < len(tile); at += 97 {
+		forget()
+		stored["tile/0/001"] = bytes.Clone(tile)
+		stored["tile/0/001"][at] ^= 1
+		if _, err := tr.tile(t.Context(), tileID{0, 1}, 1); !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("byte %d: %v", at, err)
+		}
 	}
 }
 

@@ -46,6 +46,13 @@ type Config struct {
 	Evidence func(*verify.Contradiction)
 	// Now is the clock; nil: time.Now. What goes into the record never goes back, whatever the clock does.
 	Now func() time.Time
+	// Snapshot is a file beside the store that lets the ledger open without replaying all of it;
+	// "": none. It is made and replaced by the ledger, serves nobody else, and may be deleted at any
+	// time; it belongs in no backup. A ledger that is opened for reading does not use it.
+	Snapshot string
+	// NoScrub leaves out what follows an opening from a snapshot: reading everything again in the
+	// background.
+	NoScrub bool
 	// MaxBatch bounds the entries of one commit, 1 to 4096; 0: 1024.
 	MaxBatch int
 	// MaxQueue bounds the entries that wait for a commit, 1 or more; 0: 8192. They are bounded in bytes as well.
@@ -142,12 +149,14 @@ type Stats struct {
 	Commits   uint64 // number of the newest commit
 	// Admitted is when the last entry was admitted.
 	Admitted time.Time
+	// Scrubbed counts the entries that have been read and judged again since the ledger was opened
+	// from a snapshot, of ToScrub; both are 0 if it was not.
+	Scrubbed, ToScrub uint64
 }
 
 // A Ledger is an open ledger. All its methods may be called by many goroutines.
 type Ledger struct {
 	origin       string
-	store        Store
 	signers      []signer
 	keys         [32]byte // signersKeys
 	signed       *LastSigned
@@ -161,21 +170,16 @@ type Ledger struct {
 	maxBatch     int
 	log          *slog.Logger
 
-	state   *roll.State
-	tree    *tree
-	durable sync.RWMutex // held by the writer while state is ahead of the store
-	records *lru[uint64, *record]
-	notes   *lru[uint64, quotable] // of published checkpoints, by size
+	contents              // its index, starts, blobs and newest are guarded by mu
+	durable  sync.RWMutex // held by the writer while state is ahead of the store
+	records  *lru[uint64, *record]
+	notes    *lru[uint64, quotable] // of published checkpoints, by size
 
 	mu       sync.RWMutex
-	index    map[entry.Hash]uint64 // of stored entries
-	starts   []uint64              // first leaf of each commit
-	blobs    map[entry.Hash]int64  // texts that published statements name, and their sizes
-	newest   commit                // what is stored
-	readOnly error                 // why it does not serve; nil: it does
-	shown    uint64                // tree size of which tiles can be read: witnesses need them before it is published
-	head     *head                 // what is published; nil: nothing yet
-	sizes    []uint64              // of published checkpoints, ascending: all of them if listed, else those since opening
+	readOnly error    // why it does not serve; nil: it does
+	shown    uint64   // tree size of which tiles can be read: witnesses need them before it is published
+	head     *head    // what is published; nil: nothing yet
+	sizes    []uint64 // of published checkpoints, ascending: all of them if listed, else those since opening
 	listed   bool
 	waiting  []waiter // for a checkpoint that covers them
 	pruneAt  int      // length of waiting at which those that gave up are dropped
@@ -183,6 +187,9 @@ type Ledger struct {
 	blobMu sync.Mutex  // held while a text is put or taken down
 	space  sync.Mutex  // held from asking the store for room until it is used, and while tiles are stored
 	full   atomic.Bool // the store had no room when it was asked last
+
+	snapshots snapshots
+	signing   sync.Mutex // held while a key signs
 
 	queue    queue
 	checking gate
@@ -245,14 +252,15 @@ func (l *Ledger) fail(err error) error {
 	return context.Cause(l.ctx)
 }
 
-// Close stops admitting, waits for the commit that is under way, and releases nothing of the
-// caller's. It returns what made the ledger fail, if it did.
+// Close stops admitting, waits for the commit that is under way, writes a snapshot, and releases nothing
+// of the caller's. It returns what made the ledger fail, if it did.
 func (l *Ledger) Close() error {
 	l.cancel(ErrClosed)
 	l.running.Wait()
 	if err := l.Err(); err != ErrClosed {
 		return err
 	}
+	l.snapshots.last(l)
 	return nil
 }
 
@@ -261,7 +269,7 @@ func (l *Ledger) Origin() string { return l.origin }
 
 // Stats returns the counters of this moment.
 func (l *Ledger) Stats() Stats {
-	s := Stats{Queued: l.queue.len()}
+	s := Stats{Queued: l.queue.len(), Scrubbed: l.snapshots.scrubbed.Load(), ToScrub: l.snapshots.toScrub}
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	s.Stored, s.Commits, s.Admitted = l.newest.size, l.newest.seq, l.newest.admitted

@@ -448,6 +448,36 @@ func TestClock(t *testing.T) {
 	h.check()
 }
 
+// TestClockAheadAtASignature commits an entry, and signs for it at the next start, by a clock that is
+// a year ahead for that time: no later entry contradicts the checkpoint.
+func TestClockAheadAtASignature(t *testing.T) {
+	refused := false
+	store := &storetest.Faulty{Store: memory(), Fault: func(call string, _ int) storetest.Fault {
+		if call == "Put" && refused {
+			return storetest.Fails
+		}
+		return storetest.Works
+	}}
+	h := newHouse(t, store)
+	o := h.join("apnic.net")
+	hash := h.publish("text\n")
+	refused = true
+	if r := h.submit(h.many(o, hash, 1)...)[0]; r.Published {
+		t.Fatalf("its checkpoint was published: %+v", r)
+	}
+	refused = false
+	start := h.clock()
+	h.setClock(start.AddDate(1, 0, 0))
+	h.reopen()
+	if h.ledger.Published().Size != h.ledger.Stats().Stored {
+		t.Fatal("opening has not published what was stored")
+	}
+	h.setClock(start.Add(time.Second))
+	h.must(h.many(o, hash, 2)...) // which quote that checkpoint
+	h.check()
+	h.audited()
+}
+
 // TestBusy fills the queue behind a commit that does not come back.
 func TestBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -846,6 +876,8 @@ func TestOldCopy(t *testing.T) {
 	h.cfg.Adopt = &ledger.Adoption{Size: 11, Root: right.Root}
 	refused("too large", false, 0, 10)
 	h.cfg.Adopt = &ledger.Adoption{Size: 9, Root: right.Root}
+	refused("smaller than what was published", false, 0, 10)
+	h.cfg.Adopt = &ledger.Adoption{Size: 10, Root: [32]byte{1}}
 	refused("another root", false, 0, 10)
 	h.cfg.Adopt = &ledger.Adoption{Size: 10, Root: right.Root}
 	h.open()

@@ -79,6 +79,49 @@ func (q *quotas) count(e *entry.Entry, admitted time.Time) {
 	q.counts[e.Signer]++
 }
 
+// forget takes back all that was counted.
+func (q *quotas) forget() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.begin, q.counts = time.Time{}, nil
+}
+
+// recount counts again what commits up to and with the newest have admitted in the period of the last of them.
+// It reads backwards until it has come to an earlier period, and trusts the chain of sums.
+func (q *quotas) recount(ctx context.Context, store Store, newest commit) error {
+	if q.Entries == 0 {
+		return nil
+	}
+	begin := newest.admitted.Truncate(q.Period)
+	for seq, sum := newest.seq, newest.sum; seq > 0; seq-- {
+		b, err := store.Read(ctx, seq)
+		if err != nil {
+			return fmt.Errorf("commit %d: %w", seq, err)
+		}
+		rec, err := decodeRecord(b)
+		if err != nil || rec.sum != sum {
+			return fmt.Errorf("commit %d: %w", seq, ErrCorrupt)
+		}
+		earlier := false
+		for i, b := range rec.leaves {
+			leaf, err := entry.ParseLeaf(b)
+			if err != nil {
+				return fmt.Errorf("entry %d: %w", rec.from+uint64(i), ErrCorrupt)
+			}
+			if leaf.Admitted.Before(begin) {
+				earlier = true
+				continue
+			}
+			q.count(leaf.Entry, leaf.Admitted)
+		}
+		if earlier {
+			return nil
+		}
+		sum = rec.prev
+	}
+	return nil
+}
+
 // checkPatience is how long one entry waits for its signatures to be checked.
 const checkPatience = 2 * time.Second
 

@@ -102,18 +102,14 @@ func configure(ctx context.Context, cfg Config) (*Ledger, error) {
 	}
 	l := &Ledger{
 		origin:   cfg.Origin,
-		store:    cfg.Store,
 		signed:   cfg.LastSigned,
 		cosign:   cfg.Cosign,
 		now:      cfg.Now,
 		maxBatch: cfg.MaxBatch,
 		log:      cfg.Logger,
-		state:    roll.New(cfg.Origin),
-		tree:     newTree(cfg.Store.Get),
+		contents: newContents(cfg.Origin, cfg.Store),
 		records:  newLRU[uint64, *record](recordsCache),
 		notes:    newLRU[uint64, quotable](notesCache),
-		index:    make(map[entry.Hash]uint64),
-		blobs:    make(map[entry.Hash]int64),
 		checking: newGate(),
 		publish:  make(chan struct{}, 1),
 	}
@@ -131,7 +127,7 @@ func configure(ctx context.Context, cfg Config) (*Ledger, error) {
 	if q := cfg.Quota; q.Entries < 0 || q.Entries > 0 && q.Period <= 0 {
 		return nil, errors.New("a quota is a number of entries, 1 or more, in a period")
 	}
-	l.quotas.Quota = cfg.Quota
+	l.quotas.Quota, l.count = cfg.Quota, l.quotas.count
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
@@ -159,8 +155,8 @@ func configure(ctx context.Context, cfg Config) (*Ledger, error) {
 			return nil, errors.New("a ledger that signs needs a last-signed record")
 		}
 		l.keys = signersKeys(cfg.Signers)
+		l.snapshots.path, l.snapshots.scrubs = cfg.Snapshot, !cfg.NoScrub
 	}
-	l.newest.root = emptyRoot
 	l.work = context.WithoutCancel(ctx)
 	l.ctx, l.cancel = context.WithCancelCause(l.work)
 	return l, nil
@@ -170,6 +166,9 @@ func configure(ctx context.Context, cfg Config) (*Ledger, error) {
 // rule anew, and compares; then it finishes what a crash left: it stores tiles, signs and
 // publishes the newest commit. A store that holds no ledger is ErrEmpty, one that contradicts
 // itself ErrCorrupt; then look at it with Check.
+//
+// If there is a snapshot of its own (Config.Snapshot) it reads the commits after it alone; all the others
+// it reads in the background, and the ledger fails if they do not give what the snapshot says.
 //
 // If the last-signed record does not allow to sign, Open succeeds, but the ledger can only be
 // read: ReadOnly tells why. It writes nothing then.
@@ -194,15 +193,12 @@ func (l *Ledger) open(ctx context.Context, adopt *Adoption) error {
 	if last == 0 {
 		return ErrEmpty
 	}
-	if err := l.replay(ctx, last); err != nil {
+	head, err := l.recall(ctx, last)
+	if err != nil {
 		return err
 	}
 	if d := l.newest.admitted.Sub(l.now()); d > 0 {
 		l.log.Warn("the clock is behind the time of the last entry; until it has caught up, entries are given that time", "behind", d)
-	}
-	head, err := l.newestNote(ctx)
-	if err != nil {
-		return err
 	}
 	if head != nil {
 		l.setHead(head.Checkpoint, head.note)
@@ -210,8 +206,12 @@ func (l *Ledger) open(ctx context.Context, adopt *Adoption) error {
 			return err
 		}
 	}
-	if l.readOnly, err = l.maySign(ctx, adopt); err != nil || l.readOnly != nil {
+	if l.readOnly, err = l.maySign(ctx, adopt); err != nil {
 		return err
+	}
+	l.scrub()
+	if l.readOnly != nil {
+		return nil
 	}
 	// What a crash left to do waits, if need be, for witnesses or for space.
 	if err := l.putTiles(l.newest.size); err != nil && !errors.Is(err, ErrFull) {
@@ -232,41 +232,106 @@ func (l *Ledger) open(ctx context.Context, adopt *Adoption) error {
 	if !published {
 		l.publish <- struct{}{}
 	}
+	l.snapshots.next(l)
 	l.running.Add(2)
 	go l.write()
 	go l.publishing()
 	return nil
 }
 
-// replay folds every commit and compares every stored tile.
-func (l *Ledger) replay(ctx context.Context, last uint64) error {
+// recall makes the contents of the ledger from its snapshot and the commits after it, or else from all commits. It
+// returns the newest published note, nil if there is none.
+func (l *Ledger) recall(ctx context.Context, last uint64) (*head, error) {
+	if l.snapshots.path != "" {
+		head, err := l.recallSnapshot(ctx, last)
+		if err == nil || ctx.Err() != nil {
+			return head, err
+		}
+		if !isNotExist(err) {
+			l.log.Warn("the snapshot is not used, and everything is read instead", "path", l.snapshots.path, "error", err)
+			l.snapshots.stale = true
+		}
+		l.forget()
+	}
+	if err := l.replay(ctx, last, l.log, fullSpeed); err != nil {
+		return nil, err
+	}
+	return l.newestNote(ctx)
+}
+
+// forget makes the contents those of no commit.
+func (l *Ledger) forget() {
+	l.contents = newContents(l.origin, l.store)
+	l.quotas.forget()
+	l.count = l.quotas.count
+}
+
+// contents is what commits give, from the first to the newest.
+type contents struct {
+	store  Store
+	state  *roll.State
+	tree   *tree
+	index  map[entry.Hash]uint64 // of entries; nil: nobody will ask
+	ids    []entry.Hash          // by index
+	starts []uint64              // first leaf of each commit
+	blobs  map[entry.Hash]int64  // texts that published statements name, and their sizes
+	newest commit
+	count  func(e *entry.Entry, admitted time.Time) // is told of each entry; nil: nobody is
+}
+
+func newContents(origin string, store Store) contents {
+	return contents{
+		store: store, state: roll.New(origin), tree: newTree(store.Get),
+		index: make(map[entry.Hash]uint64), blobs: make(map[entry.Hash]int64), newest: commit{root: emptyRoot},
+	}
+}
+
+// pace says how much is done at a time, and by how many goroutines.
+type pace struct {
+	workers int
+	leaves  int
+	rest    func() // after so many leaves, or a tile
+}
+
+var fullSpeed = pace{runtime.GOMAXPROCS(0), replayWindow, func() {}}
+
+// replayWindow is how many leaves are parsed and checked on all cores before they are folded on one.
+const replayWindow = 1024
+
+// replay folds the commits after the newest, up to last, and compares every stored tile that they filled.
+func (c *contents) replay(ctx context.Context, last uint64, log *slog.Logger, p pace) error {
 	var leaves [][]byte
 	missing := make(map[tileID]bool)
-	for seq := uint64(1); seq <= last; seq++ {
-		b, err := l.store.Read(ctx, seq)
+	for seq := c.newest.seq + 1; seq <= last; seq++ {
+		b, err := c.store.Read(ctx, seq)
 		if err != nil {
 			return fmt.Errorf("commit %d: %w", seq, err)
 		}
 		rec, err := decodeRecord(b)
-		if err != nil || !rec.follows(l.newest.seq, l.newest.sum, l.newest.size) {
+		if err != nil || !rec.follows(c.newest.seq, c.newest.sum, c.newest.size) {
 			return fmt.Errorf("commit %d is not a commit, or not the one that follows: %w", seq, ErrCorrupt)
 		}
-		l.tree.append(leafHashes(rec.leaves)...)
-		root, err := l.tree.rootAt(ctx, rec.size)
+		c.tree.append(leafHashes(rec.leaves)...)
+		root, err := c.tree.rootAt(ctx, rec.size)
 		if err != nil {
 			return err
 		}
 		if root != rec.root {
 			return fmt.Errorf("commit %d: its leaves do not give its root hash: %w", seq, ErrCorrupt)
 		}
-		l.newest = commit{seq: rec.seq, sum: rec.sum, size: rec.size, root: rec.root}
-		l.starts = append(l.starts, rec.from)
-		if leaves = append(leaves, rec.leaves...); len(leaves) >= replayWindow || seq == last {
-			if err := l.fold(leaves); err != nil {
-				return err
+		c.newest = commit{seq: rec.seq, sum: rec.sum, size: rec.size, root: rec.root}
+		c.starts = append(c.starts, rec.from)
+		if leaves = append(leaves, rec.leaves...); len(leaves) >= p.leaves || seq == last {
+			for part := range slices.Chunk(leaves, p.leaves) {
+				if err := c.fold(part, p.workers); err != nil {
+					return err
+				}
+				if p.rest(); ctx.Err() != nil {
+					return ctx.Err()
+				}
 			}
 			leaves = leaves[:0]
-			if err := l.compareTiles(ctx, missing); err != nil {
+			if err := c.compareTiles(ctx, missing, log); err != nil {
 				return err
 			}
 		}
@@ -274,37 +339,44 @@ func (l *Ledger) replay(ctx context.Context, last uint64) error {
 			return err
 		}
 	}
-	l.newest.admitted = l.state.Admitted()
+	c.newest.admitted = c.state.Admitted()
 	return nil
 }
 
-// replayWindow is how many leaves are parsed and checked on all cores before they are folded on one.
-const replayWindow = 1024
-
 // fold applies stored leaves to the state.
-func (l *Ledger) fold(raw [][]byte) error {
-	leaves, sigs, errs := checkLeaves(l.state, raw)
+func (c *contents) fold(raw [][]byte, workers int) error {
+	leaves, sigs, errs := checkLeaves(c.state, raw, workers)
 	for i, leaf := range leaves {
-		index := l.state.Size()
+		index := c.state.Size()
 		err := errs[i]
 		if err == nil {
-			err = l.state.Admit(leaf, sigs[i])
+			err = c.state.Admit(leaf, sigs[i])
 		}
 		if err != nil {
 			return fmt.Errorf("entry %d: %w: %w", index, err, ErrCorrupt)
 		}
-		l.quotas.count(leaf.Entry, leaf.Admitted)
-		l.index[leaf.Entry.ID()] = index
-		noteBlobs(l.blobs, leaf.Entry)
+		if c.count != nil {
+			c.count(leaf.Entry, leaf.Admitted)
+		}
+		c.enter(leaf.Entry.ID(), leaf.Entry)
 	}
 	return nil
 }
 
-// checkLeaves parses leaves and checks their signatures on all cores, as far as the state knows
+// enter takes up the next entry.
+func (c *contents) enter(id entry.Hash, e *entry.Entry) {
+	if c.index != nil {
+		c.index[id] = uint64(len(c.ids))
+	}
+	c.ids = append(c.ids, id)
+	noteBlobs(c.blobs, e)
+}
+
+// checkLeaves parses leaves and checks their signatures on several goroutines, as far as the state knows
 // their keys.
-func checkLeaves(state *roll.State, raw [][]byte) (leaves []*entry.Leaf, sigs []*roll.Signatures, errs []error) {
+func checkLeaves(state *roll.State, raw [][]byte, workers int) (leaves []*entry.Leaf, sigs []*roll.Signatures, errs []error) {
 	leaves, sigs, errs = make([]*entry.Leaf, len(raw)), make([]*roll.Signatures, len(raw)), make([]error, len(raw))
-	workers := min(len(raw), runtime.GOMAXPROCS(0))
+	workers = min(len(raw), workers)
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
@@ -321,27 +393,27 @@ func checkLeaves(state *roll.State, raw [][]byte) (leaves []*entry.Leaf, sigs []
 
 // compareTiles compares the stored tiles with those that the leaves give. Those that are missing,
 // the trace of a crash, stay in memory until they are stored; what differs is ErrCorrupt.
-func (l *Ledger) compareTiles(ctx context.Context, missing map[tileID]bool) error {
+func (c *contents) compareTiles(ctx context.Context, missing map[tileID]bool, log *slog.Logger) error {
 	var same []tileID
-	for _, id := range l.tree.full(l.newest.size) {
+	for _, id := range c.tree.full(c.newest.size) {
 		if missing[id] {
 			continue
 		}
 		path := id.tile().Path()
-		b, err := l.store.Get(ctx, path)
+		b, err := c.store.Get(ctx, path)
 		switch {
 		case isNotExist(err):
-			l.log.Warn("a tile is missing in the store", "path", path)
+			log.Warn("a tile is missing in the store", "path", path)
 			missing[id] = true
 			continue
 		case err != nil:
 			return fmt.Errorf("%s: %w", path, err)
-		case !bytes.Equal(b, l.tree.pendingBytes(id)):
+		case !bytes.Equal(b, c.tree.pendingBytes(id)):
 			return fmt.Errorf("%s is not what the leaves give: %w", path, ErrCorrupt)
 		}
 		same = append(same, id)
 	}
-	l.tree.stored(same)
+	c.tree.stored(same)
 	return nil
 }
 

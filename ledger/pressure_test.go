@@ -9,25 +9,40 @@ import (
 	"time"
 
 	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
 )
 
-// lateTiles holds tiles back for as long as a publisher in a hurry might need, and tells which
-// checkpoints were stored before their first tile was.
+// lateTiles holds a checkpoint back until a tile is on its way, and then the tile for as long as a
+// publisher in a hurry might need. It tells what was written, and which checkpoints were stored
+// before their first tile was.
 type lateTiles struct {
 	ledger.Store
+	held  string        // the checkpoint that waits
+	begun chan string   // commits and held, as they begin
+	tile  chan struct{} // closed when a tile is on its way
 	early chan string
+}
+
+func (s lateTiles) Create(ctx context.Context, seq uint64, record []byte) error {
+	defer func() { s.begun <- "commit" }()
+	return s.Store.Create(ctx, seq, record)
 }
 
 func (s lateTiles) Put(ctx context.Context, objects ...ledger.Object) error {
 	path := objects[0].Path
-	if strings.HasPrefix(path, "tile/") {
+	switch {
+	case path == s.held:
+		s.begun <- path
+		<-s.tile
+	case strings.HasPrefix(path, "tile/"):
+		close(s.tile)
 		select {
 		case <-time.After(200 * time.Millisecond):
 		case hasty := <-s.early:
 			s.early <- hasty
 		}
-	} else if strings.HasPrefix(path, "checkpoints/2") && len(path) == len("checkpoints/256") && path >= "checkpoints/256" {
+	case path == "checkpoints/256":
 		if _, err := s.Store.Get(ctx, "tile/0/000"); err != nil {
 			s.early <- path
 		}
@@ -38,19 +53,29 @@ func (s lateTiles) Put(ctx context.Context, objects ...ledger.Object) error {
 // A checkpoint is never signed before the tiles that have become full under it are there, whichever
 // commit woke the publisher.
 func TestTilesBeforeCheckpoints(t *testing.T) {
-	store := lateTiles{memory(), make(chan string, 16)}
+	store := lateTiles{memory(), "checkpoints/254", make(chan string, 16), make(chan struct{}), make(chan string, 16)}
 	h := newHouse(t, store)
 	o := h.join("apnic.net")
 	hash := h.publish("We stand by this.\n")
 	h.must(h.many(o, hash, 250)...)
+	for len(store.begun) > 0 {
+		<-store.begun
+	}
+	all := h.many(o, hash, 3)
 	done := make(chan struct{})
-	all := h.many(o, hash, 6)
-	for _, e := range all {
+	submit := func(e *entry.Entry) {
 		go func() {
 			h.submit(e)
 			done <- struct{}{}
 		}()
 	}
+	submit(all[0])
+	for range 2 { // its commit, and its checkpoint, which waits
+		<-store.begun
+	}
+	submit(all[1])
+	<-store.begun // this one is to be published after it
+	submit(all[2])
 	for range all {
 		<-done
 	}

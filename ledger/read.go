@@ -208,6 +208,16 @@ func (l *Ledger) recordOf(ctx context.Context, index uint64) (*record, error) {
 	if err != nil || rec.seq != seq || index < rec.from || index >= rec.size {
 		return nil, fmt.Errorf("commit %d: %w", seq, ErrCorrupt)
 	}
+	// A record's own sum does not say that it is the one that was committed; the tree does.
+	for i, hash := range leafHashes(rec.leaves) {
+		in, err := l.tree.node(ctx, 0, rec.from+uint64(i))
+		if err != nil {
+			return nil, err
+		}
+		if in != hash {
+			return nil, fmt.Errorf("commit %d: its leaves are not those of the tree: %w", seq, ErrCorrupt)
+		}
+	}
 	l.records.put(seq, rec, len(b))
 	return rec, nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -284,7 +285,7 @@ func (r *restorer) quotes(raw []byte) error {
 // take folds the next leaves and commits them, so that each kept checkpoint ends a commit.
 func (r *restorer) take(ctx context.Context, leaves [][]byte) error {
 	l := r.ledger
-	if err := l.fold(leaves); err != nil {
+	if err := l.fold(leaves, runtime.GOMAXPROCS(0)); err != nil {
 		return err
 	}
 	var kept []Object

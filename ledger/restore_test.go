@@ -303,7 +303,7 @@ func TestRestoreDamaged(t *testing.T) {
 	var source *ledger.SourceError
 	for _, path := range paths {
 		whole := files[path]
-		for range 4 {
+		for range 2 {
 			at := r.IntN(len(whole))
 			files[path] = bytes.Clone(whole)
 			files[path][at] ^= 1 << r.IntN(8)

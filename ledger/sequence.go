@@ -24,6 +24,9 @@ const (
 	maxTilePath = 64
 	// publishPause is how long to wait before publishing again what lacked cosignatures or space.
 	publishPause = time.Second
+	// signDelay bounds how much later than its last leaf a checkpoint says it was signed. An
+	// auditor allows five minutes.
+	signDelay = time.Minute
 )
 
 // write is the one goroutine that commits.
@@ -38,6 +41,7 @@ func (l *Ledger) write() {
 			l.fail(err)
 			return
 		}
+		l.snapshots.next(l)
 	}
 }
 
@@ -107,8 +111,7 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 		}
 		l.mu.Lock()
 		for _, it := range added {
-			l.index[it.id] = it.index
-			noteBlobs(l.blobs, it.entry)
+			l.enter(it.id, it.entry)
 		}
 		l.mu.Unlock()
 	}
@@ -259,8 +262,12 @@ func noteBlobs(blobs map[entry.Hash]int64, e *entry.Entry) {
 	if !ok || s.Action != entry.Publish {
 		return
 	}
-	blobs[s.Statement] = max(blobs[s.Statement], s.Size)
-	for _, r := range s.Renditions {
+	noteTexts(blobs, s.Statement, s.Size, s.Renditions)
+}
+
+func noteTexts(blobs map[entry.Hash]int64, h entry.Hash, size int64, renditions []entry.Rendition) {
+	blobs[h] = max(blobs[h], size)
+	for _, r := range renditions {
 		blobs[r.Hash] = max(blobs[r.Hash], r.Size)
 	}
 }
@@ -405,7 +412,9 @@ func (l *Ledger) setHead(c verify.Checkpoint, msg []byte) {
 }
 
 // sign signs a checkpoint with every key of the log, after it has been held to, and written to,
-// the last-signed record. No signature says an earlier time than the last leaf does.
+// the last-signed record. No signature says an earlier time than the last leaf does, nor one more
+// than signDelay later: a clock that is ahead only while a checkpoint is signed, as at a start
+// that finishes what a crash left, would make all later leaves contradict it.
 func (l *Ledger) sign(c verify.Checkpoint, admitted time.Time) ([]byte, error) {
 	last := l.signed.last
 	if !l.signed.have || last.size > c.Size {
@@ -425,7 +434,9 @@ func (l *Ledger) sign(c verify.Checkpoint, admitted time.Time) ([]byte, error) {
 	}
 	text := c.Text()
 	msg := append(bytes.Clone(text), '\n')
-	now := uint64(max(0, l.now().Unix(), admitted.Unix()))
+	now := uint64(max(0, admitted.Unix(), min(l.now().Unix(), admitted.Add(signDelay).Unix())))
+	l.signing.Lock()
+	defer l.signing.Unlock()
 	for _, s := range l.signers {
 		sig, err := s.Sign(verify.SignedMessage(s.VKey, now, c))
 		if err != nil {

@@ -100,6 +100,42 @@ func (t *tree) append(hashes ...[32]byte) {
 	}
 }
 
+// edgeBytes returns the hashes at the right edge, level by level; false if there are full tiles that are
+// not known to be stored.
+func (t *tree) edgeBytes() ([]byte, bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	var b []byte
+	for _, e := range t.edge {
+		b = append(b, e.bytes(e.n)...)
+	}
+	return b, len(t.pending) == 0
+}
+
+// edgeLen is how many hashes edgeBytes returns of a tree of this size.
+func edgeLen(size uint64) int {
+	n := 0
+	for ; size > 0; size >>= tileHeight {
+		n += int(size % verify.TileWidth)
+	}
+	return n
+}
+
+// setEdge makes an empty tree one of this size, whose full tiles are stored, from edgeLen(size) hashes.
+func (t *tree) setEdge(size uint64, b []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.size = size
+	for ; size > 0; size >>= tileHeight {
+		e := new(tile)
+		for range size % verify.TileWidth {
+			e.append([32]byte(b))
+			b = b[verify.HashSize:]
+		}
+		t.edge = append(t.edge, e)
+	}
+}
+
 // full returns the tiles that are full at this size and not known to be stored, in a fixed order.
 func (t *tree) full(size uint64) []tileID {
 	t.mu.RLock()
@@ -156,7 +192,10 @@ func (t *tree) fullTile(ctx context.Context, id tileID) (*tile, error) {
 	}
 	path := id.tile().Path()
 	b, err := t.get(ctx, path)
-	if err != nil {
+	switch {
+	case isNotExist(err):
+		return nil, fmt.Errorf("%s is missing: %w", path, ErrCorrupt)
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	full := new(tile)

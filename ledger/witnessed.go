@@ -198,6 +198,7 @@ func (l *Ledger) awaitWitnesses() {
 	if !published {
 		l.publish <- struct{}{}
 	}
+	l.snapshots.next(l)
 	l.running.Add(2)
 	go l.write()
 	go l.publishing()

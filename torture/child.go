@@ -156,6 +156,21 @@ func (c *child) get(ctx context.Context, path string) ([]byte, error) {
 	return body, err
 }
 
+// put puts a resource, and returns the status and what was said.
+func (c *child) put(ctx context.Context, path string, b []byte) (int, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, c.url+path, bytes.NewReader(b))
+	if err != nil {
+		return 0, nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	b, err = io.ReadAll(io.LimitReader(resp.Body, verify.MaxBundle))
+	return resp.StatusCode, b, err
+}
+
 // command runs the program to its end and returns its exit code and what it printed.
 func command(ctx context.Context, bin string, args ...string) (code int, out string, err error) {
 	cmd := exec.CommandContext(ctx, bin, args...)

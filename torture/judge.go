@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -26,6 +27,10 @@ type judge struct {
 	seen    map[uint64]*verify.SignedCheckpoint // by size: every checkpoint that anybody was shown
 	unheld  []uint64                            // sizes in seen that were not held to the tree yet
 	checked int                                 // receipts in the book before this one were checked in full
+
+	// patient: entries that were acknowledged with 202 may wait for their checkpoint still. They are in late.
+	patient bool
+	late    []*ack
 }
 
 func newJudge(r *record) *judge {
@@ -73,7 +78,8 @@ func (j *judge) root(size uint64) ([32]byte, error) {
 
 // catchUp reads what a server has that the copy has not, and holds it, every checkpoint seen and
 // every acknowledgement to the copy. Errors are of the server that does not answer; what is wrong
-// is counted.
+// is counted. What was acknowledged as stored alone (202) is there after the next start, so it is
+// before load that a server is judged.
 func (j *judge) catchUp(ctx context.Context, c *child) error {
 	note, err := c.get(ctx, "checkpoint")
 	if err != nil {
@@ -166,9 +172,12 @@ func (j *judge) checkBook() {
 	b := &j.book
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for ; b.next < len(b.acks); b.next++ {
-		a := b.acks[b.next]
+	todo := append(j.late, b.acks[b.next:]...)
+	j.late, b.next = nil, len(b.acks)
+	for _, a := range todo {
 		switch {
+		case a.Index >= j.size() && a.Status == http.StatusAccepted && j.patient:
+			j.late = append(j.late, a)
 		case a.Index >= j.size():
 			j.loss("entry %d was acknowledged (status %d); the record has %d entries", a.Index, a.Status, j.size())
 		case j.ids[a.Index] != a.ID:
@@ -240,6 +249,9 @@ func (j *judge) everything(ctx context.Context, c *child) error {
 		return err
 	}
 	for _, a := range j.book.acks[j.checked:] {
+		if a.Index >= j.size() {
+			continue // late
+		}
 		b, err := c.get(ctx, fmt.Sprintf("api/v1/receipt/%d", a.Index))
 		if err != nil {
 			return err

@@ -48,7 +48,7 @@ func kill(ctx context.Context, t *trial) error {
 			return err
 		}
 	}
-	t.say("%d kills while starting, %d while stopping", starting, stopping)
+	t.say("%d entries sent again and found, %d kills while starting, %d while stopping", t.resent, starting, stopping)
 	return nil
 }
 
@@ -74,6 +74,13 @@ func (r *record) killStarting(after time.Duration) error {
 // shutdown after it was asked to end.
 func (r *record) killUnderLoad(ctx context.Context, c *child, full, shutdown bool, stopping *int) error {
 	if err := r.judge.catchUp(ctx, c); err != nil {
+		return err
+	}
+	if r.wrong() {
+		c.kill()
+		return nil
+	}
+	if err := r.resend(ctx, c); err != nil {
 		return err
 	}
 	if full {

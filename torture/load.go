@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +23,12 @@ type book struct {
 	mu   sync.Mutex
 	acks []*ack
 	next int // the first one that the judge has not checked
+	// unanswered are the last entries that were sent and not answered: they are in the record, or not.
+	unanswered []*entry.Entry
 }
+
+// maxUnanswered bounds what is sent again after a start.
+const maxUnanswered = 8
 
 // An ack is what a submitter was told: this entry is in the record, at this index.
 type ack struct {
@@ -242,6 +248,10 @@ func (r *record) client(ctx context.Context, c *child, members []*member, rng *r
 		}
 		if answered < len(batch) {
 			if refused == nil {
+				r.book.mu.Lock()
+				r.book.unanswered = append(r.book.unanswered, batch...)
+				r.book.unanswered = r.book.unanswered[max(0, len(r.book.unanswered)-maxUnanswered):]
+				r.book.mu.Unlock()
 				return
 			}
 			select { // what is full or closing may be so for a while
@@ -283,6 +293,39 @@ func (r *record) grow(ctx context.Context, c *child, n int) error {
 		_, err = r.submitMany(ctx, c, batch, "")
 	}
 	return err
+}
+
+// resend sends again, after the judge has caught up and before load, what was sent before the server
+// ended and not answered, and something that was acknowledged. What is in the record must be answered
+// with its index, and the rest be admitted as if it were new.
+func (r *record) resend(ctx context.Context, c *child) error {
+	again := r.book.unanswered
+	r.book.unanswered = nil
+	if n := len(r.book.acks); n > 0 {
+		leaf, err := entry.ParseLeaf(r.judge.leaves[r.book.acks[r.rng.IntN(n)].Index])
+		if err != nil {
+			return err
+		}
+		again = append(again, leaf.Entry)
+	}
+	for _, e := range again {
+		before := slices.Index(r.judge.ids, e.ID())
+		known := before >= 0
+		if known {
+			r.add(&r.resent, 1)
+		}
+		a, err := r.submit(ctx, c, e, "")
+		var refused *refusedError
+		switch {
+		case errors.As(err, &refused) && !refused.passing():
+			r.fault("an entry that was sent again was refused: %v", err)
+		case err != nil:
+			return err
+		case a.Duplicate != known || known && a.Index != uint64(before):
+			r.fault("an entry that was sent again: index %d, duplicate %v; in the record at %d", a.Index, a.Duplicate, before)
+		}
+	}
+	return r.judge.catchUp(ctx, c)
 }
 
 // said takes up that an entry of the member was admitted.

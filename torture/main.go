@@ -1,6 +1,7 @@
 // Torture does to a ledger what the world does to computers, and counts what is lost.
 //
 //	go run . [flags] [PART...]
+//	go run . -sabotage all
 //
 // Each part runs the real program, many times, under load, and takes something away from it. Then
 // it holds what the record has become to what was acknowledged before: every entry, its index, its
@@ -11,6 +12,10 @@
 // and the exit code is 0 if nothing was lost, forked or otherwise wrong, 1 if something was, 2 for a
 // wrong command line, and 3 if a part could not do what it claims to. With the same seed a part makes
 // the same choices; what the machine does in between is its own.
+//
+// With -sabotage it switches the defences off instead, one at a time, in a copy of the source text,
+// and demands that a test or a part catches each. Then the exit code is 1 if one is not caught, and 3
+// if one could not be tried, because the source text has changed.
 package main
 
 import (
@@ -42,8 +47,11 @@ var parts = []part{
 	{"kill", "kill -9 of the server under load, while it starts, while it stops", [2]int{300, 10_000}, kill},
 	{"power", "the power fails under load, while it starts, while it stops, during init; for clients too", [2]int{500, 10_000}, power},
 	{"faults", "a write, a sync, a rename that fails, is cut short, or is the last thing the server does", [2]int{0, 0}, faults},
+	{"full", "a disk that other files fill up, and that is emptied again", [2]int{6, 200}, full},
 	{"stale", "old, missing, damaged and foreign stores and last-signed records, put together", [2]int{33, 1100}, stale},
 	{"twins", "two servers at once on one ledger, or on copies of it", [2]int{102, 1002}, twins},
+	{"flips", "single bits of the files of a stopped server", [2]int{200, 10_000}, flips},
+	{"clock", "a clock that jumps by years, forward and back", [2]int{100, 3000}, clock},
 }
 
 const (
@@ -69,6 +77,7 @@ func torture(ctx context.Context, args []string) int {
 	seed := flags.Uint64("seed", 0, "repeat the choices of an earlier run; 0: a new seed")
 	bin := flags.String("bin", "", "torture this undersigned `program`, instead of building it from ..")
 	tmp := flags.String("tmp", "", "make ledgers in this `directory`, instead of the system's one for temporary files")
+	sabotaged := flags.String("sabotage", "", "switch the defences of these `names` off, one at a time (all: every one), and see them caught")
 	keep := flags.Bool("keep", false, "keep the ledgers in which something was wrong")
 	flags.Usage = func() {
 		fmt.Fprintf(flags.Output(), "Usage: go run . [flags] [PART...]\n\nParts:\n")
@@ -115,6 +124,9 @@ func torture(ctx context.Context, args []string) int {
 			os.RemoveAll(dir)
 		}
 	}()
+	if *sabotaged != "" {
+		return runSabotages(ctx, dir, *seed, *sabotaged)
+	}
 	if *bin == "" {
 		*bin = filepath.Join(dir, "undersigned")
 		if err := build(ctx, *bin); err != nil {

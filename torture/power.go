@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -307,7 +308,35 @@ func (m *machine) failStarting(typical time.Duration) error {
 	}
 	m.end(c)
 	m.starts++
-	return m.fail()
+	if err := m.fail(); err != nil {
+		return err
+	}
+	return m.remembers()
+}
+
+// remembers holds the last-signed record to the checkpoints that anybody was shown: if it says less,
+// an old copy of the store could sign others.
+func (m *machine) remembers() error {
+	b, err := os.ReadFile(filepath.Join(m.dir, "keys", "last-signed"))
+	if err != nil {
+		return err
+	}
+	var says uint64
+	for line := range strings.Lines(string(b)) {
+		if size, ok := strings.CutPrefix(line, "size "); ok {
+			n, _ := strconv.ParseUint(strings.TrimSpace(size), 10, 64)
+			says = max(says, n)
+		}
+	}
+	m.judge.mu.Lock()
+	defer m.judge.mu.Unlock()
+	for size := range m.judge.seen {
+		if size > says {
+			m.fork("a checkpoint of size %d was published, and the last-signed record says %d", size, says)
+			return nil
+		}
+	}
+	return nil
 }
 
 // end kills a server, whether its disk stands still or not, and turns the disk off.
@@ -371,6 +400,9 @@ func (m *machine) failServing(ctx context.Context, c *child, n int) error {
 		m.stops++
 	}
 	if err := m.fail(); err != nil {
+		return err
+	}
+	if err := m.remembers(); err != nil {
 		return err
 	}
 	if n%powerFull == powerFull/2 {

@@ -26,6 +26,7 @@ type trial struct {
 	lost         int // entries that were acknowledged and are not in the record, at their index, as they were
 	forks        int // checkpoints that contradict another one
 	faults       int // anything else that must not be
+	resent       int // entries that were sent again and are in the record
 	receipts     int // verified after what they were to survive
 	checkpoints  int // held to the tree
 	restarts     []time.Duration

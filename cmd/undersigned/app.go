@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -183,7 +184,7 @@ func (a *app) write(path string, data []byte) error {
 	return writeFile(path, data)
 }
 
-// writeFile makes or replaces a file, which is there whole or not at all.
+// writeFile makes or replaces a file, durably: after a crash the old one is there, or the new one, whole.
 func writeFile(path string, data []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".undersigned-*")
 	if err != nil {
@@ -208,7 +209,33 @@ func writeFile(path string, data []byte) (err error) {
 	if err = f.Close(); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	if err = os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDirectory(filepath.Dir(path))
+}
+
+// makeDirectory makes a directory, with those above it, for its owner alone. When it returns nil their names are durable,
+// whoever made them.
+func makeDirectory(path string) error {
+	path = filepath.Clean(path)
+	above := []string{filepath.Dir(path)}
+	for {
+		last := above[len(above)-1]
+		if _, err := os.Stat(last); !errors.Is(err, fs.ErrNotExist) || filepath.Dir(last) == last {
+			break
+		}
+		above = append(above, filepath.Dir(last))
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	for _, dir := range above {
+		if err := syncDirectory(dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // policy reads a policy file.

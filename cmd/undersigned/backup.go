@@ -82,7 +82,7 @@ func newDirectory(dir string) (undo func(), err error) {
 	undo = func() {}
 	list, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err := makeDirectory(dir); err != nil {
 			return nil, fmt.Errorf("cannot make a directory: %w", err)
 		}
 		return func() { os.Remove(dir) }, nil
@@ -378,6 +378,9 @@ func writeDurably(path string, data []byte) error {
 // syncDirectory makes the names in a directory durable, where a system can do that.
 func syncDirectory(dir string) error {
 	d, err := os.Open(dir)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil // it may be written to, and not read
+	}
 	if err != nil {
 		return err
 	}

@@ -118,6 +118,9 @@ func readPEM(path string, secret bool) ([]byte, error) {
 	return b, err
 }
 
+// expires returns when the certificate in use does.
+func (c *certificate) expires() time.Time { return c.current.Load().Leaf.NotAfter }
+
 // refresh reads the files if they have changed, or if it is told to.
 func (c *certificate) refresh(always bool) {
 	states := c.look()
@@ -127,7 +130,7 @@ func (c *certificate) refresh(always bool) {
 	c.seen = states
 	pair, err := c.read()
 	if err != nil {
-		c.log.Warn("the new TLS certificate cannot be used; the one before stays", "error", err, "expires", c.current.Load().Leaf.NotAfter)
+		c.log.Warn("the new TLS certificate cannot be used; the one before stays", "error", err, "expires", c.expires())
 		return
 	}
 	c.current.Store(pair)

@@ -29,6 +29,7 @@ const (
 	logEd25519File = "log-ed25519.pem"
 	logMLDSA44File = "log-mldsa44.pem"
 	lastSignedFile = "last-signed"
+	snapshotFile   = "snapshot" // may be deleted at any time
 )
 
 // A house is a ledger that lives in a directory of this machine.
@@ -69,8 +70,10 @@ func readLedger(ctx context.Context, store ledger.Store) (*ledger.Ledger, error)
 // makeHouse makes a new ledger in a directory, which it makes too if need be: the log's keys, then
 // the store with entry 0. It refuses a directory that has a ledger or keys of one.
 func makeHouse(ctx context.Context, dir string, genesis *entry.Entry, now func() time.Time) ([]keys.VKey, error) {
-	if err := os.MkdirAll(filepath.Join(dir, keysDir), 0o700); err != nil {
-		return nil, fmt.Errorf("cannot make the ledger's directory: %w", err)
+	for _, d := range []string{dir, filepath.Join(dir, keysDir)} {
+		if err := makeDirectory(d); err != nil {
+			return nil, fmt.Errorf("cannot make the ledger's directory: %w", err)
+		}
 	}
 	store, err := emptyStore(ctx, dir)
 	if err != nil {
@@ -157,7 +160,7 @@ func openHouse(ctx context.Context, dir string, adopt *ledger.Adoption, now func
 		return nil, err
 	}
 	h.logs = logs
-	cfg := ledger.Config{Origin: origin, Store: h.store, Signers: signers, LastSigned: h.signed, Adopt: adopt, Now: now, Logger: log}
+	cfg := ledger.Config{Origin: origin, Store: h.store, Signers: signers, LastSigned: h.signed, Adopt: adopt, Snapshot: filepath.Join(dir, snapshotFile), Now: now, Logger: log}
 	for _, f := range change {
 		if err := f(&cfg); err != nil {
 			letGo()
@@ -228,7 +231,11 @@ func startService(ctx context.Context, h *house, address, public string, now fun
 		public = s.url
 	}
 	ctx, s.stop = context.WithCancel(ctx)
-	handler := server.New(server.Config{Ledger: h.ledger, URL: public, Logger: log, Now: now, Limits: h.limits, Witnesses: h.lags})
+	cfg := server.Config{Ledger: h.ledger, URL: public, Logger: log, Now: now, Limits: h.limits, Witnesses: h.lags}
+	if h.cert != nil {
+		cfg.Expires = h.cert.expires
+	}
+	handler := server.New(cfg)
 	listener = handler.Bound(listener)
 	if h.cert != nil {
 		listener = tls.NewListener(listener, h.cert.config())

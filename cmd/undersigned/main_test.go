@@ -43,6 +43,9 @@ func TestScript(t *testing.T) {
 			if cond == "may-skip" { // where CI has installed everything, a skipped test is a failure
 				return os.Getenv("UNDERSIGNED_NO_SKIP") == "", nil
 			}
+			if cond == "can-mount" {
+				return canMount()
+			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Setup: func(e *testscript.Env) error {
@@ -66,6 +69,10 @@ func TestScript(t *testing.T) {
 			"stale":      stale,
 			"publish":    publish,
 			"root":       root,
+			"smalldisk":  smallDisk,
+			"filldisk":   fillDisk,
+			"untilfull":  untilFull,
+			"status":     status,
 		},
 	})
 }

@@ -351,6 +351,8 @@ func (c *fsckCmd) check(ctx context.Context, a *app, store ledger.Store) (*ledge
 		return report, fmt.Errorf("%w; a copy without keys is checked with --policy", err)
 	} else if o.Retired, err = readRetired(c.Dir, origin); err != nil {
 		return report, err
+	} else {
+		o.Snapshot = filepath.Join(c.Dir, snapshotFile)
 	}
 	progress, done := a.progress("Checking")
 	defer done()

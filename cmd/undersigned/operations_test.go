@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -77,24 +79,36 @@ func TestMetricNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	certFile, keyFile := writeCertificate(t, t.TempDir(), 1)
+	if h.cert, err = openCertificate(certFile, keyFile, "", slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
 	service, err := startService(t.Context(), h, "127.0.0.1:0", "", noon, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer service.Close()
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	defer client.CloseIdleConnections()
 	// What counts by label is there once it has counted.
-	r, err := http.Post(service.url+"entries", "text/plain", strings.NewReader("no entry"))
+	r, err := client.Post(service.url+"entries", "text/plain", strings.NewReader("no entry"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Body.Close()
-	if r, err = http.Get(service.url + "metrics"); err != nil {
-		t.Fatal(err)
+	// A request is counted after it was answered.
+	var metrics []byte
+	for end := time.Now().Add(10 * time.Second); !bytes.Contains(metrics, []byte("undersigned_http_requests_total")) && time.Now().Before(end); {
+		if r, err = client.Get(service.url + "metrics"); err != nil {
+			t.Fatal(err)
+		}
+		if metrics, err = io.ReadAll(r.Body); err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
 	}
-	defer r.Body.Close()
-	metrics, err := io.ReadAll(r.Body)
-	if err != nil {
-		t.Fatal(err)
+	if bytes.Contains(metrics, []byte("undersigned_certificate_expiry_timestamp_seconds 0\n")) {
+		t.Error("the metrics do not tell when the certificate expires")
 	}
 	for _, page := range []string{"operations.md", "alerts.yml"} {
 		text, err := os.ReadFile(filepath.Join("..", "..", "docs", page))

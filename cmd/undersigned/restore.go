@@ -83,7 +83,7 @@ func (c *restoreCmd) Run(ctx context.Context, a *app) error {
 	if _, err := os.Stat(c.Dir); errors.Is(err, fs.ErrNotExist) {
 		made = true
 	}
-	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+	if err := makeDirectory(c.Dir); err != nil {
 		return fmt.Errorf("cannot make the ledger's directory: %w", err)
 	}
 	var report *ledger.RestoreReport
@@ -104,9 +104,6 @@ func (c *restoreCmd) Run(ctx context.Context, a *app) error {
 		if err := writeFile(filepath.Join(c.Dir, policyFile), policy); err != nil {
 			return err
 		}
-	}
-	if err := syncDirectory(filepath.Dir(filepath.Clean(c.Dir))); err != nil {
-		return err
 	}
 	done()
 	return c.say(a, report, beside)

@@ -139,7 +139,7 @@ func (c *keyRotateLogCmd) prepareLost(ctx context.Context, a *app, adopt *ledger
 	if _, _, err := logSigners(c.Dir, origin); err == nil {
 		return "", fmt.Errorf("the log's keys are in %s, so they are not lost: leave --lost out to change them, and give serve --adopt to go on with them", filepath.Join(c.Dir, keysDir))
 	}
-	if err := os.MkdirAll(filepath.Join(c.Dir, keysDir), 0o700); err != nil {
+	if err := makeDirectory(filepath.Join(c.Dir, keysDir)); err != nil {
 		return "", fmt.Errorf("cannot make the directory of the log's keys: %w", err)
 	}
 	if h.signed, err = ledger.OpenLastSigned(filepath.Join(c.Dir, keysDir, lastSignedFile)); err != nil {

@@ -224,15 +224,18 @@ func quote(path string) string {
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
-// writePrivate creates a file with mode 0600 and makes it and its name durable.
+// writePrivate creates a file with mode 0600 and makes it and its name durable. After a crash the
+// file is there whole or not at all.
 func writePrivate(path string, data []byte) (err error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%w: a key file is never replaced; choose another name", err)
+	if _, err := os.Lstat(path); err == nil {
+		return replaceError(&fs.PathError{Op: "create", Path: path, Err: fs.ErrExist})
 	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".key-") // with mode 0600
 	if err != nil {
 		return err
 	}
+	temp := f.Name()
+	defer os.Remove(temp)
 	_, err = f.Write(data)
 	if err == nil {
 		err = f.Sync()
@@ -241,10 +244,27 @@ func writePrivate(path string, data []byte) (err error) {
 		err = e
 	}
 	if err != nil {
-		os.Remove(path) // ours: O_EXCL made it
 		return err
 	}
+	// Unlike a rename, a link never replaces a file that was made meanwhile. Where the file system has none, it
+	// takes two processes that make the same key at one moment to lose one.
+	if err = os.Link(temp, path); err != nil && !errors.Is(err, fs.ErrExist) {
+		if _, e := os.Lstat(path); errors.Is(e, fs.ErrNotExist) {
+			err = os.Rename(temp, path)
+		}
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return replaceError(err)
+	}
+	if err != nil {
+		return err
+	}
+	os.Remove(temp) // before the names are durable, so that no copy is left behind
 	return syncDir(filepath.Dir(path))
+}
+
+func replaceError(err error) error {
+	return fmt.Errorf("%w: a key file is never replaced; choose another name", err)
 }
 
 // syncDir makes the names in a directory durable where the system can.

@@ -424,6 +424,13 @@ func TestSaveNeverReplaces(t *testing.T) {
 	if err := newKey(t, keys.Ed25519).Save(filepath.Join(path, "below"), nil); err == nil {
 		t.Error("saved below a file")
 	}
+	if err := newKey(t, keys.Ed25519).Save(path+"-2", nil); err != nil {
+		t.Error(err)
+	}
+	// No other copy of a key is left behind.
+	if list, err := os.ReadDir(filepath.Dir(path)); err != nil || len(list) != 2 {
+		t.Errorf("%v %v", list, err)
+	}
 }
 
 func TestNoFile(t *testing.T) {

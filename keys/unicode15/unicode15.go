@@ -13,7 +13,8 @@
 // before it normalizes.
 //
 // The tables are generated from the Unicode Character Database 15.0.0 and from the prototypes of
-// UTS #39 15.0; see the command gen. They are read where they lie: nothing is built at start or on first use.
+// UTS #39 15.0; see the command gen. They are read where they lie: nothing is built at start, and on
+// first use the skeletons of ASCII alone.
 package unicode15
 
 //go:generate sh -c "go run ./gen -ucd /usr/share/unicode > tables.tmp && mv tables.tmp tables.go"
@@ -21,6 +22,7 @@ package unicode15
 import (
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -183,6 +185,32 @@ func BidiRule(label string) bool {
 // its folded form ("I" and "i" meet). Everything but letters, marks and numbers is dropped from both, and so is
 // what is invisible or not assigned. Keys are for comparing, not for reading, and may be empty.
 func Skeletons(s string) [2]string {
+	if strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return skeletons(s)
+	}
+	// Nothing of ASCII combines, so that each character stands for itself.
+	table := plainSkeletons()
+	var keys [2]string
+	for which := range keys {
+		b := make([]byte, 0, 2*len(s))
+		for _, c := range []byte(s) {
+			b = append(b, table[c][which]...)
+		}
+		keys[which] = string(b)
+	}
+	return keys
+}
+
+// plainSkeletons returns the skeletons of each ASCII character.
+var plainSkeletons = sync.OnceValue(func() *[utf8.RuneSelf][2]string {
+	table := new([utf8.RuneSelf][2]string)
+	for c := range table {
+		table[c] = skeletons(string(rune(c)))
+	}
+	return table
+})
+
+func skeletons(s string) [2]string {
 	s = norm.NFKC.String(strings.Map(func(r rune) rune {
 		// Ignorable and unassigned code points are not FreeText; other spaces are dropped below in any case.
 		if !has(r, record.FreeText) {

@@ -226,6 +226,22 @@ func meet(s, t string) bool {
 	return a[0] == b[0] || a[1] == b[1]
 }
 
+// TestPlainSkeletons holds the short way for ASCII to the one for all strings.
+func TestPlainSkeletons(t *testing.T) {
+	check := func(s string) {
+		if got, want := Skeletons(s), skeletons(s); got != want {
+			t.Errorf("%q: %q, want %q", s, got, want)
+		}
+	}
+	check("")
+	for a := range byte(utf8.RuneSelf) {
+		for b := range byte(utf8.RuneSelf) {
+			check(string([]byte{a, b}))
+			check(string([]byte{'x', b, a, b, a, a}))
+		}
+	}
+}
+
 func TestSkeletons(t *testing.T) {
 	for _, pair := range [][2]string{
 		{"APNIC", "apnic"},

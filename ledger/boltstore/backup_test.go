@@ -10,13 +10,30 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/ledger/storetest"
 )
 
-// copyTo copies a store into a directory.
-func copyTo(t *testing.T, s ledger.Store, dir string) {
+// slow is a writer between whose writes something else happens.
+type slow struct {
+	io.Writer
+	between func()
+}
+
+func (s slow) Write(b []byte) (n int, err error) {
+	for len(b) > 0 && err == nil {
+		var m int
+		m, err = s.Writer.Write(b[:min(len(b), 4096)])
+		n, b = n+m, b[m:]
+		s.between()
+	}
+	return n, err
+}
+
+// copyTo copies a store into a directory, slowly.
+func copyTo(t *testing.T, s ledger.Store, dir string, between func()) {
 	t.Helper()
 	f, err := os.Create(filepath.Join(dir, "copy"))
 	if err != nil {
@@ -24,7 +41,7 @@ func copyTo(t *testing.T, s ledger.Store, dir string) {
 	}
 	defer f.Close()
 	announced := int64(-1)
-	if err := Copy(t.Context(), s, func(size int64) (io.Writer, error) { announced = size; return f, nil }); err != nil {
+	if err := Copy(t.Context(), s, func(size int64) (io.Writer, error) { announced = size; return slow{f, between}, nil }); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := f.Stat(); err != nil || info.Size() != announced {
@@ -44,14 +61,14 @@ func TestCopy(t *testing.T) {
 	}
 	defer s.Close()
 	record := func(seq uint64) []byte { return bytes.Repeat([]byte{byte(seq), byte(seq >> 8)}, int(700+seq*37%5000)) }
-	stop := make(chan struct{})
+	stop, step := make(chan struct{}), make(chan struct{})
 	var writing sync.WaitGroup
 	writing.Go(func() {
 		for seq := uint64(1); ; seq++ {
 			select {
 			case <-stop:
 				return
-			default:
+			case <-step:
 			}
 			if err := s.Create(t.Context(), seq, record(seq)); err != nil {
 				t.Error(err)
@@ -63,10 +80,19 @@ func TestCopy(t *testing.T) {
 			}
 		}
 	})
-	before := uint64(0)
-	for i := 0; i < 30 || before < 200 && !t.Failed(); i++ {
+	before, meanwhile := uint64(0), 0
+	for range 12 {
 		dir := t.TempDir()
-		copyTo(t, s, dir)
+		written := 0
+		copyTo(t, s, dir, func() {
+			if written++; written > 50 {
+				return
+			}
+			select {
+			case step <- struct{}{}:
+			case <-time.After(10 * time.Millisecond): // the file cannot grow before the copy has ended
+			}
+		})
 		sound(t, dir)
 		c, err := Open(dir, true)
 		if err != nil {
@@ -75,6 +101,11 @@ func TestCopy(t *testing.T) {
 		last, err := c.Last(t.Context())
 		if err != nil || last < before {
 			t.Fatalf("commit %d after %d: %v", last, before, err)
+		}
+		if newest, err := s.Last(t.Context()); err != nil {
+			t.Fatal(err)
+		} else if newest > last {
+			meanwhile++
 		}
 		before = last
 		for seq := uint64(1); seq <= last; seq++ {
@@ -98,6 +129,9 @@ func TestCopy(t *testing.T) {
 	}
 	close(stop)
 	writing.Wait()
+	if meanwhile < 6 {
+		t.Errorf("only %d of 12 copies were made while something was written", meanwhile)
+	}
 }
 
 func TestCopyRefused(t *testing.T) {

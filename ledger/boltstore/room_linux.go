@@ -79,8 +79,16 @@ func (s *space) allocate(size, need int64) error {
 	if err != nil {
 		return err
 	}
+	info, err := s.file.Stat()
+	if err != nil {
+		return err
+	}
+	var blocks int64 // that it has already, maybe from an earlier time
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		blocks = st.Blocks * 512
+	}
 	end := size + need
-	missing := end - max(size, s.mark)
+	missing := end - max(size, s.mark, blocks)
 	// An attempt that fails can leave blocks allocated that others could use.
 	if missing > free {
 		return s.full(missing)

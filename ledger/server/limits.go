@@ -89,6 +89,12 @@ const (
 	reasonAnswers        reason = "answers"
 )
 
+// reasons are all of them.
+var reasons = []reason{
+	reasonEntries, reasonTexts, reasonClientRequests, reasonClientConns, reasonMember, reasonRequests, reasonConns,
+	reasonReads, reasonQueue, reasonBodies, reasonAnswers,
+}
+
 // enter begins a request of a client. The reason is "" if it may go on; then leave ends it.
 func (c *clients) enter(id netip.Prefix, writes bool) (*client, reason) {
 	c.mu.Lock()

@@ -54,6 +54,8 @@ func newMetrics(s *Server) *metrics {
 		gauge("undersigned_record_stored", "Entries in the record.", func(st ledger.Stats) float64 { return float64(st.Stored) }),
 		gauge("undersigned_record_published", "Entries that the published checkpoint covers.", func(st ledger.Stats) float64 { return float64(st.Published) }),
 		gauge("undersigned_commits", "Commits in the store.", func(st ledger.Stats) float64 { return float64(st.Commits) }),
+		gauge("undersigned_scrubbed_entries", "Entries that were read and judged again since the ledger was opened from a snapshot.", func(st ledger.Stats) float64 { return float64(st.Scrubbed) }),
+		gauge("undersigned_to_scrub_entries", "Entries that are to be read and judged again; 0 if the ledger was not opened from a snapshot.", func(st ledger.Stats) float64 { return float64(st.ToScrub) }),
 		gauge("undersigned_queue_entries", "Entries that wait for a commit.", func(st ledger.Stats) float64 { return float64(st.Queued) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "undersigned_signing", Help: "1 if the ledger admits entries, 0 if it can only be read or has failed.",
@@ -84,9 +86,20 @@ func newMetrics(s *Server) *metrics {
 			Name: "undersigned_clock_behind_seconds", Help: "How far the clock is behind the last entry's time; 0 if it is right.",
 		}, func() float64 { return s.behind().Seconds() }),
 		witnesses{s},
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "undersigned_certificate_expiry_timestamp_seconds", Help: "When the TLS certificate expires; 0 if the server speaks plain HTTP.",
+		}, func() float64 {
+			if s.expires == nil {
+				return 0
+			}
+			return float64(s.expires().Unix())
+		}),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
+	for _, why := range reasons {
+		m.limited.WithLabelValues(string(why)) // so that the first time is an increase
+	}
 	m.handler = promhttp.HandlerFor(registry, promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: 4})
 	return m
 }

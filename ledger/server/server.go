@@ -95,6 +95,8 @@ type Config struct {
 	Limits Limits
 	// Witnesses, if set, tells how far each witness of the ledger is behind.
 	Witnesses func() []ledger.Lag
+	// Expires, if set, tells when the TLS certificate expires, for metrics alone.
+	Expires func() time.Time
 }
 
 // A Server answers HTTP requests for one ledger. It starts nothing of its own.
@@ -103,6 +105,7 @@ type Server struct {
 	url       string
 	log       *slog.Logger
 	now       func() time.Time
+	expires   func() time.Time // nil: plain HTTP
 	limits    limits
 	bodies    budget        // of many entries and of texts
 	singles   budget        // of single entries
@@ -152,6 +155,7 @@ func New(cfg Config) *Server {
 		url:       cfg.URL,
 		log:       cfg.Logger,
 		now:       cfg.Now,
+		expires:   cfg.Expires,
 		limits:    defaults,
 		history:   newHistory(cfg.Ledger),
 		static:    readAssets(),

@@ -467,10 +467,16 @@ func TestMetrics(t *testing.T) {
 		`undersigned_signing 1`,
 		`undersigned_closed 0`,
 		`undersigned_clock_behind_seconds 0`,
+		`undersigned_certificate_expiry_timestamp_seconds 0`,
+		`undersigned_limited_total{bound="queue"} 0`,
 	} {
 		if !strings.Contains(got, want+"\n") {
 			t.Errorf("no line %s", want)
 		}
+	}
+	secure := New(Config{Ledger: w.ledger, Expires: func() time.Time { return time.Unix(1234567, 0) }})
+	if got := (&world{TB: t, server: secure}).get("/metrics").Body.String(); !strings.Contains(got, "\nundersigned_certificate_expiry_timestamp_seconds 1.234567e+06\n") {
+		t.Errorf("the certificate's end is not to be seen: %s", got)
 	}
 	w.advance(-time.Hour)
 	if got := w.get("/metrics").Body.String(); !strings.Contains(got, "\nundersigned_clock_behind_seconds 3600\n") {

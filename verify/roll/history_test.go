@@ -90,7 +90,7 @@ type history struct {
 	seed uint64
 	*rand.Rand
 	state   *roll.State // is offered every entry
-	clean   *roll.State // is offered the admissible ones alone
+	clean   *roll.State // goes through a snapshot after each admissible one
 	ref     *reference
 	now     time.Time
 	orgs    []*rolltest.Org
@@ -627,6 +627,9 @@ func (h *history) offer(e *entry.Entry, at time.Time) {
 		h.Fatalf("seed %d, entry %d: the fold says %v, the reference %v\n%s", h.seed, size, err, want, leaf)
 	}
 	if err != nil {
+		if again := h.clean.Admit(l, nil); again == nil || again.Error() != err.Error() {
+			h.Fatalf("seed %d, entry %d: the fold says %v, from a snapshot %v", h.seed, size, err, again)
+		}
 		refused := err.(*roll.Inadmissible)
 		h.refused[refused.Rule]++
 		if h.state.Size() != size {
@@ -640,6 +643,7 @@ func (h *history) offer(e *entry.Entry, at time.Time) {
 	if err := h.clean.Apply(size, leaf); err != nil {
 		h.Fatalf("seed %d: admitted, but Apply says %v", h.seed, err)
 	}
+	h.clean = reread(h.T, h.clean)
 	h.nothingGained(l.Entry, at)
 }
 
@@ -692,7 +696,7 @@ func (h *history) nothingGained(e *entry.Entry, at time.Time) {
 func (h *history) end() {
 	h.Helper()
 	if !reflect.DeepEqual(h.state, h.clean) {
-		h.Errorf("seed %d: a refused entry has left a trace", h.seed)
+		h.Errorf("seed %d: a refused entry has left a trace, or a snapshot has lost something", h.seed)
 	}
 	for _, text := range h.texts {
 		var standing []string

@@ -555,15 +555,29 @@ func TestDates(t *testing.T) {
 	}
 }
 
-func TestDatesBefore1970(t *testing.T) {
+// A time that a leaf cannot say is nobody's to admit at.
+func TestAdmittedOutOfRange(t *testing.T) {
 	op := rolltest.NewOrg("operator.example", 1, 0, 1)
-	for day, ok := range map[int]bool{31: true, 30: false} {
+	for _, c := range []struct {
+		date     string
+		admitted time.Time
+		ok       bool
+	}{
+		{"1970-01-01", time.Date(1969, 12, 31, 23, 59, 59, 999e6, time.UTC), false},
+		{"1970-01-01", time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC), true},
+		{"9999-12-31", time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC), true},
+		{"9999-12-31", time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), false},
+	} {
 		r := rolltest.Empty(t, op)
 		e := r.Draft(&entry.Charter{Title: "A", Operator: op.Domain, PublicKeys: lines(op.Keys), Admission: byOperator, Roll: "manual"}, op)
-		e.Genesis, e.Date = true, "1970-01-01"
-		l := &entry.Leaf{Admitted: time.Date(1969, 12, day, 23, 0, 0, 0, time.UTC), Entry: rolltest.Sign(e)}
-		if err := r.State.Admit(l, nil); (err == nil) != ok {
-			t.Errorf("admitted on day %d: %v", day, err)
+		e.Genesis, e.Date = true, c.date
+		l := &entry.Leaf{Admitted: c.admitted, Entry: rolltest.Sign(e)}
+		err := r.State.Admit(l, nil)
+		if (err == nil) != c.ok {
+			t.Errorf("admitted at %v: %v", c.admitted, err)
+		}
+		if _, perr := entry.ParseLeaf(l.Bytes()); (perr == nil) != (err == nil) {
+			t.Errorf("admitted at %v: admissible: %v, readable: %v", c.admitted, err, perr)
 		}
 	}
 }

@@ -49,6 +49,9 @@ func (t *trial) judge(sigs *Signatures) (commit func(), err error) {
 	if t.Admitted.Nanosecond()%int(time.Millisecond) != 0 {
 		return nil, t.refuse(RuleSyntax, "admitted is not in whole milliseconds")
 	}
+	if year := t.Admitted.Year(); year < 1970 || year > 9999 {
+		return nil, t.refuse(RuleSyntax, "admitted is not in the years 1970 to 9999")
+	}
 	t.text = e.Text()
 	t.id = entry.Sum(t.text)
 	if sigs != nil && sigs.id == t.id {
@@ -108,15 +111,8 @@ func (t *trial) judge(sigs *Signatures) (commit func(), err error) {
 	return commit, nil
 }
 
-// unixDay returns the number of the UTC day since 1970-01-01.
-func unixDay(at time.Time) int64 {
-	seconds := at.Unix()
-	day := seconds / 86400
-	if seconds%86400 < 0 {
-		day--
-	}
-	return day
-}
+// unixDay returns the number of the UTC day since 1970-01-01, of a time not before it.
+func unixDay(at time.Time) int64 { return at.Unix() / 86400 }
 
 // previous returns the last admitted ID on e's subject.
 func (s *State) previous(e *entry.Entry) (entry.Hash, bool) {

@@ -1,0 +1,468 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A sabotage switches one defence off, in a copy of the source text. Something must catch it: a test,
+// or a part of this program. What nothing catches may be broken without anybody's noticing.
+type sabotage struct {
+	name    string
+	defence string // what is switched off
+	edits   []edit
+	test    string // "PACKAGE PATTERN" as go test takes them, in the module of the program
+	part    string // or a part of this program, with its flags before it
+	within  bool   // the part works on the packages themselves, not on the program alone
+}
+
+// An edit replaces text in a file of the source tree.
+type edit struct {
+	file     string
+	old, new string // old must be there exactly once
+}
+
+// sabotages is every defence that has been thought of, in the order in which an entry meets it.
+var sabotages = []sabotage{
+	{
+		name: "after-note", defence: "an endorsement quotes a note that was published",
+		edits: []edit{{"ledger/submit.go", "case n.hash != after.Note:", "case false && n.hash != after.Note:"}},
+		test:  "./ledger TestRefusals",
+	},
+	{
+		name: "previous", defence: "an entry names the last one on its subject",
+		edits: []edit{{"verify/roll/trial.go", "case ok && *e.Previous != last:", "case false && *e.Previous != last:"}},
+		test:  "./verify/roll TestRefusals",
+	},
+	{
+		name: "no-previous", defence: "an entry on a known subject names a previous one",
+		edits: []edit{{"verify/roll/trial.go", "case ok && e.Previous == nil:", "case false && e.Previous == nil:"}},
+		test:  "./verify/roll TestRefusals",
+	},
+	{
+		name: "admitted-rule", defence: "no entry is admitted before the one before it",
+		edits: []edit{{"verify/roll/trial.go", "t.Admitted.UnixMilli() < s.admitted {", "false && t.Admitted.UnixMilli() < s.admitted {"}},
+		test:  "./verify/roll TestRefusals",
+	},
+	{
+		name: "stale-signatures", defence: "what was found out about signatures holds for those very bytes",
+		edits: []edit{{"verify/roll/signatures.go", "|| !bytes.Equal(before.sig, sig.Sig) {", "|| false && !bytes.Equal(before.sig, sig.Sig) {"}},
+		test:  "./verify/roll TestHistories",
+	},
+	{
+		name: "admitted-clock", defence: "the time of admission never goes back, whatever the clock does",
+		edits: []edit{{"ledger/sequence.go", "now.Before(last) {", "false && now.Before(last) {"}},
+		test:  "./ledger TestClock",
+	},
+	{
+		name: "position", defence: "an entry is judged again at its own position",
+		edits: []edit{{"ledger/sequence.go", "l.state.Admit(leaf, it.sigs); err != nil {", "l.state.Admit(leaf, it.sigs); err != nil && it.sigs == nil {"}},
+		test:  "./ledger TestTogether",
+	},
+	{
+		name: "same-batch", defence: "the same entry twice in one batch is one entry",
+		edits: []edit{{"ledger/sequence.go", "index, ok := here[it.id]\n\t\tif !ok {", "index, ok := here[entry.Hash{}]\n\t\tif !ok {"}},
+		test:  "./ledger TestTogether",
+	},
+	{
+		name: "duplicate", defence: "an entry that is in the record is found, at its index",
+		edits: []edit{{"ledger/read.go", "index, ok := l.index[id]", "index, ok := l.index[entry.Hash{}]"}},
+		test:  "./ledger TestServe",
+	},
+	{
+		name: "acknowledge-early", defence: "nobody is answered before the commit is durable",
+		edits: []edit{{
+			"ledger/sequence.go", "\tif len(added) > 0 {\n\t\tif err := l.commit(rec); err != nil {",
+			"\tfor _, it := range added {\n\t\tit.answer(Result{ID: it.id, Index: it.index, Admitted: it.admitted, Stored: true})\n\t}\n\tif len(added) > 0 {\n\t\tif err := l.commit(rec); err != nil {",
+		}},
+		part: "kill",
+	},
+	{
+		name: "tree-memory", defence: "before a commit the tree in memory gives the root hash of the one before",
+		edits: []edit{{"ledger/sequence.go", "if root != l.newest.root {", "if false && root != l.newest.root {"}},
+		test:  "./ledger TestDamagedTree",
+	},
+	{
+		name: "read-back", defence: "what is signed for is read back from the store",
+		edits: []edit{{"ledger/sequence.go", "b, err := l.store.Read(l.work, rec.seq)\n\tif err != nil {\n\t\treturn fmt.Errorf(\"reading", "b, err := rec.encode(), error(nil)\n\tif err != nil {\n\t\treturn fmt.Errorf(\"reading"}},
+		test:  "./ledger TestReadBack",
+	},
+	{
+		name: "whose-commit", defence: "of a commit whose fate is unknown, the nonce tells whose it is",
+		edits: []edit{{"ledger/sequence.go", "if other.sum != rec.sum {", "if false && other.sum != rec.sum {"}},
+		test:  "./ledger TestStolenCommit",
+	},
+	{
+		name: "tiles-late", defence: "tiles are there before anybody can sign for them",
+		edits: []edit{
+			{"ledger/sequence.go", "if err := l.putTiles(rec.size); err != nil && !errors.Is(err, ErrFull) {", "defer l.putTiles(rec.size)\n\tif err := error(nil); err != nil {"},
+			{"ledger/sequence.go", "if len(l.tree.full(size)) > 0 {", "if false {"},
+		},
+		test: "./ledger TestTilesBeforeCheckpoints",
+	},
+	{
+		name: "last-signed-late", defence: "the last-signed record is written before a signature is made",
+		edits: []edit{{"ledger/sequence.go", "if last.size != c.Size {", "if false && last.size != c.Size {"}},
+		test:  "./ledger TestOrder",
+	},
+	{
+		name: "last-signed-consistent", defence: "the tree to sign contains the one that was signed last",
+		edits: []edit{{"ledger/sequence.go", "if root != last.root {", "if false && root != last.root {"}},
+		test:  "./ledger TestDamagedBeforeSigning",
+	},
+	{
+		name: "last-signed-sync", defence: "the last-signed record is durable before a signature is made",
+		edits: []edit{{"ledger/lastsigned.go", "if err := s.sync(s.file); err != nil {", "if err := error(nil); err != nil {"}},
+		test:  "./ledger TestOrder",
+	},
+	{
+		name: "own-signature", defence: "each signature is verified before it leaves",
+		edits: []edit{{"ledger/sequence.go", "if !s.verifier.Verify(text, sig) {", "if false && !s.verifier.Verify(text, sig) {"}},
+		test:  "./ledger TestWrongKey",
+	},
+	{
+		name: "publish-early", defence: "nobody is told that an entry is published before its checkpoint is",
+		edits: []edit{{"ledger/sequence.go", "if l.head != nil && w.index < l.head.Size {", "if true {"}},
+		test:  "./ledger TestCosign",
+	},
+	{
+		name: "note-late", defence: "a checkpoint is stored before it is shown",
+		edits: []edit{{"ledger/sequence.go", "\tif err := l.store.Put(l.work, Object{checkpointPath(c.Size), msg}); err != nil {", "\tl.setHead(c, msg)\n\tif err := l.store.Put(l.work, Object{checkpointPath(c.Size), msg}); err != nil {"}},
+		test:  "./ledger TestFaults|TestOrder",
+	},
+	{
+		name: "receipt-head", defence: "nothing of an entry is shown before a published checkpoint covers it",
+		edits: []edit{
+			{"ledger/read.go", "if h == nil || index >= h.Size {\n\t\treturn nil, fs.ErrNotExist\n\t}\n\tb, err := l.Leaf", "if h == nil {\n\t\treturn nil, fs.ErrNotExist\n\t}\n\tb, err := l.Leaf"},
+			{"ledger/read.go", "if index >= l.publishedSize() {\n\t\treturn nil, fs.ErrNotExist\n\t}\n\terr = l.leaves", "if false {\n\t\treturn nil, fs.ErrNotExist\n\t}\n\terr = l.leaves"},
+		},
+		test: "./ledger TestCosign",
+	},
+	{
+		name: "tile-root", defence: "a tile that is read is held to the hash above it",
+		edits: []edit{{"ledger/tree.go", "if root != above {", "if false && root != above {"}},
+		test:  "./ledger TestTilesFromTheStore",
+	},
+	{
+		name: "stop-on-error", defence: "after an error of the storage nothing more is written",
+		edits: []edit{
+			{"ledger/sequence.go", "l.fail(err) // before", "_ = err // before"},
+			{"ledger/sequence.go", "l.sequence(batch); err != nil {\n\t\t\tl.fail(err)\n\t\t\treturn", "l.sequence(batch); err != nil {\n\t\t\tcontinue"},
+		},
+		test: "./ledger TestFaults",
+	},
+
+	// What opening a ledger holds it to.
+	{
+		name: "open-chain", defence: "each commit follows the one before it",
+		edits: []edit{{"ledger/record.go", "return r.seq == seq+1 && r.prev == sum && r.from == size", "return r.seq == seq+1 && r.from == size"}},
+		test:  "./ledger TestRecord",
+	},
+	{
+		name: "record-sum", defence: "a commit's bytes have their sum",
+		edits: []edit{{"ledger/record.go", "if sha256.Sum256(body) != r.sum {", "if false && sha256.Sum256(body) != r.sum {"}},
+		test:  "./ledger TestRecord",
+	},
+	{
+		name: "open-root", defence: "the leaves of a commit give its root hash",
+		edits: []edit{{"ledger/open.go", "if root != rec.root {", "if false && root != rec.root {"}},
+		test:  "./ledger TestOpenCorrupt",
+	},
+	{
+		name: "open-rules", defence: "every stored entry keeps to the rules",
+		edits: []edit{{"ledger/open.go", "err = l.state.Admit(leaf, sigs[i])", "_ = l.state.Admit(leaf, sigs[i])"}},
+		test:  "./ledger TestRestoreTail",
+	},
+	{
+		name: "open-tiles", defence: "every stored tile is what the leaves give",
+		edits: []edit{{"ledger/open.go", "case !bytes.Equal(b, l.tree.pendingBytes(id)):", "case false && b == nil:"}},
+		test:  "./ledger TestCheckBits",
+	},
+	{
+		name: "open-note", defence: "the newest note is that of the tree",
+		edits: []edit{{"ledger/open.go", "if problem := noteProblem(msg, c); problem != \"\" {", "if problem := noteProblem(msg, c); false && problem != \"\" {"}},
+		test:  "./ledger TestOpenCorrupt",
+	},
+	{
+		name: "last-signed-size", defence: "a store that is older than the last-signed record does not sign",
+		edits: []edit{{"ledger/open.go", "if s.last.size > l.newest.size {\n\t\treturn refuse(", "if false && s.last.size > l.newest.size {\n\t\treturn refuse("}},
+		test:  "./ledger TestOldCopy",
+	},
+	{
+		name: "last-signed-root", defence: "a store with another history than the last-signed record does not sign",
+		edits: []edit{{"ledger/open.go", "if root != s.last.root {\n\t\treturn refuse(", "if false && root != s.last.root {\n\t\treturn refuse("}},
+		test:  "./ledger TestOldCopy",
+	},
+	{
+		name: "last-signed-keys", defence: "a last-signed record of other keys does not count",
+		edits: []edit{{"ledger/open.go", "ours := s.have && s.last.origin == l.origin && s.last.keys == l.keys", "ours := s.have && s.last.origin == l.origin"}},
+		test:  "./ledger TestOldCopy",
+	},
+	{
+		name: "adopted-root", defence: "what is adopted is in the store",
+		edits: []edit{{"ledger/open.go", "if root != adopt.Root {", "if false && root != adopt.Root {"}},
+		test:  "./ledger TestOldCopy",
+	},
+	{
+		name: "last-signed-slots", defence: "the newer sound slot of the last-signed record holds",
+		edits: []edit{{"ledger/lastsigned.go", "} else if !s.have || r.count > s.last.count {", "} else if !s.have {"}},
+		test:  "./ledger TestLastSigned",
+	},
+	{
+		name: "last-signed-sum", defence: "a slot of the last-signed record is whole",
+		edits: []edit{{"ledger/lastsigned.go", "return r, bytes.Equal(r.slot(), slot)", "return r, true"}},
+		test:  "./ledger TestLastSigned",
+	},
+	{
+		name: "last-signed-lock", defence: "one process holds the last-signed record",
+		edits: []edit{{"ledger/file_unix.go", "if errors.Is(err, syscall.EWOULDBLOCK) {\n\t\treturn ErrInUse", "if errors.Is(err, syscall.EWOULDBLOCK) {\n\t\treturn nil"}},
+		test:  "./ledger TestInUse",
+	},
+
+	// The store.
+	{
+		name: "store-lock", defence: "one process holds the store",
+		edits: []edit{
+			{
+				"ledger/boltstore/boltstore.go", "s.db, err = bolt.Open(path, 0o600, options(readOnly))",
+				"o := options(readOnly)\n\t\tvar held *os.File\n\t\to.OpenFile = func(path string, flag int, mode fs.FileMode) (*os.File, error) {\n\t\t\tf, err := os.OpenFile(path, flag, mode)\n\t\t\theld = f\n\t\t\treturn f, err\n\t\t}\n\t\tif s.db, err = bolt.Open(path, 0o600, o); err == nil {\n\t\t\terr = unlock(held)\n\t\t}",
+			},
+			{
+				"ledger/boltstore/lock_unix.go", "// syncDir makes",
+				"func unlock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }\n\n// syncDir makes",
+			},
+		},
+		test: "./ledger TestInUse",
+	},
+	{
+		name: "store-sync", defence: "a commit is on the disk when it is acknowledged",
+		edits: []edit{{"ledger/boltstore/boltstore.go", "NoStatistics: true,", "NoStatistics: true,\n\t\tNoSync:       true,"}},
+		part:  "power",
+	},
+	{
+		name: "store-exists", defence: "a commit is created once",
+		edits: []edit{{"ledger/boltstore/boltstore.go", "if commits.Get(commitKey(seq)) != nil {", "if false && commits.Get(commitKey(seq)) != nil {"}},
+		test:  "./ledger/boltstore TestStore",
+	},
+	{
+		name: "store-broken", defence: "after bbolt could not write, nothing of it is trusted",
+		edits: []edit{{"ledger/boltstore/boltstore.go", "if err != nil && own == nil {\n\t\t\ts.broken.Store(true)", "if false && err != nil && own == nil {\n\t\t\ts.broken.Store(true)"}},
+		test:  "./ledger/boltstore TestBroken",
+	},
+	{
+		name: "store-pages", defence: "every page that bbolt would use is sound before it is used",
+		edits: []edit{{"ledger/boltstore/boltstore.go", "if len(flaws) > 0 {\n\t\treturn nil, fmt.Errorf(", "if false && len(flaws) > 0 {\n\t\treturn nil, fmt.Errorf("}},
+		test:  "./ledger/boltstore TestDamagedOpen",
+	},
+	{
+		name: "object-crc", defence: "an object's bytes have their checksum",
+		edits: []edit{{"ledger/boltstore/boltstore.go", "if !bytes.Equal(v, seal(path, data)) {", "if false && !bytes.Equal(v, seal(path, data)) {"}},
+		test:  "./ledger/boltstore TestBits",
+	},
+}
+
+// errStale is why a sabotage says nothing any more.
+var errStale = errors.New("the table of sabotages is out of date")
+
+// sabotageLimit bounds what is to catch one.
+const sabotageLimit = 20 * time.Minute
+
+// runSabotages applies each of the named sabotages alone, or all of them, and prints what catches it.
+func runSabotages(ctx context.Context, dir string, seed uint64, names string) int {
+	chosen := sabotages
+	if names != "all" {
+		chosen = nil
+		for _, name := range strings.Split(names, ",") {
+			found := false
+			for _, s := range sabotages {
+				if s.name == name {
+					chosen, found = append(chosen, s), true
+				}
+			}
+			if !found {
+				fmt.Fprintf(os.Stderr, "torture: there is no sabotage %q; the table is in sabotage.go\n", name)
+				return exitUsage
+			}
+		}
+	}
+	if err := sound(ctx, chosen); err != nil {
+		fmt.Fprintf(os.Stderr, "torture: %v\n", err)
+		return exitCannot
+	}
+	code, caught := 0, 0
+	fmt.Println("| defence | switched off by | caught by |")
+	fmt.Println("|---|---|---|")
+	for _, s := range chosen {
+		by, err := s.catch(ctx, filepath.Join(dir, s.name), seed)
+		if ctx.Err() != nil {
+			fmt.Fprintln(os.Stderr, "torture: interrupted")
+			return exitStopped
+		}
+		switch {
+		case err != nil:
+			by = "**could not be tried**: " + err.Error()
+			code = max(code, exitCannot)
+		case by == "":
+			by, code = "**nothing**", exitFound
+		default:
+			caught++
+		}
+		fmt.Printf("| %s | %s, in %s | %s |\n", s.defence, s.name, s.edits[0].file, by)
+	}
+	fmt.Printf("\nsabotage: %d defences switched off, %d caught\n", len(chosen), caught)
+	return code
+}
+
+// sound runs the tests of sabotages without any: what fails by itself catches nothing.
+func sound(ctx context.Context, chosen []sabotage) error {
+	patterns := make(map[string][]string) // by package
+	for _, s := range chosen {
+		if pkg, pattern, ok := strings.Cut(s.test, " "); ok && !slices.Contains(patterns[pkg], pattern) {
+			patterns[pkg] = append(patterns[pkg], pattern)
+		}
+	}
+	for pkg, all := range patterns {
+		if out, err := goTool(ctx, "..", os.Environ(), "test", "-vet=off", "-run", strings.Join(all, "|"), pkg); err != nil {
+			return fmt.Errorf("a test of %s fails without any sabotage: %w: %s %s", pkg, err, firstFailure(out), lastLine(out))
+		}
+	}
+	return nil
+}
+
+// catch applies a sabotage and returns what caught it, "" if nothing did.
+func (s *sabotage) catch(ctx context.Context, dir string, seed uint64) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, sabotageLimit)
+	defer cancel()
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	env, err := s.overlay(dir)
+	if err != nil {
+		return "", err
+	}
+	if s.part != "" {
+		return s.catchByPart(ctx, dir, env, seed)
+	}
+	pkg, pattern, ok := strings.Cut(s.test, " ")
+	if !ok {
+		return "", fmt.Errorf("%w: neither a test nor a part", errStale)
+	}
+	out, err := goTool(ctx, "..", env, "test", "-vet=off", "-count=1", "-run", pattern, pkg)
+	var exit *exec.ExitError
+	switch {
+	case bytes.Contains(out, []byte("[build failed]")) || bytes.Contains(out, []byte("[setup failed]")):
+		return "", fmt.Errorf("%w: %s", errStale, lastLine(out))
+	case bytes.Contains(out, []byte("[no tests to run]")):
+		return "", fmt.Errorf("%w: no test is called %s in %s", errStale, pattern, pkg)
+	case err == nil:
+		return "", nil
+	case !errors.As(err, &exit) || ctx.Err() != nil:
+		return "", err
+	}
+	if name := firstFailure(out); name != "" {
+		return fmt.Sprintf("%s in %s", name, pkg), nil
+	}
+	if bytes.Contains(out, []byte("panic: ")) {
+		return fmt.Sprintf("a panic in %s %s", pattern, pkg), nil
+	}
+	return "", fmt.Errorf("go test: %s", lastLine(out))
+}
+
+// catchByPart builds the program with the sabotage and has a part find it out.
+func (s *sabotage) catchByPart(ctx context.Context, dir string, env []string, seed uint64) (string, error) {
+	bin := filepath.Join(dir, "undersigned")
+	if out, err := goTool(ctx, "..", env, "build", "-trimpath", "-o", bin, "./cmd/undersigned"); err != nil {
+		return "", fmt.Errorf("%w: %s", errStale, out)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if s.within {
+		self = filepath.Join(dir, "torture")
+		if out, err := goTool(ctx, ".", env, "build", "-trimpath", "-o", self, "."); err != nil {
+			return "", fmt.Errorf("%w: %s", errStale, out)
+		}
+	}
+	args := append([]string{"-bin", bin, "-tmp", dir, "-seed", fmt.Sprint(seed)}, strings.Fields(s.part)...)
+	cmd := exec.CommandContext(ctx, self, args...)
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	err = cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return "", nil
+	case errors.As(err, &exit) && exit.ExitCode() == exitFound:
+		return "`" + lastLine(out.Bytes()) + "`", nil
+	}
+	return "", fmt.Errorf("the part %s: %w: %s", s.part, err, lastLine(out.Bytes()))
+}
+
+// overlay writes the files as the edits change them, and returns an environment in which the go
+// tool takes those for the ones in the source tree.
+func (s *sabotage) overlay(dir string) ([]string, error) {
+	root, err := filepath.Abs("..")
+	if err != nil {
+		return nil, err
+	}
+	var files struct{ Replace map[string]string }
+	files.Replace = make(map[string]string)
+	for _, e := range s.edits {
+		path := filepath.Join(root, filepath.FromSlash(e.file))
+		from := path
+		if to, ok := files.Replace[path]; ok {
+			from = to
+		}
+		b, err := os.ReadFile(from)
+		if err != nil {
+			return nil, err
+		}
+		if n := bytes.Count(b, []byte(e.old)); n != 1 {
+			return nil, fmt.Errorf("%w: %s has what %s replaces %d times, not once", errStale, e.file, s.name, n)
+		}
+		files.Replace[path] = filepath.Join(dir, fmt.Sprintf("%d.go", len(files.Replace)))
+		if err := os.WriteFile(files.Replace[path], bytes.Replace(b, []byte(e.old), []byte(e.new), 1), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	b, err := json.Marshal(files)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "overlay.json")
+	return append(os.Environ(), "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+path)), os.WriteFile(path, b, 0o600)
+}
+
+// goTool runs the go tool in a directory.
+func goTool(ctx context.Context, dir string, env []string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir, cmd.Env = dir, env
+	return cmd.CombinedOutput()
+}
+
+// firstFailure is the name of the first test that failed by the output of go test, "" if none did.
+func firstFailure(out []byte) string {
+	for line := range bytes.Lines(out) {
+		if name, ok := bytes.CutPrefix(line, []byte("--- FAIL: ")); ok {
+			return string(bytes.Fields(name)[0])
+		}
+	}
+	return ""
+}
+
+// lastLine is the last line of an output that says something.
+func lastLine(out []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return lines[len(lines)-1]
+}
