@@ -120,9 +120,6 @@ func (c *initCmd) Run(ctx context.Context, a *app) error {
 	}
 	policy := policyText(logs, "")
 	path := filepath.Join(c.Dir, policyFile)
-	if err := writeFile(path, policy); err != nil {
-		return err
-	}
 	if c.JSON {
 		var lines []string
 		for _, v := range logs {
