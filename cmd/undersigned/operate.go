@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -219,6 +220,10 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	h.limits, h.cert = limits, cert
+	if a.env["GOMEMLIMIT"] == "" {
+		runtime.GC() // what opening needed is in use no more
+		go boundMemory(ctx)
+	}
 	if h.rotated {
 		a.sayf("A change of the log's keys that had been cut short is finished: the new keys sign. The policy for readers is %s.\n", filepath.Join(c.Dir, policyFile))
 	}

@@ -183,7 +183,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, p problem) {
 	}
 	control := http.NewResponseController(w)
 	drain := false
-	if r.ContentLength != 0 {
+	if rec, ok := w.(*recorder); r.ContentLength != 0 && !(ok && rec.whole) {
 		h.Set("Connection", "close") // the body may not have been read
 		drain = r.ProtoMajor == 1 && control.EnableFullDuplex() == nil
 	}
