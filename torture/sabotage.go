@@ -268,6 +268,55 @@ var sabotages = []sabotage{
 		edits: []edit{{"ledger/boltstore/boltstore.go", "if !bytes.Equal(v, seal(path, data)) {", "if false && !bytes.Equal(v, seal(path, data)) {"}},
 		test:  "./ledger/boltstore TestBits",
 	},
+
+	// What needs the machine to fail.
+	{
+		name: "last-signed-sync-error", defence: "a last-signed record that could not be made durable stops the ledger",
+		edits: []edit{{"ledger/lastsigned.go", "if err := s.sync(s.file); err != nil {", "if err := s.sync(s.file); false && err != nil {"}},
+		part:  "faults",
+	},
+	{
+		name: "write-error", defence: "an error of the storage stops the ledger",
+		edits: []edit{{"ledger/lastsigned.go", "if _, err := s.file.WriteAt(r.slot(), int64(r.count%2)*signedSlot); err != nil {", "if _, err := s.file.WriteAt(r.slot(), int64(r.count%2)*signedSlot); false && err != nil {"}},
+		part:  "faults",
+	},
+	{
+		name: "room", defence: "there is room for a batch before it is admitted",
+		edits: []edit{{"ledger/sequence.go", "\treturn l.room(ctx, entries, bytes)", "\treturn nil"}},
+		part:  "-cycles 3 full",
+	},
+	{
+		name: "old-store", defence: "a store that is older than the last-signed record does not sign, in the program as well",
+		edits: []edit{{"ledger/open.go", "if s.last.size > l.newest.size {\n\t\treturn refuse(", "if false && s.last.size > l.newest.size {\n\t\treturn refuse("}},
+		part:  "-cycles 11 stale",
+	},
+	{
+		name: "twin-lock", defence: "one process holds the last-signed record, whatever way leads to it",
+		edits: []edit{{"ledger/file_unix.go", "if errors.Is(err, syscall.EWOULDBLOCK) {\n\t\treturn ErrInUse", "if errors.Is(err, syscall.EWOULDBLOCK) {\n\t\treturn nil"}},
+		part:  "twins",
+	},
+	{
+		name: "flipped-object", defence: "an object's bytes have their checksum, whoever asks",
+		edits:  []edit{{"ledger/boltstore/boltstore.go", "if !bytes.Equal(v, seal(path, data)) {", "if false && !bytes.Equal(v, seal(path, data)) {"}},
+		part:   "flips",
+		within: true,
+	},
+	{
+		name: "clock-ahead", defence: "a checkpoint says no time that later entries would contradict",
+		edits: []edit{{"ledger/sequence.go", "min(l.now().Unix(), admitted.Add(signDelay).Unix())", "l.now().Unix()"}},
+		test:  "./ledger TestClockAheadAtASignature",
+	},
+	{
+		name: "clock-years", defence: "a clock that jumps makes no record that contradicts itself",
+		edits:  []edit{{"ledger/sequence.go", "min(l.now().Unix(), admitted.Add(signDelay).Unix())", "l.now().Unix()"}},
+		part:   "clock",
+		within: true,
+	},
+	{
+		name: "clock-range", defence: "no entry is admitted at a time that a leaf cannot say",
+		edits: []edit{{"verify/roll/trial.go", "year < 1970 || year > 9999 {", "false && year > 9999 {"}},
+		test:  "./verify/roll TestAdmittedOutOfRange",
+	},
 }
 
 // errStale is why a sabotage says nothing any more.
