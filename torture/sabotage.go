@@ -249,6 +249,34 @@ var sabotages = []sabotage{
 		part:  "power",
 	},
 	{
+		name: "directory-sync", defence: "the names of the store and of the last-signed record are durable",
+		edits: []edit{
+			{"ledger/file_unix.go", "return d.Sync()", "return nil"},
+			{"ledger/boltstore/lock_unix.go", "return d.Sync()", "return nil"},
+		},
+		part: "power",
+	},
+	{
+		name: "last-signed-power", defence: "the last-signed record never says less than was published, after a power cut",
+		edits: []edit{{"ledger/lastsigned.go", "if err := s.sync(s.file); err != nil {", "if err := error(nil); err != nil {"}},
+		part:  "power",
+	},
+	{
+		name: "file-sync", defence: "a file that a command says it has written is durable",
+		edits: []edit{{"cmd/undersigned/app.go", "if err = f.Sync(); err != nil {", "if err = error(nil); err != nil {"}},
+		part:  "power",
+	},
+	{
+		name: "file-name", defence: "so is its name",
+		edits: []edit{{"cmd/undersigned/app.go", "return syncDirectory(filepath.Dir(path))", "return nil"}},
+		part:  "power",
+	},
+	{
+		name: "key-sync", defence: "a key file that is said to be made is durable",
+		edits: []edit{{"keys/source/file.go", "err = f.Sync()", "err = nil"}},
+		part:  "power",
+	},
+	{
 		name: "store-exists", defence: "a commit is created once",
 		edits: []edit{{"ledger/boltstore/boltstore.go", "if commits.Get(commitKey(seq)) != nil {", "if false && commits.Get(commitKey(seq)) != nil {"}},
 		test:  "./ledger/boltstore TestStore",
