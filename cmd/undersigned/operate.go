@@ -262,11 +262,13 @@ type fsckCmd struct {
 	Hashes bool   `help:"Leave out rules and signatures: recompute hashes alone."`
 	Policy string `placeholder:"FILE" help:"Hold checkpoints against the log keys of a policy, any of which will do, instead of those in DIR/keys."`
 	jsonFlag
+
+	signed *ledger.LastSigned // to hold the store to; nil: none
 }
 
 // Help shows how the command is used.
 func (fsckCmd) Help() string {
-	return `It recomputes everything from the leaves to the root, and compares what is stored: commits, tiles, checkpoints, texts. The ledger must not be being served. A flaw is exit code 20.
+	return `It recomputes everything from the leaves to the root, and compares what is stored: commits, tiles, checkpoints, texts; and it holds that to the record of what the keys signed last, so that an old copy is not taken for the ledger. The ledger must not be being served. A flaw is exit code 20.
 
 Example:
 
@@ -287,6 +289,13 @@ func (c *fsckCmd) Run(ctx context.Context, a *app) error {
 	report := &ledger.CheckReport{}
 	if err == nil {
 		defer store.Close()
+		if c.Policy == "" {
+			var letGo func()
+			if letGo, err = c.openLastSigned(ctx, a, store); err != nil {
+				return err
+			}
+			defer letGo()
+		}
 		report, err = c.check(ctx, a, store)
 	}
 	if err != nil {
@@ -330,13 +339,39 @@ func (c *fsckCmd) Run(ctx context.Context, a *app) error {
 	return answered(code)
 }
 
+// openLastSigned has the store held to the last-signed record, if there is one of the log's keys: an old copy of the store is
+// sound by itself, and must not be taken for the ledger.
+func (c *fsckCmd) openLastSigned(ctx context.Context, a *app, store ledger.Store) (letGo func(), err error) {
+	path := filepath.Join(c.Dir, keysDir, lastSignedFile)
+	s, err := ledger.OpenLastSigned(path)
+	if err != nil {
+		return nil, &failure{codeUnchecked, inUse(c.Dir, err)}
+	}
+	_, _, have := s.Signed()
+	origin, err := ledger.Origin(ctx, store)
+	if err != nil {
+		return func() { s.Close() }, nil // the check tells
+	}
+	_, logs, err := logSigners(c.Dir, origin)
+	switch {
+	case err != nil: // so does it here
+	case !have:
+		a.sayf("There is no readable %s: whether this is the newest copy of the ledger, nobody can tell from here.\n", path)
+	case !s.Of(origin, logs):
+		a.sayf("%s is of other keys than those in %s: serve tells what to do.\n", path, filepath.Join(c.Dir, keysDir))
+	default:
+		c.signed = s
+	}
+	return func() { s.Close() }, nil
+}
+
 func (c *fsckCmd) check(ctx context.Context, a *app, store ledger.Store) (*ledger.CheckReport, error) {
 	report := &ledger.CheckReport{}
 	origin, err := ledger.Origin(ctx, store)
 	if err != nil {
 		return report, err
 	}
-	o := ledger.CheckOptions{Origin: origin, HashesOnly: c.Hashes}
+	o := ledger.CheckOptions{Origin: origin, HashesOnly: c.Hashes, LastSigned: c.signed}
 	if c.Policy != "" {
 		if o.Policy, err = a.policy(c.Policy); err != nil {
 			return report, err
