@@ -156,7 +156,7 @@ var sabotages = []sabotage{
 		name: "stop-on-error", defence: "after an error of the storage nothing more is written",
 		edits: []edit{
 			{"ledger/sequence.go", "l.fail(err) // before", "_ = err // before"},
-			{"ledger/sequence.go", "l.sequence(batch); err != nil {\n\t\t\tl.fail(err)\n\t\t\treturn", "l.sequence(batch); err != nil {\n\t\t\tcontinue"},
+			{"ledger/sequence.go", "l.sequence(batch); err != nil {\n\t\t\tl.fail(err)\n\t\t\treturn", "l.sequence(batch); err != nil {\n\t\t\tfor _, it := range batch {\n\t\t\t\tit.answer(Result{ID: it.id, Err: err})\n\t\t\t}\n\t\t\tcontinue"},
 		},
 		test: "./ledger TestFaults",
 	},
@@ -434,7 +434,7 @@ func (s *sabotage) catch(ctx context.Context, dir string, seed uint64) (string, 
 	if !ok {
 		return "", fmt.Errorf("%w: neither a test nor a part", errStale)
 	}
-	out, err := goTool(ctx, "..", env, "test", "-vet=off", "-count=1", "-run", pattern, pkg)
+	out, err := goTool(ctx, "..", env, "test", "-vet=off", "-count=1", "-timeout=5m", "-run", pattern, pkg)
 	var exit *exec.ExitError
 	switch {
 	case bytes.Contains(out, []byte("[build failed]")) || bytes.Contains(out, []byte("[setup failed]")):
