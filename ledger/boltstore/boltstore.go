@@ -81,7 +81,13 @@ func Open(dir string, readOnly bool) (ledger.Store, error) {
 		return nil, err
 	}
 	if !readOnly {
-		if s.space, err = openSpace(path); err != nil {
+		// What a process that was killed wrote last can be read, and need not be durable: nothing may
+		// rest on it before it is.
+		err := errors.Join(s.db.Sync(), syncDir(dir))
+		if err == nil {
+			s.space, err = openSpace(path)
+		}
+		if err != nil {
 			return nil, errors.Join(err, s.db.Close())
 		}
 	}
