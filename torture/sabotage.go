@@ -262,6 +262,16 @@ var sabotages = []sabotage{
 		part:  "power",
 	},
 	{
+		name: "store-open-sync", defence: "nothing rests on what a killed process wrote before it is durable",
+		edits: []edit{{"ledger/boltstore/boltstore.go", "errors.Join(s.db.Sync(), syncDir(dir))", "errors.Join(nil, syncDir(dir))"}},
+		part:  "-cycles 3000 power",
+	},
+	{
+		name: "last-signed-whole", defence: "the last-signed record has its name when it is whole",
+		edits: []edit{{"ledger/lastsigned.go", "if err := s.sync(f); err != nil {\n\t\treturn err\n\t}", "os.Link(f.Name(), s.path)\n\tdefer os.Remove(s.path)\n\tif err := s.sync(f); err != nil {\n\t\treturn err\n\t}"}},
+		test:  "./ledger TestLastSigned",
+	},
+	{
 		name: "file-sync", defence: "a file that a command says it has written is durable",
 		edits: []edit{{"cmd/undersigned/app.go", "if err = f.Sync(); err != nil {", "if err = error(nil); err != nil {"}},
 		part:  "power",
