@@ -240,7 +240,12 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	stop := handOut(c.Dir, h, copyPatience, log)
 	s.Wait(ctx)
 	stop()
-	return s.Close()
+	failed := h.ledger.Err()
+	err = s.Close()
+	if failed != nil && !errors.Is(failed, ledger.ErrForked) {
+		return fmt.Errorf("%w; see to the disk, then start it again: that verifies everything first, and undersigned fsck %s tells more", err, c.Dir)
+	}
+	return err
 }
 
 // adoption reads the SIZE:ROOT of a flag, where ROOT is base64 as in a checkpoint.

@@ -147,7 +147,7 @@ func (s *Server) problemFrom(err error) problem {
 	switch {
 	case errors.As(err, &refused):
 		return refusal(refused)
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && s.ledger.Err() == nil: // else what was stored is missing
 		return problemOf(ProblemNotFound)
 	case errors.As(err, &limited):
 		return s.turnAway(reasonMember, limited.Wait)
