@@ -570,3 +570,44 @@ func TestWrongKey(t *testing.T) {
 		}
 	}
 }
+
+// panicking is a store that panics when it is given a commit, or a note.
+type panicking struct {
+	*storetest.Memory
+	at string
+}
+
+func (s *panicking) Create(ctx context.Context, seq uint64, record []byte) error {
+	if s.at == "commit" {
+		panic("on purpose")
+	}
+	return s.Memory.Create(ctx, seq, record)
+}
+
+func (s *panicking) Put(ctx context.Context, objects ...ledger.Object) error {
+	if strings.HasPrefix(objects[0].Path, s.at) {
+		panic("on purpose")
+	}
+	return s.Memory.Put(ctx, objects...)
+}
+
+// A panic where nobody waits for it ends the ledger with a sentence, not the process without one.
+func TestPanics(t *testing.T) {
+	for _, at := range []string{"commit", "checkpoints/"} {
+		store := &panicking{memory(), "nothing"}
+		h := newHouse(t, store)
+		o := h.join("apnic.net")
+		hash := h.publish("text\n")
+		e := h.endorsement(entry.Endorse, o, hash, h.after())
+		store.at = at
+		r := h.submit(e)[0]
+		if r.Published || h.ledger.Err() == nil || !strings.Contains(h.ledger.Err().Error(), "a mistake in the program") {
+			t.Fatalf("%s: %+v, %v", at, r, h.ledger.Err())
+		}
+		store.at = "nothing"
+		h.reopen()
+		h.submit(e)
+		h.audited()
+		h.check()
+	}
+}

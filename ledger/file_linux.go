@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// dataSync makes written bytes durable; the file's size must not have changed.
+// dataSync makes written bytes durable, and the size of the file; not its times.
 func dataSync(f *os.File) error {
 	for {
 		err := syscall.Fdatasync(int(f.Fd()))

@@ -65,6 +65,11 @@ func OpenLastSigned(path string) (*LastSigned, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	s.file = f
+	// What a process that was killed wrote last can be read, and need not be durable.
+	if err := errors.Join(f.Sync(), syncDir(filepath.Dir(path))); err != nil {
+		f.Close()
+		return nil, err
+	}
 	b := make([]byte, 2*signedSlot)
 	n, err := f.ReadAt(b, 0)
 	if err != nil && err != io.EOF {
@@ -101,38 +106,52 @@ func (s *LastSigned) Path() string { return s.path }
 // write makes the record say that the keys are about to sign this tree, durably. After an error
 // the record must not be used again.
 func (s *LastSigned) write(origin string, keys [32]byte, size uint64, root [32]byte) error {
-	if s.file == nil {
-		f, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
-		}
-		s.file = f
-		if err := lockFile(f); err != nil {
-			return fmt.Errorf("%s: %w", s.path, err)
-		}
-		// Zeros, not a hole: what is written later must need no space.
-		if _, err := f.Write(make([]byte, 2*signedSlot)); err != nil {
-			return err
-		}
-		if err := f.Sync(); err != nil {
-			return err
-		}
-		if err := syncDir(filepath.Dir(s.path)); err != nil {
-			return err
-		}
-	}
 	r := signedRecord{origin, keys, 1, size, root}
 	if s.have {
 		r.count = s.last.count + 1
 	}
-	if _, err := s.file.WriteAt(r.slot(), int64(r.count%2)*signedSlot); err != nil {
-		return err
-	}
-	if err := s.sync(s.file); err != nil {
-		return err
+	if s.file == nil {
+		if err := s.create(r); err != nil {
+			return err
+		}
+	} else {
+		if _, err := s.file.WriteAt(r.slot(), int64(r.count%2)*signedSlot); err != nil {
+			return err
+		}
+		if err := s.sync(s.file); err != nil {
+			return err
+		}
 	}
 	s.last, s.have = r, true
 	return nil
+}
+
+// create makes the file. It has its name only when it is whole: half a first record could not be
+// told from a damaged one, which says that something was signed. The other slot is of zeros, not a
+// hole, so that what is written later needs no space.
+func (s *LastSigned) create(r signedRecord) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	s.file = f
+	if err := lockFile(f); err != nil {
+		return fmt.Errorf("%s: %w", s.path, err)
+	}
+	b := make([]byte, 2*signedSlot)
+	copy(b[r.count%2*signedSlot:], r.slot())
+	if _, err := f.Write(b); err != nil {
+		return err
+	}
+	if err := s.sync(f); err != nil {
+		return err
+	}
+	// Unlike a rename, a link never replaces a record that another process made meanwhile.
+	if err := os.Link(f.Name(), s.path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(s.path))
 }
 
 func (r signedRecord) slot() []byte {

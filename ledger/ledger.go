@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -250,6 +251,14 @@ func (l *Ledger) fail(err error) error {
 		l.log.Error("the ledger stops", "error", err)
 	}
 	return context.Cause(l.ctx)
+}
+
+// failOnPanic, deferred, ends the ledger instead of the process, which ends with a sentence then.
+func (l *Ledger) failOnPanic() {
+	if r := recover(); r != nil {
+		l.log.Error("a mistake in the program, or damaged memory", "stack", string(debug.Stack()))
+		l.fail(fmt.Errorf("a mistake in the program, or damaged memory: %v", r))
+	}
 }
 
 // Close stops admitting, waits for the commit that is under way, writes a snapshot, and releases nothing

@@ -477,7 +477,7 @@ func (l *Ledger) maySign(ctx context.Context, adopt *Adoption) (reason, err erro
 		var why string
 		switch {
 		case s.have:
-			why = fmt.Sprintf("the last-signed record %s is of other keys or of another ledger", s.path)
+			why = fmt.Sprintf("the last-signed record %s is of other keys or of another ledger, which signed a tree of size %d", s.path, s.last.size)
 		case s.bad:
 			why = fmt.Sprintf("the last-signed record %s is damaged", s.path)
 		default:

@@ -32,6 +32,7 @@ const (
 // write is the one goroutine that commits.
 func (l *Ledger) write() {
 	defer l.running.Done()
+	defer l.failOnPanic()
 	for {
 		batch := l.queue.take(l.ctx, l.maxBatch, maxBatchBytes)
 		if batch == nil {
@@ -203,6 +204,9 @@ func (l *Ledger) commit(rec *record) error {
 	}
 	// The bytes to sign for are those that the store gives back, not those it was given.
 	b, err := l.store.Read(l.work, rec.seq)
+	if isNotExist(err) {
+		err = ErrCorrupt
+	}
 	if err != nil {
 		return fmt.Errorf("reading commit %d back: %w", rec.seq, err)
 	}
@@ -235,6 +239,9 @@ func create(ctx context.Context, store Store, rec *record) error {
 		return err
 	}
 	b, rerr := store.Read(ctx, rec.seq)
+	if isNotExist(rerr) {
+		return err
+	}
 	if rerr != nil {
 		return errors.Join(err, rerr)
 	}
@@ -312,6 +319,7 @@ func (l *Ledger) await(waiting []waiter) {
 // publishing is the one goroutine that signs.
 func (l *Ledger) publishing() {
 	defer l.running.Done()
+	defer l.failOnPanic()
 	for {
 		select {
 		case <-l.publish:

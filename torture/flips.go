@@ -32,6 +32,7 @@ const (
 type flipWorld struct {
 	*record
 	store, signed []byte
+	snapshot      []byte // of the fold
 	logs          []keys.VKey
 	served        map[string][]byte // what an outsider can read, by path
 	receipts      []*verify.Receipt // by index
@@ -49,12 +50,15 @@ func flips(ctx context.Context, t *trial) error {
 	if err := w.fill(ctx); err != nil {
 		return err
 	}
-	unused, refused, record := 0, 0, 0
+	unused, refused, record, snapshots := 0, 0, 0, 0
 	for n := 0; t.more(); n++ {
-		// Most of them where they matter, some in pages that are free, some in the last-signed record.
+		// Most of them where they matter, some in pages that are free, some in the other files.
 		file, at := w.storeFile(), w.inUse[t.rng.IntN(len(w.inUse))]
 		used := true
 		switch n % 10 {
+		case 7:
+			file, at = w.snapshotFile(), t.rng.IntN(len(w.snapshot))
+			snapshots++
 		case 8:
 			at, used = w.unused[t.rng.IntN(len(w.unused))], false
 			unused++
@@ -64,17 +68,17 @@ func flips(ctx context.Context, t *trial) error {
 		}
 		bit := t.rng.IntN(8)
 		what := fmt.Sprintf("bit %d of byte %d of %s", bit, at, filepath.Base(file))
-		undo, err := flip(file, at, bit)
-		if err != nil {
+		if err := flip(file, at, bit); err != nil {
 			return err
 		}
 		opened := false
-		if n%flipProgram == 0 || file == w.signedFile() && n%flipProgram == 9 {
-			opened, err = w.program(ctx, what, used, file == w.signedFile())
+		var err error
+		if n%flipProgram == 0 || file == w.snapshotFile() || file == w.signedFile() && n%flipProgram == 9 {
+			opened, err = w.program(ctx, what, file, used)
 		} else {
 			opened, err = w.process(ctx, what, used, file == w.signedFile())
 		}
-		if err := errors.Join(err, undo(), w.restore()); err != nil {
+		if err := errors.Join(err, w.restore()); err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 		if !opened {
@@ -82,7 +86,7 @@ func flips(ctx context.Context, t *trial) error {
 		}
 		t.cycle()
 	}
-	t.say("%d of them in the last-signed record, %d in bytes that are not in use, %d times the ledger did not open", record, unused, refused)
+	t.say("%d of them in the snapshot, %d in the last-signed record, %d in bytes that are not in use, %d times the ledger did not open", snapshots, record, unused, refused)
 	t.say("%d of %d bytes in use", len(w.inUse), len(w.store))
 	return r.finish(ctx)
 }
@@ -121,6 +125,9 @@ func (w *flipWorld) fill(ctx context.Context) error {
 		return err
 	}
 	w.store, w.signed = m.store, m.signed
+	if w.snapshot, err = os.ReadFile(w.snapshotFile()); err != nil {
+		return err
+	}
 	for _, l := range w.policy.Logs() {
 		w.logs = append(w.logs, l.VKey)
 	}
@@ -149,37 +156,34 @@ func (w *flipWorld) putBlob(ctx context.Context, c *child) error {
 	return err
 }
 
-func flip(file string, at, bit int) (undo func() error, err error) {
+func flip(file string, at, bit int) error {
 	f, err := os.OpenFile(file, os.O_RDWR, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
 	b := make([]byte, 1)
 	if _, err := f.ReadAt(b, int64(at)); err != nil {
-		return nil, err
+		return err
 	}
 	b[0] ^= 1 << bit
 	_, err = f.WriteAt(b, int64(at))
-	return func() error {
-		f, err := os.OpenFile(file, os.O_RDWR, 0)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		b[0] ^= 1 << bit
-		_, err = f.WriteAt(b, int64(at))
-		return err
-	}, err
+	return err
 }
+
+func (w *flipWorld) snapshotFile() string { return filepath.Join(w.dir, "snapshot") }
 
 // restore puts the sound files back if anything else than a flip has changed them.
 func (w *flipWorld) restore() error {
-	m, err := w.moment()
-	if err == nil && bytes.Equal(m.store, w.store) && bytes.Equal(m.signed, w.signed) {
-		return nil
+	for path, want := range map[string][]byte{w.storeFile(): w.store, w.signedFile(): w.signed, w.snapshotFile(): w.snapshot} {
+		if b, err := os.ReadFile(path); err == nil && bytes.Equal(b, want) {
+			continue
+		}
+		if err := os.WriteFile(path, want, 0o600); err != nil {
+			return err
+		}
 	}
-	return w.put(w.store, w.signed)
+	return nil
 }
 
 // within runs f, which must return in time and not panic.
@@ -219,8 +223,8 @@ func (w *flipWorld) process(ctx context.Context, what string, used, record bool)
 		return true, nil // the store is sound
 	}
 	var differ string
-	err = w.within(what, func() (err error) {
-		differ, err = w.read(ctx,
+	err = w.within(what, func() error { // what cannot be read is not served
+		differ, _ = w.read(ctx,
 			func(path string, b []byte) bool { return !bytes.Equal(b, w.served[path]) },
 			func(i uint64, r *verify.Receipt) bool { return !bytes.Equal(r.Bytes(), w.receipts[i].Bytes()) })
 		return nil
@@ -300,8 +304,8 @@ func (w *flipWorld) read(ctx context.Context, file func(path string, b []byte) b
 }
 
 // program holds a flip to the program: to fsck and to serve. A damaged half of the last-signed record, which is what a power
-// cut may leave, is for serve to tell of.
-func (w *flipWorld) program(ctx context.Context, what string, used, record bool) (opened bool, err error) {
+// cut may leave, and a damaged snapshot, which is made anew, are for serve to tell of.
+func (w *flipWorld) program(ctx context.Context, what, file string, used bool) (opened bool, err error) {
 	limited, cancel := context.WithTimeout(ctx, 3*flipLimit)
 	defer cancel()
 	code, out, err := command(limited, w.bin, "fsck", w.dir)
@@ -309,7 +313,7 @@ func (w *flipWorld) program(ctx context.Context, what string, used, record bool)
 		w.fault("%s: fsck: %v", what, err)
 		return false, ctx.Err()
 	}
-	if used && !record && code != verify.CodeContradiction {
+	if used && file == w.storeFile() && code != verify.CodeContradiction {
 		w.fault("%s: fsck: exit code %d: %s", what, code, out)
 	}
 	began := time.Now()
@@ -329,7 +333,8 @@ func (w *flipWorld) program(ctx context.Context, what string, used, record bool)
 		c.kill()
 		c.wait()
 	}()
-	if record && !strings.Contains(c.stderr.last(), "damaged") {
+	word := map[string]string{w.signedFile(): "damaged", w.snapshotFile(): "snapshot"}[file]
+	if !strings.Contains(c.stderr.last(), word) {
 		w.fault("%s: serve does not tell of it: %s", what, c.stderr.last())
 	}
 	want := maps.Clone(w.served)

@@ -110,10 +110,20 @@ func full(ctx context.Context, t *trial) error {
 		}
 		used[media[n/fullPerLedger%len(media)].name]++
 		next, err := w.fill(ctx, c, n%fullPerLedger == fullPerLedger-1)
+		if next != nil {
+			c = next
+		}
+		if err != nil && ctx.Err() == nil {
+			select {
+			case <-c.ended:
+				t.fault("the server ended by itself: %v: %s", c.err, c.stderr.last())
+				err = nil
+			case <-time.After(time.Second):
+			}
+		}
 		if err != nil {
 			return errors.Join(fmt.Errorf("cycle %d: %w: %s", n+1, err, c.stderr.last()), end())
 		}
-		c = next
 		t.cycle()
 	}
 	for _, m := range media {

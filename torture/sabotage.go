@@ -156,7 +156,7 @@ var sabotages = []sabotage{
 		name: "stop-on-error", defence: "after an error of the storage nothing more is written",
 		edits: []edit{
 			{"ledger/sequence.go", "l.fail(err) // before", "_ = err // before"},
-			{"ledger/sequence.go", "l.sequence(batch); err != nil {\n\t\t\tl.fail(err)\n\t\t\treturn", "l.sequence(batch); err != nil {\n\t\t\tcontinue"},
+			{"ledger/sequence.go", "l.sequence(batch); err != nil {\n\t\t\tl.fail(err)\n\t\t\treturn", "l.sequence(batch); err != nil {\n\t\t\tfor _, it := range batch {\n\t\t\t\tit.answer(Result{ID: it.id, Err: err})\n\t\t\t}\n\t\t\tcontinue"},
 		},
 		test: "./ledger TestFaults",
 	},
@@ -249,6 +249,44 @@ var sabotages = []sabotage{
 		part:  "power",
 	},
 	{
+		name: "directory-sync", defence: "the names of the store and of the last-signed record are durable",
+		edits: []edit{
+			{"ledger/file_unix.go", "return d.Sync()", "return nil"},
+			{"ledger/boltstore/lock_unix.go", "return d.Sync()", "return nil"},
+		},
+		part: "power",
+	},
+	{
+		name: "last-signed-power", defence: "the last-signed record never says less than was published, after a power cut",
+		edits: []edit{{"ledger/lastsigned.go", "if err := s.sync(s.file); err != nil {", "if err := error(nil); err != nil {"}},
+		part:  "power",
+	},
+	{
+		name: "store-open-sync", defence: "nothing rests on what a killed process wrote before it is durable",
+		edits: []edit{{"ledger/boltstore/boltstore.go", "errors.Join(s.db.Sync(), syncDir(dir))", "errors.Join(nil, syncDir(dir))"}},
+		part:  "-cycles 3000 power",
+	},
+	{
+		name: "last-signed-whole", defence: "the last-signed record has its name when it is whole",
+		edits: []edit{{"ledger/lastsigned.go", "if err := s.sync(f); err != nil {\n\t\treturn err\n\t}", "os.Link(f.Name(), s.path)\n\tdefer os.Remove(s.path)\n\tif err := s.sync(f); err != nil {\n\t\treturn err\n\t}"}},
+		test:  "./ledger TestLastSigned",
+	},
+	{
+		name: "file-sync", defence: "a file that a command says it has written is durable",
+		edits: []edit{{"cmd/undersigned/app.go", "if err = f.Sync(); err != nil {", "if err = error(nil); err != nil {"}},
+		part:  "power",
+	},
+	{
+		name: "file-name", defence: "so is its name",
+		edits: []edit{{"cmd/undersigned/app.go", "return syncDirectory(filepath.Dir(path))", "return nil"}},
+		part:  "power",
+	},
+	{
+		name: "key-sync", defence: "a key file that is said to be made is durable",
+		edits: []edit{{"keys/source/file.go", "err = f.Sync()", "err = nil"}},
+		part:  "power",
+	},
+	{
 		name: "store-exists", defence: "a commit is created once",
 		edits: []edit{{"ledger/boltstore/boltstore.go", "if commits.Get(commitKey(seq)) != nil {", "if false && commits.Get(commitKey(seq)) != nil {"}},
 		test:  "./ledger/boltstore TestStore",
@@ -267,6 +305,55 @@ var sabotages = []sabotage{
 		name: "object-crc", defence: "an object's bytes have their checksum",
 		edits: []edit{{"ledger/boltstore/boltstore.go", "if !bytes.Equal(v, seal(path, data)) {", "if false && !bytes.Equal(v, seal(path, data)) {"}},
 		test:  "./ledger/boltstore TestBits",
+	},
+
+	// What needs the machine to fail.
+	{
+		name: "last-signed-sync-error", defence: "a last-signed record that could not be made durable stops the ledger",
+		edits: []edit{{"ledger/lastsigned.go", "if err := s.sync(s.file); err != nil {", "if err := s.sync(s.file); false && err != nil {"}},
+		part:  "faults",
+	},
+	{
+		name: "write-error", defence: "an error of the storage stops the ledger",
+		edits: []edit{{"ledger/lastsigned.go", "if _, err := s.file.WriteAt(r.slot(), int64(r.count%2)*signedSlot); err != nil {", "if _, err := s.file.WriteAt(r.slot(), int64(r.count%2)*signedSlot); false && err != nil {"}},
+		part:  "faults",
+	},
+	{
+		name: "room", defence: "there is room for a batch before it is admitted",
+		edits: []edit{{"ledger/sequence.go", "\treturn l.room(ctx, entries, bytes)", "\treturn nil"}},
+		part:  "-cycles 3 full",
+	},
+	{
+		name: "old-store", defence: "a store that is older than the last-signed record does not sign, in the program as well",
+		edits: []edit{{"ledger/open.go", "if s.last.size > l.newest.size {\n\t\treturn refuse(", "if false && s.last.size > l.newest.size {\n\t\treturn refuse("}},
+		part:  "-cycles 11 stale",
+	},
+	{
+		name: "twin-lock", defence: "one process holds the last-signed record, whatever way leads to it",
+		edits: []edit{{"ledger/file_unix.go", "if errors.Is(err, syscall.EWOULDBLOCK) {\n\t\treturn ErrInUse", "if errors.Is(err, syscall.EWOULDBLOCK) {\n\t\treturn nil"}},
+		part:  "twins",
+	},
+	{
+		name: "flipped-object", defence: "an object's bytes have their checksum, whoever asks",
+		edits:  []edit{{"ledger/boltstore/boltstore.go", "if !bytes.Equal(v, seal(path, data)) {", "if false && !bytes.Equal(v, seal(path, data)) {"}},
+		part:   "flips",
+		within: true,
+	},
+	{
+		name: "clock-ahead", defence: "a checkpoint says no time that later entries would contradict",
+		edits: []edit{{"ledger/sequence.go", "min(l.now().Unix(), admitted.Add(signDelay).Unix())", "l.now().Unix()"}},
+		test:  "./ledger TestClockAheadAtASignature",
+	},
+	{
+		name: "clock-years", defence: "a clock that jumps makes no record that contradicts itself",
+		edits:  []edit{{"ledger/sequence.go", "min(l.now().Unix(), admitted.Add(signDelay).Unix())", "l.now().Unix()"}},
+		part:   "clock",
+		within: true,
+	},
+	{
+		name: "clock-range", defence: "no entry is admitted at a time that a leaf cannot say",
+		edits: []edit{{"verify/roll/trial.go", "year < 1970 || year > 9999 {", "false && year > 9999 {"}},
+		test:  "./verify/roll TestAdmittedOutOfRange",
 	},
 }
 
@@ -357,7 +444,7 @@ func (s *sabotage) catch(ctx context.Context, dir string, seed uint64) (string, 
 	if !ok {
 		return "", fmt.Errorf("%w: neither a test nor a part", errStale)
 	}
-	out, err := goTool(ctx, "..", env, "test", "-vet=off", "-count=1", "-run", pattern, pkg)
+	out, err := goTool(ctx, "..", env, "test", "-vet=off", "-count=1", "-timeout=5m", "-run", pattern, pkg)
 	var exit *exec.ExitError
 	switch {
 	case bytes.Contains(out, []byte("[build failed]")) || bytes.Contains(out, []byte("[setup failed]")):

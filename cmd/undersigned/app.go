@@ -216,22 +216,19 @@ func writeFile(path string, data []byte) (err error) {
 }
 
 // makeDirectory makes a directory, with those above it, for its owner alone. When it returns nil their names are durable,
-// whoever made them.
+// whoever made them: an attempt that was killed may have made any of them a moment ago.
 func makeDirectory(path string) error {
-	path = filepath.Clean(path)
-	above := []string{filepath.Dir(path)}
-	for {
-		last := above[len(above)-1]
-		if _, err := os.Stat(last); !errors.Is(err, fs.ErrNotExist) || filepath.Dir(last) == last {
-			break
-		}
-		above = append(above, filepath.Dir(last))
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return err
 	}
-	for _, dir := range above {
-		if err := syncDirectory(dir); err != nil {
+	for path != filepath.Dir(path) {
+		path = filepath.Dir(path)
+		// What only others may read was not made by us.
+		if err := syncDirectory(path); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		}
 	}

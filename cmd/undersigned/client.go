@@ -289,6 +289,10 @@ func pause(err error, try int, before time.Duration) (time.Duration, bool) {
 		problem.Status != http.StatusTooManyRequests && problem.Status != http.StatusServiceUnavailable {
 		return 0, false
 	}
+	// A ledger that must not sign needs its operator, and more than a minute.
+	if problem.Type == "urn:undersigned:problem:not-signing" {
+		return 0, false
+	}
 	wait := time.Duration(problem.After) * time.Second
 	return wait, before+wait <= maxPause
 }

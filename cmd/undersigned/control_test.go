@@ -123,7 +123,7 @@ func TestControlRequests(t *testing.T) {
 	if err := takeCopy(t.Context(), dir, io.Discard); exitCode(t.Context(), err) != codeUnchecked {
 		t.Errorf("without a socket: %v", err)
 	}
-	if list, _ := os.ReadDir(dir); len(list) != 2 {
+	if list, _ := os.ReadDir(dir); len(list) != 3 { // keys, store, policy
 		t.Errorf("%v are left", list)
 	}
 	if !strings.Contains(log.String(), "was not one for a copy") || !strings.Contains(log.String(), "was not finished") {

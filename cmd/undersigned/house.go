@@ -67,8 +67,8 @@ func readLedger(ctx context.Context, store ledger.Store) (*ledger.Ledger, error)
 	return ledger.Open(ctx, ledger.Config{Origin: origin, Store: store})
 }
 
-// makeHouse makes a new ledger in a directory, which it makes too if need be: the log's keys, then
-// the store with entry 0. It refuses a directory that has a ledger or keys of one.
+// makeHouse makes a new ledger in a directory, which it makes too if need be: the log's keys, a
+// policy for readers, then the store with entry 0. It refuses a directory that has a ledger or keys of one.
 func makeHouse(ctx context.Context, dir string, genesis *entry.Entry, now func() time.Time) ([]keys.VKey, error) {
 	for _, d := range []string{dir, filepath.Join(dir, keysDir)} {
 		if err := makeDirectory(d); err != nil {
@@ -102,6 +102,10 @@ func makeHouse(ctx context.Context, dir string, genesis *entry.Entry, now func()
 		return nil, inUse(dir, err)
 	}
 	defer signed.Close()
+	// Before there is a ledger: afterwards init would not come back to it.
+	if err := writeFile(filepath.Join(dir, policyFile), policyText(logs, "")); err != nil {
+		return nil, err
+	}
 	err = ledger.Create(ctx, ledger.Config{Origin: genesis.Ledger, Store: store, Signers: signers, LastSigned: signed, Now: now}, genesis)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make the ledger: %w", err)

@@ -37,6 +37,18 @@ func TestMakeHouseAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
+		"a policy that cannot be written": func(t *testing.T, dir string) {
+			path := filepath.Join(dir, policyFile)
+			if err := os.Mkdir(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := makeHouse(t.Context(), dir, genesis, noon); err == nil {
+				t.Error("a ledger was made without its policy")
+			}
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -51,6 +63,9 @@ func TestMakeHouseAgain(t *testing.T) {
 			}
 			if err := h.ledger.ReadOnly(); err != nil {
 				t.Error(err)
+			}
+			if b, err := os.ReadFile(filepath.Join(dir, policyFile)); err != nil || string(b) != string(policyText(logs, "")) {
+				t.Errorf("the policy: %v", err)
 			}
 			if err := h.Close(); err != nil {
 				t.Error(err)

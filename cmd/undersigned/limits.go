@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"net/netip"
+	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +47,31 @@ func parseRate(text string, bytes bool) (r server.Rate, ok bool) {
 	n, err := strconv.ParseUint(number, 10, 31)
 	r = server.Rate{N: int(n) * unit, Per: periods[per]}
 	return r, err == nil && n > 0 && r.Per > 0 && r.N <= 1<<40
+}
+
+// memoryEvery is how often the bound on memory is set anew.
+const memoryEvery = time.Minute
+
+// boundMemory has garbage collected sooner, until ctx ends, where requests come to use much memory at one time: what has
+// been in use may double as usual, and beside that there is room for all that is held for requests. What is in use grows with the record.
+func boundMemory(ctx context.Context) {
+	tick := time.NewTicker(memoryEvery)
+	defer tick.Stop()
+	for {
+		debug.SetMemoryLimit(memoryLimit())
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// memoryLimit returns the bound for what was in use when garbage was collected last, in bytes.
+func memoryLimit() int64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(sample)
+	return 2*int64(sample[0].Value.Uint64()) + 128<<20
 }
 
 // limits returns what the flags say.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,18 @@ func TestParseRate(t *testing.T) {
 	if _, ok := parseRate("1MiB/s", false); ok {
 		t.Error("a number of entries has a unit")
 	}
+}
+
+// TestMemoryLimit leaves room for what is in use, however much that is.
+func TestMemoryLimit(t *testing.T) {
+	runtime.GC()
+	before := memoryLimit()
+	used := make([]byte, 64<<20)
+	runtime.GC()
+	if after := memoryLimit(); after < before+2*int64(len(used))*9/10 {
+		t.Errorf("%d, and with %d more in use %d", before, len(used), after)
+	}
+	runtime.KeepAlive(used)
 }
 
 func TestLimitFlags(t *testing.T) {

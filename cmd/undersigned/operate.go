@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -124,9 +125,6 @@ func (c *initCmd) Run(ctx context.Context, a *app) error {
 	}
 	policy := policyText(logs, "")
 	path := filepath.Join(c.Dir, policyFile)
-	if err := writeFile(path, policy); err != nil {
-		return err
-	}
 	if c.JSON {
 		var lines []string
 		for _, v := range logs {
@@ -228,6 +226,10 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	h.limits, h.cert, h.asked = limits, cert, asked
+	if a.env["GOMEMLIMIT"] == "" {
+		runtime.GC() // what opening needed is in use no more
+		go boundMemory(ctx)
+	}
 	if h.rotated {
 		a.sayf("A change of the log's keys that had been cut short is finished: the new keys sign. The policy for readers is %s.\n", filepath.Join(c.Dir, policyFile))
 	}
@@ -246,7 +248,12 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	stop := handOut(c.Dir, h, copyPatience, log)
 	s.Wait(ctx)
 	stop()
-	return s.Close()
+	failed := h.ledger.Err()
+	err = s.Close()
+	if failed != nil && !errors.Is(failed, ledger.ErrForked) {
+		return fmt.Errorf("%w; see to the disk, then start it again: that verifies everything first, and undersigned fsck %s tells more", err, c.Dir)
+	}
+	return err
 }
 
 // adoption reads the SIZE:ROOT of a flag, where ROOT is base64 as in a checkpoint.
@@ -268,11 +275,13 @@ type fsckCmd struct {
 	Hashes bool   `help:"Leave out rules and signatures: recompute hashes alone."`
 	Policy string `placeholder:"FILE" help:"Hold checkpoints against the log keys of a policy, any of which will do, instead of those in DIR/keys."`
 	jsonFlag
+
+	signed *ledger.LastSigned // to hold the store to; nil: none
 }
 
 // Help shows how the command is used.
 func (fsckCmd) Help() string {
-	return `It recomputes everything from the leaves to the root, and compares what is stored: commits, tiles, checkpoints, texts. The ledger must not be being served. A flaw is exit code 20.
+	return `It recomputes everything from the leaves to the root, and compares what is stored: commits, tiles, checkpoints, texts; and it holds that to the record of what the keys signed last, so that an old copy is not taken for the ledger. The ledger must not be being served. A flaw is exit code 20.
 
 Example:
 
@@ -293,6 +302,13 @@ func (c *fsckCmd) Run(ctx context.Context, a *app) error {
 	report := &ledger.CheckReport{}
 	if err == nil {
 		defer store.Close()
+		if c.Policy == "" {
+			var letGo func()
+			if letGo, err = c.openLastSigned(ctx, a, store); err != nil {
+				return err
+			}
+			defer letGo()
+		}
 		report, err = c.check(ctx, a, store)
 	}
 	if err != nil {
@@ -336,13 +352,39 @@ func (c *fsckCmd) Run(ctx context.Context, a *app) error {
 	return answered(code)
 }
 
+// openLastSigned has the store held to the last-signed record, if there is one of the log's keys: an old copy of the store is
+// sound by itself, and must not be taken for the ledger.
+func (c *fsckCmd) openLastSigned(ctx context.Context, a *app, store ledger.Store) (letGo func(), err error) {
+	path := filepath.Join(c.Dir, keysDir, lastSignedFile)
+	s, err := ledger.OpenLastSigned(path)
+	if err != nil {
+		return nil, &failure{codeUnchecked, inUse(c.Dir, err)}
+	}
+	_, _, have := s.Signed()
+	origin, err := ledger.Origin(ctx, store)
+	if err != nil {
+		return func() { s.Close() }, nil // the check tells
+	}
+	_, logs, err := logSigners(c.Dir, origin)
+	switch {
+	case err != nil: // so does it here
+	case !have:
+		a.sayf("There is no readable %s: whether this is the newest copy of the ledger, nobody can tell from here.\n", path)
+	case !s.Of(origin, logs):
+		a.sayf("%s is of other keys than those in %s: serve tells what to do.\n", path, filepath.Join(c.Dir, keysDir))
+	default:
+		c.signed = s
+	}
+	return func() { s.Close() }, nil
+}
+
 func (c *fsckCmd) check(ctx context.Context, a *app, store ledger.Store) (*ledger.CheckReport, error) {
 	report := &ledger.CheckReport{}
 	origin, err := ledger.Origin(ctx, store)
 	if err != nil {
 		return report, err
 	}
-	o := ledger.CheckOptions{Origin: origin, HashesOnly: c.Hashes}
+	o := ledger.CheckOptions{Origin: origin, HashesOnly: c.Hashes, LastSigned: c.signed}
 	if c.Policy != "" {
 		if o.Policy, err = a.policy(c.Policy); err != nil {
 			return report, err

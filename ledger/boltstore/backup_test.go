@@ -176,8 +176,10 @@ func TestBuild(t *testing.T) {
 		return s.Put(t.Context(), ledger.Object{Path: "a", Data: []byte("b")})
 	}
 	for name, build := range map[string]func() error{
-		"filling fails": func() error { return Build(dir, func(s ledger.Store) error { return errors.Join(fill(s), stop) }, fine) },
-		"not accepted":  func() error { return Build(dir, fill, func(ledger.Store) error { return stop }) },
+		"filling fails": func() error {
+			return Build(dir, func(s ledger.Store) error { return errors.Join(fill(s), stop) }, fine)
+		},
+		"not accepted": func() error { return Build(dir, fill, func(ledger.Store) error { return stop }) },
 	} {
 		if err := build(); !errors.Is(err, stop) {
 			t.Errorf("%s: %v", name, err)

@@ -21,6 +21,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -81,7 +82,13 @@ func Open(dir string, readOnly bool) (ledger.Store, error) {
 		return nil, err
 	}
 	if !readOnly {
-		if s.space, err = openSpace(path); err != nil {
+		// What a process that was killed wrote last can be read, and need not be durable: nothing may
+		// rest on it before it is.
+		err := errors.Join(s.db.Sync(), syncDir(dir))
+		if err == nil {
+			s.space, err = openSpace(path)
+		}
+		if err != nil {
 			return nil, errors.Join(err, s.db.Close())
 		}
 	}
@@ -104,8 +111,12 @@ type store struct {
 	db       *bolt.DB
 	readOnly bool
 	space    *space      // nil if readOnly
+	writing  sync.Mutex  // held during a transaction, as bbolt's own lock is, which a panic may leave locked
 	broken   atomic.Bool // bbolt panicked or could not write: what it holds in memory is not to be trusted
 }
+
+// closePatience is how long Close waits for bbolt after an error.
+const closePatience = 2 * time.Second
 
 // guard calls f and turns what bbolt does on a damaged file, to panic or to read beyond its end,
 // into an error.
@@ -141,6 +152,8 @@ func (s *store) update(ctx context.Context, f func(commits, objects *bolt.Bucket
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	var own error // of f, which leaves the file as it was
 	return s.guard(func() error {
 		err := s.db.Update(func(tx *bolt.Tx) error {
@@ -270,9 +283,32 @@ func (s *store) Delete(ctx context.Context, path string) error {
 	})
 }
 
+// Close leaves the file in use until the process ends if bbolt has panicked and holds its locks for ever.
 func (s *store) Close() error {
-	if s.readOnly {
-		return s.db.Close()
+	closing := s.db.Close
+	if s.broken.Load() {
+		closing = s.tryClose
 	}
-	return errors.Join(s.db.Close(), s.space.Close())
+	if s.readOnly {
+		return closing()
+	}
+	return errors.Join(closing(), s.space.Close())
+}
+
+func (s *store) tryClose() error {
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				done <- fmt.Errorf("%s: closing it: %v", s.path, r)
+			}
+		}()
+		done <- s.db.Close()
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(closePatience):
+		return nil // the error before has been told
+	}
 }

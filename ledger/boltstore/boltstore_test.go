@@ -117,7 +117,7 @@ func TestCreateIsNotOpen(t *testing.T) {
 	}
 }
 
-func second(_ ledger.Store, err error) error { return err }
+func second(_ any, err error) error { return err }
 
 func TestNotAStore(t *testing.T) {
 	for name, content := range map[string][]byte{
@@ -528,6 +528,35 @@ func TestDamagedOpen(t *testing.T) {
 		} else if !errors.Is(err, ledger.ErrCorrupt) {
 			t.Error(err)
 		}
+	}
+}
+
+// After bbolt has panicked amid a transaction, which leaves its locks locked, every call returns an error, and Close returns.
+func TestPanic(t *testing.T) {
+	opened, err := Create(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := opened.(*store)
+	stuck, err := s.db.Begin(true) // as the transaction that panicked
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stuck.Rollback()
+	if err := s.guard(func() error { panic("page 7 already freed") }); !errors.Is(err, ledger.ErrCorrupt) {
+		t.Fatal(err)
+	}
+	object := ledger.Object{Path: "a"}
+	for name, err := range map[string]error{
+		"Create": s.Create(t.Context(), 1, []byte("one")), "Put": s.Put(t.Context(), object), "Delete": s.Delete(t.Context(), "a"),
+		"Room": s.Room(t.Context(), 1), "Last": second(s.Last(t.Context())),
+	} {
+		if err == nil || errors.Is(err, ledger.ErrFull) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

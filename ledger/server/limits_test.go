@@ -294,8 +294,8 @@ func (s *stuckWriter) Write(b []byte) (int, error) {
 func TestLargeAnswers(t *testing.T) {
 	w := newWorld(t)
 	w.server.working = make(chan struct{}, 1)
-	w.server.limits.answers = 100_000
-	w.server.answers.free = 100_000
+	w.server.limits.answers = 200_000
+	w.server.answers.free = 200_000
 	big := bytes.Repeat([]byte("x"), 40_000)
 	routes = append(routes, route{"/big", false, "big", get, func(s *Server, rw http.ResponseWriter, r *http.Request, _ string) {
 		s.content(rw, r, typeBytes, cacheNever, big, false)
@@ -315,7 +315,9 @@ func TestLargeAnswers(t *testing.T) {
 		<-sw.reached
 	}
 	wantProblem(t, w.from("192.0.2.1:2", "GET", "/big", "", nil), ProblemBusy) // has more than its share
-	wantProblem(t, w.from("192.0.2.3:1", "GET", "/big", "", nil), ProblemBusy) // nothing is left
+	w.server.answers.take(100_000)
+	wantProblem(t, w.from("192.0.2.3:1", "GET", "/big", "", nil), ProblemBusy) // too little is left
+	w.server.answers.give(100_000)
 	if rec := w.from("192.0.2.1:2", "HEAD", "/big", "", nil); rec.Code != 200 {
 		t.Errorf("HEAD: status %d", rec.Code)
 	}
@@ -328,7 +330,7 @@ func TestLargeAnswers(t *testing.T) {
 	for range stuck {
 		<-done
 	}
-	if w.server.answers.free != 100_000 {
+	if w.server.answers.free != 200_000 {
 		t.Errorf("%d bytes are free", w.server.answers.free)
 	}
 	if rec := w.from("192.0.2.1:1", "GET", "/big", "", nil); rec.Code != 200 || rec.Body.Len() != len(big) {
@@ -396,11 +398,23 @@ func TestBoundedConnections(t *testing.T) {
 	}
 }
 
+// narrow is a listener whose connections take little at a time.
+type narrow struct{ net.Listener }
+
+func (l narrow) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		err = c.(*net.TCPConn).SetReadBuffer(64 << 10)
+	}
+	return c, err
+}
+
 // TestRefusalArrives sends a body that is refused, whole, before it reads anything.
 func TestRefusalArrives(t *testing.T) {
 	w := newWorld(t)
 	for _, size := range []int{1 << 20, 3 << 20} {
-		conn, answers := dial(t, w.connect())
+		conn, answers := dial(t, w.connect(func(l net.Listener) net.Listener { return narrow{l} }))
+		conn.(*net.TCPConn).SetWriteBuffer(64 << 10) // what the server has not read, it holds up
 		fmt.Fprintf(conn, "POST /entries HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n", size)
 		if _, err := conn.Write(make([]byte, size)); err != nil {
 			t.Fatalf("%d bytes: cut while sending: %v", size, err)

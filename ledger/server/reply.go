@@ -151,7 +151,7 @@ func (s *Server) problemFrom(err error) problem {
 	switch {
 	case errors.As(err, &refused):
 		return refusal(refused)
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && s.ledger.Err() == nil: // else what was stored is missing
 		return problemOf(ProblemNotFound)
 	case errors.As(err, &limited):
 		return s.turnAway(reasonMember, limited.Wait)
@@ -191,7 +191,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, p problem) {
 	}
 	control := http.NewResponseController(w)
 	drain := false
-	if r.ContentLength != 0 {
+	if rec, ok := w.(*recorder); r.ContentLength != 0 && !(ok && rec.whole) {
 		h.Set("Connection", "close") // the body may not have been read
 		drain = r.ProtoMajor == 1 && control.EnableFullDuplex() == nil
 	}

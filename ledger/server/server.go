@@ -338,6 +338,7 @@ type recorder struct {
 	end     func()  // of what comes before the answer; nil: nothing does
 	code    int
 	wrote   bool
+	whole   bool // the request's body has been read to its end
 }
 
 // ready ends what comes before the answer.
@@ -357,8 +358,9 @@ func (r *recorder) WriteHeader(code int) {
 
 // Write gives the client time anew for each part that it takes.
 func (r *recorder) Write(b []byte) (n int, err error) {
-	r.ready()
-	r.wrote = true
+	if !r.wrote {
+		r.WriteHeader(r.code)
+	}
 	for {
 		part := b[n:min(len(b), n+writePart)]
 		r.control.SetWriteDeadline(time.Now().Add(writePatience))

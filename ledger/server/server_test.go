@@ -544,11 +544,15 @@ func TestDisputed(t *testing.T) {
 }
 
 // connect starts a real server for the world, and returns its address.
-func (w *world) connect() string {
+func (w *world) connect(wrap ...func(net.Listener) net.Listener) string {
 	w.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		w.Fatal(err)
+	}
+	address := listener.Addr().String()
+	for _, f := range wrap {
+		listener = f(listener)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -559,7 +563,7 @@ func (w *world) connect() string {
 			w.Error(err)
 		}
 	})
-	return listener.Addr().String()
+	return address
 }
 
 func dial(t *testing.T, address string) (net.Conn, *bufio.Reader) {

@@ -252,8 +252,7 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, limit int64) (body
 	}}
 	held.progress(0)
 	release = held.release
-	var b bytes.Buffer
-	_, err := b.ReadFrom(held)
+	body, err := readParts(held)
 	if err != nil {
 		release()
 		if errors.Is(err, errBudget) {
@@ -263,11 +262,36 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, limit int64) (body
 	}
 	// From here on the connection is only watched for its end, for as long as a wait may take.
 	control.SetReadDeadline(time.Now().Add(readTimeout))
-	if b.Len() == 0 {
+	if rec, ok := w.(*recorder); ok {
+		rec.whole = true
+	}
+	if len(body) == 0 {
 		release()
 		return stop(problemSaying(ProblemBody, "The body is empty; send what the path takes, for instance with curl --data-binary @FILE."))
 	}
-	return b.Bytes(), release, nil
+	return body, release, nil
+}
+
+// readParts reads to the end. It holds little more than has come, which a buffer that doubles would not.
+func readParts(r io.Reader) ([]byte, error) {
+	var parts [][]byte
+	for size := 4 << 10; ; size = min(2*size, 256<<10) {
+		part := make([]byte, 0, size)
+		for len(part) < size {
+			n, err := r.Read(part[len(part):size])
+			part = part[:len(part)+n]
+			if err != nil && err != io.EOF {
+				return nil, err
+			}
+			if err == io.EOF && len(parts) == 0 {
+				return part, nil
+			}
+			if err == io.EOF {
+				return bytes.Join(append(parts, part), nil), nil
+			}
+		}
+		parts = append(parts, part)
+	}
 }
 
 // bodyProblem says why a body could not be read.

@@ -230,7 +230,6 @@ func (m *mount) Link(_ <-chan struct{}, in *fuse.LinkIn, name string, out *fuse.
 	return m.end(last)
 }
 
-// Rename knows one directory alone: from one to another it is EXDEV, as between file systems.
 func (m *mount) Rename(_ <-chan struct{}, in *fuse.RenameIn, from, to string) fuse.Status {
 	const noReplace = 1
 	dir, s := m.open(in.NodeId)
@@ -238,10 +237,12 @@ func (m *mount) Rename(_ <-chan struct{}, in *fuse.RenameIn, from, to string) fu
 	if s != fuse.OK {
 		return s
 	}
-	n, target := dir.names[from], dir.names[to]
+	other := m.nodes[in.Newdir]
+	if other == nil {
+		return fuse.Status(syscall.ESTALE)
+	}
+	n, target := dir.names[from], other.names[to]
 	switch {
-	case in.Newdir != in.NodeId:
-		return fuse.Status(syscall.EXDEV)
 	case in.Flags&^noReplace != 0:
 		return fuse.EINVAL
 	case n == nil:
@@ -255,7 +256,12 @@ func (m *mount) Rename(_ <-chan struct{}, in *fuse.RenameIn, from, to string) fu
 	if target != nil {
 		target.links--
 	}
-	m.note(change{dir: dir, kind: rename, name: to, node: n, from: from})
+	if other == dir {
+		m.note(change{dir: dir, kind: rename, name: to, node: n, from: from})
+	} else {
+		m.note(change{dir: other, kind: add, name: to, node: n})
+		m.note(change{dir: dir, kind: remove, name: from, node: n})
+	}
 	return m.end(last)
 }
 

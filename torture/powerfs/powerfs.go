@@ -14,7 +14,8 @@
 // now, as it was at any time since the last sync, or torn: each of its sectors of 512 bytes of
 // another of these times. The size of a file is one of those that it had since, whatever became
 // of the pages: what was never written there reads as zeros. Each change of a directory is kept
-// or dropped, by itself; a rename is kept or dropped as one. What has no name left is gone.
+// or dropped, by itself; a rename is kept or dropped as one, but from one directory to another it is
+// two changes: the new name, and the end of the old one. What has no name left is gone.
 //
 // With Options.Journal directories are as ext4, xfs and btrfs keep them: changes survive in the
 // order in which they were made, of all directories together, and every sync makes durable those
