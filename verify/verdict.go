@@ -194,8 +194,15 @@ func (j *judge) record() {
 	j.v.Replayed = true
 	j.v.RecordSeen = r.Seen
 	j.how("The whole record of %s was recomputed: %d entries, root hash %s.", r.Origin, r.Size, r.Root)
-	for _, s := range r.checkpoint.Cosignatures {
-		j.how("The witness %s has seen that copy of the record%s.", s.VKey.Name, at(s.Time))
+	j.seen(r.checkpoint, "that copy of the record")
+}
+
+// seen tells which witnesses have seen a copy. One with two keys has seen it once.
+func (j *judge) seen(c *SignedCheckpoint, what string) {
+	for i, s := range c.Cosignatures {
+		if !slices.ContainsFunc(c.Cosignatures[:i], func(o Cosignature) bool { return o.VKey.Name == s.VKey.Name && o.Time.Equal(s.Time) }) {
+			j.how("The witness %s has seen %s%s.", s.VKey.Name, what, at(s.Time))
+		}
 	}
 }
 
@@ -232,12 +239,7 @@ func (j *judge) receipt() {
 	j.v.Name, j.v.Title = b.name, b.title
 	j.how("Entry %d of the public record %s, recorded %s, holds the endorsement; its text has the fingerprint %s.", r.Index, c.Origin, stamp(b.leaf.Admitted), e.ID())
 	j.how("A proof of %d hashes leads from that entry to the copy of the record of size %d, which is signed by %s.", len(r.Proof), c.Size, signers(c.LogKeys))
-	for i, s := range c.Cosignatures {
-		// One with two keys has seen it once.
-		if !slices.ContainsFunc(c.Cosignatures[:i], func(o Cosignature) bool { return o.VKey.Name == s.VKey.Name && o.Time.Equal(s.Time) }) {
-			j.how("The witness %s has seen that copy%s.", s.VKey.Name, at(s.Time))
-		}
-	}
+	j.seen(c, "that copy")
 	if p := b.checkSignatures(body); p != nil {
 		j.problems = append(j.problems, *p)
 	} else {

@@ -26,8 +26,8 @@ func TestVerifyByHand(t *testing.T) {
 			script.WriteString("eval \"${AFTER_OPENING:-}\"\n")
 		}
 	}
-	if len(blocks) != 7 {
-		t.Fatalf("the page has %d blocks of commands, not 7", len(blocks))
+	if len(blocks) != 8 {
+		t.Fatalf("the page has %d blocks of commands, not 8", len(blocks))
 	}
 	walk := func(afterOpening string) (string, error) {
 		dir := t.TempDir()
@@ -46,7 +46,7 @@ func TestVerifyByHand(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
-	if out, err := walk(""); err != nil || strings.Count(out, "Signature Verified Successfully") != 2 {
+	if out, err := walk(""); err != nil || strings.Count(out, "Signature Verified Successfully") != 5 {
 		t.Fatalf("the walk fails: %v\n%s", err, out)
 	}
 	for name, change := range map[string]string{
@@ -55,6 +55,8 @@ func TestVerifyByHand(t *testing.T) {
 		"another time":       "sed -i 's/^admitted 2024/admitted 2023/' leaf",
 		"another root":       "sed -i '2s/.*/999/' checkpoint",
 		"another quoted one": "echo >> after",
+		"one witness alone":  "sed -i 's/^\\(— \\)\\(north\\|south\\)/\\1other/' checkpoint",
+		"another witness":    "sed -i '/^— north/d;s/^\\(— south.*\\)......$/\\1AAAA==/' checkpoint",
 	} {
 		if out, err := walk(change); err == nil {
 			t.Errorf("%s: the walk goes through\n%s", name, out)

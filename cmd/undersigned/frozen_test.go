@@ -6,6 +6,8 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"flag"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +19,7 @@ import (
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/ledger/storetest"
+	"github.com/tccm/undersigned/ledger/witness"
 	"github.com/tccm/undersigned/testdata/tccm"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
@@ -48,33 +51,106 @@ func TestFrozenRecord(t *testing.T) {
 	}
 }
 
-// frozenSigners returns the log's two keys, which sign the same text with the same bytes each time.
-func frozenSigners(t *testing.T) (signers []ledger.Signer, logs []keys.VKey) {
+// frozenKeys returns the two keys of a name, which sign the same text with the same bytes each time: Ed25519 of note type ed, and
+// ML-DSA-44. Their seeds follow from what is said of whose they are.
+func frozenKeys(t *testing.T, name, whose string, ed byte) (signers []ledger.Signer, vkeys []keys.VKey) {
 	t.Helper()
-	seed := sha256.Sum256([]byte("undersigned frozen record: Ed25519 key of the log"))
-	ed := ed25519.NewKeyFromSeed(seed[:])
-	seed = sha256.Sum256([]byte("undersigned frozen record: ML-DSA-44 key of the log"))
+	seed := sha256.Sum256([]byte("undersigned frozen record: Ed25519 key of the " + whose))
+	edKey := ed25519.NewKeyFromSeed(seed[:])
+	seed = sha256.Sum256([]byte("undersigned frozen record: ML-DSA-44 key of the " + whose))
 	ml, err := mldsa.NewPrivateKey(mldsa.MLDSA44(), seed[:])
 	if err != nil {
 		t.Fatal(err)
 	}
 	add := func(typ byte, key []byte, sign func([]byte) ([]byte, error)) {
-		v, err := keys.NewVKey(demoOrigin, typ, key)
+		v, err := keys.NewVKey(name, typ, key)
 		if err != nil {
 			t.Fatal(err)
 		}
-		signers, logs = append(signers, ledger.Signer{VKey: v, Sign: sign}), append(logs, v)
+		signers, vkeys = append(signers, ledger.Signer{VKey: v, Sign: sign}), append(vkeys, v)
 	}
-	add(keys.TypeEd25519, ed.Public().(ed25519.PublicKey), func(msg []byte) ([]byte, error) { return ed25519.Sign(ed, msg), nil })
+	add(ed, edKey.Public().(ed25519.PublicKey), func(msg []byte) ([]byte, error) { return ed25519.Sign(edKey, msg), nil })
 	add(keys.TypeCosignatureMLDSA44, ml.PublicKey().Bytes(), func(msg []byte) ([]byte, error) { return ml.SignDeterministic(msg, nil) })
-	return signers, logs
+	return signers, vkeys
+}
+
+// frozenWitnesses are three witnesses in this process, by the hosts of their addresses. What the last one cosigns it has audited.
+type frozenWitnesses struct {
+	asked    *witness.Client
+	policy   []byte // for readers
+	handlers map[string]http.Handler
+}
+
+// RoundTrip has the witness answer to whom a request goes.
+func (w *frozenWitnesses) RoundTrip(r *http.Request) (*http.Response, error) {
+	recorder := httptest.NewRecorder()
+	w.handlers[r.URL.Host].ServeHTTP(recorder, r)
+	return recorder.Result(), nil
+}
+
+// newFrozenWitnesses makes the witnesses of a log, whose record the last one reads with fetch.
+func newFrozenWitnesses(t *testing.T, logs []keys.VKey, now func() time.Time, fetch verify.Fetch) *frozenWitnesses {
+	t.Helper()
+	w := &frozenWitnesses{handlers: make(map[string]http.Handler)}
+	logPolicy, err := verify.ParsePolicy(policyText(logs, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	audits := func(ctx context.Context, note []byte) error {
+		r, err := verify.Audit(ctx, logPolicy, func(ctx context.Context, path string) ([]byte, error) {
+			if path == "checkpoint" {
+				return note, nil
+			}
+			return fetch(ctx, path)
+		}, verify.AuditOptions{Now: now})
+		if err == nil && !r.OK {
+			err = &witness.Refusal{Problem: r.Sentence}
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		return err
+	}
+	var voters, asked []policyVoter
+	for i, name := range []string{"north.example/witness", "south.example/witness", "east.example/replaying-witness"} {
+		signers, vkeys := frozenKeys(t, name, "witness "+name, keys.TypeCosignatureEd25519)
+		state, err := witness.OpenState(filepath.Join(t.TempDir(), witnessStateFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { state.Close() })
+		cfg := witness.Config{Signers: signers, State: state, Now: now, Logs: func(string) []keys.VKey { return logs }}
+		voter := policyVoter{vkeys: vkeys, replays: i == 2}
+		if voter.replays {
+			cfg.Judge = audits
+		}
+		host := policyName(vkeys)
+		if w.handlers[host], err = witness.NewServer(cfg); err != nil {
+			t.Fatal(err)
+		}
+		voters = append(voters, voter)
+		voter.address = "http://" + host + "/"
+		asked = append(asked, voter)
+	}
+	policy, err := verify.ParsePolicy(witnessedPolicyText(logs, "", asked...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// All of them are waited for, so that nothing depends on which is quick.
+	w.asked, err = witness.NewClient(witness.ClientConfig{Origin: demoOrigin, Logs: logs, Policy: policy, Now: now, Transport: w, Timeout: time.Hour, Grace: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.asked.Close)
+	w.policy = append([]byte("# This is a demonstration: its keys are made up for tests, and no real organization has signed.\n"), witnessedPolicyText(logs, "", voters...)...)
+	return w
 }
 
 // frozenRecord plays the story: sixteen organizations and a guest join in early June 2024, the sixteen
 // endorse on 11 June, the guest endorses on 18 July and withdraws on 9 August.
 func frozenRecord(t *testing.T) map[string][]byte {
 	ctx := context.Background()
-	signers, logs := frozenSigners(t)
+	signers, logs := frozenKeys(t, demoOrigin, "log", keys.TypeEd25519)
 	now := time.Date(2024, 6, 5, 8, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
 
@@ -97,11 +173,19 @@ func frozenRecord(t *testing.T) map[string][]byte {
 	if err := ledger.Create(ctx, cfg, genesis); err != nil {
 		t.Fatal(err)
 	}
+	opened := make(chan *ledger.Ledger, 1)
+	witnesses := newFrozenWitnesses(t, logs, clock, func(ctx context.Context, path string) ([]byte, error) {
+		l := <-opened
+		opened <- l
+		return l.Fetch(ctx, path)
+	})
+	cfg.Cosign = witnesses.asked.Cosign
 	l, err := ledger.Open(ctx, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
+	opened <- l
 
 	// Each batch is one commit and one checkpoint.
 	submit := func(batch ...*entry.Entry) {
@@ -178,8 +262,7 @@ func frozenRecord(t *testing.T) map[string][]byte {
 	if err := writeArchive(ctx, &zip, l); err != nil {
 		t.Fatal(err)
 	}
-	policy := append([]byte("# "+demoNotice+"\n"), policyText(logs, "")...)
-	p, err := verify.ParsePolicy(policy)
+	p, err := verify.ParsePolicy(witnesses.policy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,5 +278,5 @@ func frozenRecord(t *testing.T) map[string][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string][]byte{"archive.zip": zip.Bytes(), "policy.txt": policy, "apnic.net.tlog-proof": receipt.Bytes()}
+	return map[string][]byte{"archive.zip": zip.Bytes(), "policy.txt": witnesses.policy, "apnic.net.tlog-proof": receipt.Bytes()}
 }

@@ -58,7 +58,7 @@ func TestStateAt(t *testing.T) {
 	start := time.Date(2024, 6, 11, 0, 0, 0, 0, time.UTC)
 	now := start
 	clock := func() time.Time { return now }
-	signers, _ := frozenSigners(t)
+	signers, _ := frozenKeys(t, demoOrigin, "log", keys.TypeEd25519)
 	signed, err := ledger.OpenLastSigned(filepath.Join(t.TempDir(), lastSignedFile))
 	if err != nil {
 		t.Fatal(err)

@@ -106,7 +106,7 @@ func (c *witnessShowCmd) Run(a *app) error {
 	if c.JSON {
 		return a.printCosigner(c.Dir, vkeys, true)
 	}
-	a.printf("%s", policyLines(vkeys, c.URL))
+	a.printf("%s", policyLines(vkeys, c.URL, policyName(vkeys)))
 	return nil
 }
 
@@ -180,23 +180,6 @@ func loadCosigners(dir, name string) ([]ledger.Signer, []keys.VKey, error) {
 	return signers, vkeys, nil
 }
 
-// policyLines are what a policy says of a cosigner with two keys, which are one vote.
-func policyLines(vkeys []keys.VKey, url string) []byte {
-	name := strings.NewReplacer("/", "-", ".", "-").Replace(vkeys[0].Name)
-	var b []byte
-	var members string
-	for i, v := range vkeys {
-		member := name + []string{"-ed25519", "-mldsa44"}[i]
-		members += " " + member
-		b = fmt.Appendf(b, "witness %s %s", member, v)
-		if url != "" {
-			b = fmt.Appendf(b, " %s", url)
-		}
-		b = append(b, '\n')
-	}
-	return fmt.Appendf(b, "group %s any%s\n", name, members)
-}
-
 // printCosigner says what was made.
 func (a *app) printCosigner(dir string, vkeys []keys.VKey, asJSON bool) error {
 	if asJSON {
@@ -210,7 +193,7 @@ func (a *app) printCosigner(dir string, vkeys []keys.VKey, asJSON bool) error {
 			VKeys  []string `json:"vkeys"`
 		}{"undersigned/cosigner/v1", vkeys[0].Name, names})
 	}
-	a.printf("Made the keys of %s in %s. What a policy says of it, with its address added to each witness line:\n\n%s", vkeys[0].Name, dir, policyLines(vkeys, ""))
+	a.printf("Made the keys of %s in %s. What a policy says of it, with its address added to each witness line:\n\n%s", vkeys[0].Name, dir, policyLines(vkeys, "", policyName(vkeys)))
 	return nil
 }
 
