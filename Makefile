@@ -4,7 +4,7 @@ BIN ?= bin/undersigned
 FUZZTIME ?= 30s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: demo test check build fuzz vectors cover frozen torture sabotage
+.PHONY: demo test check build fuzz vectors cover frozen torture sabotage interop
 
 demo:
 	$(GO) build -o $(BIN) ./cmd/undersigned
@@ -33,6 +33,10 @@ check:
 # Wycheproof (109 MB) and the RFC 6962 proof vectors, in a module of their own.
 vectors:
 	cd testdata/vectors && $(GO) test ./...
+
+# Against other implementations, in a module of its own: transparency-dev/formats, golang.org/x/mod, and filippo.io/torchwood's witness.
+interop:
+	cd testdata/interop && $(GO) vet ./... && $(GO) mod tidy -diff && $(GO) test ./...
 
 # Every fuzz target of every package, FUZZTIME each.
 fuzz:
