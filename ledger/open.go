@@ -277,6 +277,8 @@ type contents struct {
 	blobs  map[entry.Hash]int64  // texts that published statements name, and their sizes
 	newest commit
 	count  func(e *entry.Entry, admitted time.Time) // is told of each entry; nil: nobody is
+
+	unfolded bool // of a Copy: only the hashes count
 }
 
 func newContents(origin string, store Store) contents {
@@ -345,6 +347,9 @@ func (c *contents) replay(ctx context.Context, last uint64, log *slog.Logger, p 
 
 // fold applies stored leaves to the state.
 func (c *contents) fold(raw [][]byte, workers int) error {
+	if c.unfolded {
+		return nil
+	}
 	leaves, sigs, errs := checkLeaves(c.state, raw, workers)
 	for i, leaf := range leaves {
 		index := c.state.Size()

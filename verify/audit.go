@@ -113,7 +113,7 @@ func Audit(ctx context.Context, p *Policy, fetch Fetch, o AuditOptions) (*Report
 	}
 	a := &auditor{
 		policy: p, fetch: fetch, o: o,
-		report: &Report{Schema: AuditSchema, Witnesses: []string{}, Entries: make(map[entry.Kind]uint64), Findings: []Finding{}, receipts: make(map[*Receipt]*noted)},
+		report: newReport(),
 		past:   make(map[uint64]*pastNote),
 		slots:  make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
@@ -124,14 +124,19 @@ func Audit(ctx context.Context, p *Policy, fetch Fetch, o AuditOptions) (*Report
 	return a.conclude(), nil
 }
 
+func newReport() *Report {
+	return &Report{Schema: AuditSchema, Witnesses: []string{}, Entries: make(map[entry.Kind]uint64), Findings: []Finding{}, receipts: make(map[*Receipt]*noted)}
+}
+
 // AuditArchive is Audit of an archive, all of it.
 func AuditArchive(ctx context.Context, p *Policy, a *Archive, o AuditOptions) (*Report, error) {
 	o.Paths = a.Paths()
 	return Audit(ctx, p, a.Fetch, o)
 }
 
-// auditor is one audit under way.
+// auditor is one audit under way, or all the steps of a Replay.
 type auditor struct {
+	replay *Replay // nil: an audit
 	policy *Policy
 	fetch  Fetch
 	o      AuditOptions
@@ -140,11 +145,15 @@ type auditor struct {
 	texts  map[entry.Hash]bool // what statements and renditions name, once it was asked for
 	last   time.Time           // admitted of the last admitted entry
 	stamps []int64             // when each leaf says that it was admitted, Unix milliseconds; 8 bytes an entry
+	halt   error               // why a Replay folds no more entries in this step
+
+	lasting bool // what was found wrong is in what was signed, so that it stays wrong
 
 	mu       sync.Mutex // guards what follows, and in report Findings, Unlisted and Past
 	past     map[uint64]*pastNote
-	order    []uint64 // keys of past, oldest first
-	spans    []span   // of all past notes that hold
+	order    []uint64    // keys of past, oldest first
+	spans    []span      // of past notes that hold, as far as they are not compared with the entries yet
+	again    []*pastNote // of a Replay: to be looked for in the next step, with what quotes them
 	checking sync.WaitGroup
 	slots    chan struct{} // one for each past note that is being checked
 }
@@ -158,13 +167,39 @@ func (a *auditor) run(ctx context.Context) {
 		a.broken(&fetchError{checkpointPath, err})
 		return
 	}
-	c, err := a.policy.Open(note)
+	c, fresh, err := a.open(note)
+	if err != nil {
+		a.broken(err)
+		return
+	}
+	r := a.report
+	if a.hashes, err = NewHashReader(ctx, c.Checkpoint, a.fetch); err != nil {
+		a.broken(err)
+		return
+	}
+	r.State = roll.New(c.Origin)
+	if err := a.entries(ctx); err != nil {
+		a.broken(err)
+	} else {
+		a.paths(ctx)
+	}
+	a.checking.Wait()
+	a.between(ctx)
+	a.receipts(ctx)
+	a.latest(c)
+	if a.o.MaxAge > 0 && (fresh.IsZero() || a.o.Now().Sub(fresh) > a.o.MaxAge) {
+		a.find(CodeUnchecked, nil, "", "This copy of the record is older than was asked for, or does not say how old it is.")
+	}
+}
+
+// open opens the checkpoint that is audited, and tells since when it is known.
+func (a *auditor) open(note []byte) (c *SignedCheckpoint, fresh time.Time, err error) {
+	c, err = a.policy.Open(note)
 	var quorum *QuorumError
 	if errors.As(err, &quorum) {
 		a.find(CodeQuorum, nil, "", fmt.Sprintf("The %d of the policy's %d witnesses that have seen this copy of the record are not the quorum that it asks for.", quorum.Have, quorum.All))
 	} else if err != nil {
-		a.broken(err)
-		return
+		return nil, fresh, err
 	}
 	r := a.report
 	r.Notice = DemoNotice(c.Origin)
@@ -173,34 +208,25 @@ func (a *auditor) run(ctx context.Context) {
 		r.Witnesses = append(r.Witnesses, s.Witness)
 	}
 	// How fresh the copy is, a quorum says; without one there is only the log's own word.
-	fresh := c.Fresh
+	fresh = c.Fresh
 	if a.policy.NoQuorum() {
 		fresh = c.LogTime
 	}
 	if !fresh.IsZero() {
 		r.Seen = &fresh
 	}
-	if a.hashes, err = NewHashReader(ctx, c.Checkpoint, a.fetch); err != nil {
-		a.broken(err)
+	return c, fresh, nil
+}
+
+// latest holds the time of the last entry against the checkpoint's.
+func (a *auditor) latest(c *SignedCheckpoint) {
+	if a.last.IsZero() {
 		return
 	}
-	r.State = roll.New(c.Origin)
-	if err := a.replay(ctx); err != nil {
-		a.broken(err)
-	} else {
-		a.paths(ctx)
-	}
-	a.checking.Wait()
-	a.between(ctx)
-	a.receipts(ctx)
-	if !a.last.IsZero() {
-		r.LastRecord = &a.last
-		if newest := c.clock(); !newest.IsZero() && a.last.After(newest.Add(slack)) {
-			a.find(CodeContradiction, nil, "", "The last entry says that it was recorded after every time in the signatures on this copy of the record.")
-		}
-	}
-	if a.o.MaxAge > 0 && (fresh.IsZero() || a.o.Now().Sub(fresh) > a.o.MaxAge) {
-		a.find(CodeUnchecked, nil, "", "This copy of the record is older than was asked for, or does not say how old it is.")
+	a.report.LastRecord = new(time.Time)
+	*a.report.LastRecord = a.last
+	if newest := c.clock(); !newest.IsZero() && a.last.After(newest.Add(slack)) {
+		a.find(CodeContradiction, nil, "", "The last entry says that it was recorded after every time in the signatures on this copy of the record.")
 	}
 }
 
@@ -267,10 +293,10 @@ type chunk struct {
 	workers sync.WaitGroup
 }
 
-// replay reads all entries in order and folds them.
-func (a *auditor) replay(ctx context.Context) error {
+// entries reads the entries that are not folded yet, in order, and folds them.
+func (a *auditor) entries(ctx context.Context) error {
 	reading, cancel := context.WithCancel(ctx) // of bundles; the notes that entries quote outlive the loop
-	size := a.report.Size
+	from, size := a.report.State.Size(), a.report.Size
 	queue := make(chan *bundle, bundlesAhead)
 	defer func() { // nothing reads from the source after Audit has returned
 		cancel()
@@ -280,7 +306,7 @@ func (a *auditor) replay(ctx context.Context) error {
 	}()
 	go func() {
 		defer close(queue)
-		for i := uint64(0); i*TileWidth < size; i++ {
+		for i := from / TileWidth; i*TileWidth < size; i++ {
 			b := &bundle{first: i * TileWidth, ready: make(chan struct{})}
 			select {
 			case queue <- b:
@@ -297,7 +323,10 @@ func (a *auditor) replay(ctx context.Context) error {
 		if b.err != nil {
 			return b.err
 		}
-		for at := 0; at < len(b.raw) && a.report.Beyond == nil; at += chunkLen {
+		if b.first < from {
+			b.raw, b.leaves, b.first = b.raw[from-b.first:], b.leaves[from-b.first:], from
+		}
+		for at := 0; at < len(b.raw) && a.report.Beyond == nil && a.halt == nil; at += chunkLen {
 			end := min(at+chunkLen, len(b.raw))
 			c := &chunk{first: b.first + uint64(at), raw: b.raw[at:end], leaves: b.leaves[at:end], sigs: make([]*roll.Signatures, end-at)}
 			a.check(c)
@@ -310,10 +339,10 @@ func (a *auditor) replay(ctx context.Context) error {
 		a.progress(done)
 	}
 	a.fold(ctx, before)
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && a.halt == nil {
 		a.progress(size)
 	}
-	return ctx.Err()
+	return cmp.Or(ctx.Err(), a.halt)
 }
 
 func (a *auditor) progress(done uint64) {
@@ -354,7 +383,7 @@ func (a *auditor) fold(ctx context.Context, c *chunk) {
 	}
 	c.workers.Wait()
 	for i, l := range c.leaves {
-		if a.report.Beyond != nil || ctx.Err() != nil {
+		if a.report.Beyond != nil || a.halt != nil || ctx.Err() != nil {
 			return
 		}
 		index := c.first + uint64(i)
@@ -374,8 +403,11 @@ func (a *auditor) applied(ctx context.Context, index uint64, raw []byte, l *entr
 	if l != nil {
 		stamp = l.Admitted
 	}
-	a.stamps = append(a.stamps, stamp.UnixMilli())
 	var refusal *roll.Inadmissible
+	refused := errors.As(err, &refusal)
+	if err == nil || refused {
+		a.stamps = append(a.stamps, stamp.UnixMilli())
+	}
 	switch {
 	case err == nil:
 		a.report.Entries[l.Entry.Body.Kind()]++
@@ -383,7 +415,10 @@ func (a *auditor) applied(ctx context.Context, index uint64, raw []byte, l *entr
 		if e, ok := l.Entry.Body.(*entry.Endorsement); ok {
 			a.quoted(ctx, quote{index, l.Admitted, e.After})
 		}
-	case errors.As(err, &refusal):
+		if a.replay != nil {
+			a.halt = a.replay.admitted(index, raw)
+		}
+	case refused:
 		a.report.Refused++
 		a.find(CodeContradiction, &index, refusal.Rule, fmt.Sprintf("Entry %d is in the record though its rules refuse it: %s.", index, refusal.Detail))
 		a.convictEntry(ctx, index, raw, l)
@@ -391,6 +426,9 @@ func (a *auditor) applied(ctx context.Context, index uint64, raw []byte, l *entr
 			if r.Index == index {
 				a.note(r).refusal = refusal
 			}
+		}
+		if a.replay != nil {
+			a.halt, a.lasting = refusal, true
 		}
 	default:
 		a.report.Beyond = &index
@@ -404,6 +442,7 @@ type pastNote struct {
 	done   bool      // guarded by auditor.mu, as is quotes
 	quotes []quote   // to be checked when done
 	hash   [32]byte  // of the whole note; valid when done
+	note   []byte    // the same, until it is kept; nil in an audit
 	from   time.Time // the earliest time in it; zero if there is none
 	bad    bool      // it was not to be had or is found wrong: that is one finding, not one for every quote
 }
@@ -463,11 +502,19 @@ func (a *auditor) start(ctx context.Context, n *pastNote) {
 			a.pastBroken(n.size, err)
 		}
 		a.mu.Lock()
+		if err != nil && a.replay != nil {
+			a.lookAgain(n)
+			a.mu.Unlock()
+			return
+		}
 		n.done, n.bad, n.hash = true, err != nil, hash
 		if c != nil {
 			n.from = earlier(c.FirstSeen(), c.LogTime)
+			if a.replay != nil {
+				n.note = c.Note
+			}
 			if err == nil && !n.from.IsZero() {
-				a.spans = append(a.spans, span{n.size, n.from, c.clock()})
+				a.spans = append(a.spans, span{size: n.size, from: n.from, to: c.clock()})
 			}
 		}
 		quotes := n.quotes
@@ -512,12 +559,18 @@ func (a *auditor) checkPast(ctx context.Context, path string, size uint64) (hash
 
 // compare checks one quotation of a past note that has been checked.
 func (a *auditor) compare(n *pastNote, q quote) {
+	if a.replay != nil && !n.bad {
+		a.replay.quoted(n, q)
+	}
 	switch {
 	case n.bad:
 	case n.hash != q.after.Note:
 		a.find(CodeContradiction, &q.index, "", fmt.Sprintf("Entry %d quotes a copy of the record of size %d that is not the one published.", q.index, n.size))
 	case n.from.After(q.admitted.Add(slack)):
 		a.find(CodeContradiction, &q.index, "", fmt.Sprintf("Entry %d says that it was recorded before the copy of the record that it quotes was signed.", q.index))
+		a.mu.Lock()
+		a.lasting = true
+		a.mu.Unlock()
 	}
 }
 
@@ -525,21 +578,31 @@ func (a *auditor) compare(n *pastNote, q quote) {
 type span struct {
 	size     uint64
 	from, to time.Time
+	note     []byte // nil: the one at CheckpointPath
+	compared bool   // with the entries that it holds
 }
 
 // between holds the times of the entries against those of the published notes before and after them: the entry
 // after a note cannot be older than the note, nor the last one under it younger.
 func (a *auditor) between(ctx context.Context) {
+	ahead := a.spans[:0]
 	for _, s := range a.spans {
 		if s.size < uint64(len(a.stamps)) && s.from.Add(-slack).UnixMilli() > a.stamps[s.size] {
 			a.find(CodeContradiction, &s.size, "", fmt.Sprintf("Entry %d says that it was recorded before the copy of the record of size %d was signed, which does not hold it.", s.size, s.size))
-			a.convictTime(ctx, s.size, s.size)
+			a.convictTime(ctx, s.size, s)
+			a.lasting = true
 		}
-		if last := s.size - 1; s.size > 0 && last < uint64(len(a.stamps)) && s.to.Add(slack).UnixMilli() < a.stamps[last] {
+		if last := s.size - 1; !s.compared && s.size > 0 && last < uint64(len(a.stamps)) && s.to.Add(slack).UnixMilli() < a.stamps[last] {
 			a.find(CodeContradiction, &last, "", fmt.Sprintf("Entry %d says that it was recorded after the copy of the record of size %d was signed, which holds it.", last, s.size))
-			a.convictTime(ctx, last, s.size)
+			a.convictTime(ctx, last, s)
+			a.lasting = true
+		}
+		if s.size >= uint64(len(a.stamps)) {
+			s.compared = true
+			ahead = append(ahead, s)
 		}
 	}
+	a.spans = ahead
 }
 
 // paths checks that the record accounts for everything that the source holds.

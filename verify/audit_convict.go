@@ -94,18 +94,23 @@ func (a *auditor) convictEntry(ctx context.Context, index uint64, raw []byte, l 
 	}
 }
 
-// convictTime tries to prove, by the published note of a size, that an entry was not recorded when it says.
-func (a *auditor) convictTime(ctx context.Context, index, size uint64) {
-	note, err := a.fetch(ctx, CheckpointPath(size))
+// convictTime tries to prove, by a published note, that an entry was not recorded when it says.
+func (a *auditor) convictTime(ctx context.Context, index uint64, s span) {
 	own, ok := a.support(ctx, index)
-	if err != nil || !ok {
+	if !ok {
 		return
 	}
-	if size <= index {
-		a.convict(ContradictTime(a.policy.vkeys(), a.report.checkpoint.Note, note, own))
+	var err error
+	if s.note == nil {
+		if s.note, err = a.fetch(ctx, CheckpointPath(s.size)); err != nil {
+			return
+		}
+	}
+	if s.size <= index {
+		a.convict(ContradictTime(a.policy.vkeys(), a.report.checkpoint.Note, s.note, own))
 		return
 	}
-	if own.Proof, err = a.hashes.InclusionProof(ctx, index, size); err == nil {
-		a.convict(ContradictTime(a.policy.vkeys(), note, nil, own))
+	if own.Proof, err = a.hashes.InclusionProof(ctx, index, s.size); err == nil {
+		a.convict(ContradictTime(a.policy.vkeys(), s.note, nil, own))
 	}
 }

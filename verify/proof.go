@@ -155,24 +155,35 @@ type tileID struct {
 const cachedTiles = 64
 
 // NewHashReader fetches the partial tiles at the right edge of the checkpoint's tree, at most
-// one for each level, and checks that they make up its root hash. Errors are *ContradictionError,
+// one for each level, all at once, and checks that they make up its root hash. Errors are *ContradictionError,
 // or fetch's own.
 func NewHashReader(ctx context.Context, c Checkpoint, fetch Fetch) (*HashReader, error) {
 	r := &HashReader{checkpoint: c, fetch: fetch, edge: make(map[int][][32]byte), cache: make(map[tileID][][32]byte)}
 	if c.Size > MaxSize {
 		return nil, contradiction("the tree is larger than 2^63-1")
 	}
-	for level := 0; c.Size>>(tileHeight*level) > 0; level++ {
+	var edge [maxLevel/tileHeight + 1]struct {
+		hashes [][32]byte
+		err    error
+	}
+	var fetching sync.WaitGroup
+	for level := 0; level < len(edge) && c.Size>>(tileHeight*level) > 0; level++ {
 		n := c.Size >> (tileHeight * level)
 		if n%TileWidth == 0 {
 			continue
 		}
-		t := Tile{level, n / TileWidth, int(n % TileWidth)}
-		hashes, err := fetchTile(ctx, fetch, t)
-		if err != nil {
-			return nil, err
+		fetching.Go(func() {
+			edge[level].hashes, edge[level].err = fetchTile(ctx, fetch, Tile{level, n / TileWidth, int(n % TileWidth)})
+		})
+	}
+	fetching.Wait()
+	for level, e := range edge {
+		if e.err != nil {
+			return nil, e.err
 		}
-		r.edge[level] = hashes
+		if e.hashes != nil {
+			r.edge[level] = e.hashes
+		}
 	}
 	root, err := RootAt(c.Size, func(level uint, index uint64) ([32]byte, error) {
 		tile, offset := int(level/tileHeight), level%tileHeight
