@@ -306,7 +306,7 @@ func (a *auditor) entries(ctx context.Context) error {
 	}()
 	go func() {
 		defer close(queue)
-		for i := from / TileWidth; i*TileWidth < size; i++ {
+		for i := from / TileWidth; from < size && i*TileWidth < size; i++ {
 			b := &bundle{first: i * TileWidth, ready: make(chan struct{})}
 			select {
 			case queue <- b:
@@ -416,7 +416,7 @@ func (a *auditor) applied(ctx context.Context, index uint64, raw []byte, l *entr
 			a.quoted(ctx, quote{index, l.Admitted, e.After})
 		}
 		if a.replay != nil {
-			a.halt = a.replay.admitted(index, raw)
+			a.halt = a.replay.admitted(index, raw, l)
 		}
 	case refused:
 		a.report.Refused++

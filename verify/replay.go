@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
 )
 
@@ -29,9 +30,9 @@ type ReplayOptions struct {
 	// Seen, if set, is called with each checkpoint that was found to continue those before, before any entry is read that they do not
 	// have. An error ends the step, and is what Advance returns.
 	Seen func(c *SignedCheckpoint) error
-	// Entry, if set, is called with each admissible entry, in order, when it is folded; the bytes are those of the leaf. An
+	// Entry, if set, is called with each admissible entry, in order, when it is folded; raw are the bytes of the leaf. An
 	// error ends the step, and is what Advance returns; the entry counts as handed over.
-	Entry func(index uint64, leaf []byte) error
+	Entry func(index uint64, raw []byte, leaf *entry.Leaf) error
 	// Quoted, if set, is called with each published note that an admissible entry quotes, at least once, when it is found to be
 	// the one quoted. It may be called by many goroutines.
 	Quoted func(size uint64, note []byte)
@@ -61,6 +62,20 @@ func (r *Replay) Seen() *SignedCheckpoint { return r.seen }
 
 // State returns the folded record as far as it was read.
 func (r *Replay) State() *roll.State { return r.a.report.State }
+
+// Remember takes in the note of a checkpoint that an earlier Replay of the same record had seen: what comes must continue it. It is
+// for a Replay that has seen nothing. Errors are as from Policy.OpenPast.
+func (r *Replay) Remember(note []byte) error {
+	c, err := r.o.Policy.OpenPast(note)
+	if err != nil {
+		return err
+	}
+	if c.Origin != r.origin {
+		return &UntrustedError{"it is a checkpoint of another record"}
+	}
+	r.seen = c
+	return nil
+}
 
 // Advance goes on to the checkpoint of a note: it is consistent with all those before, every entry up to it is admissible, and
 // so on, as in Audit. What does not hold is in the report, whose findings are about this step, but for a contradiction among the
@@ -186,11 +201,11 @@ func (r *Replay) remember(c *SignedCheckpoint) {
 }
 
 // admitted hands on an entry.
-func (r *Replay) admitted(index uint64, leaf []byte) error {
+func (r *Replay) admitted(index uint64, raw []byte, leaf *entry.Leaf) error {
 	if r.o.Entry == nil {
 		return nil
 	}
-	return r.o.Entry(index, leaf)
+	return r.o.Entry(index, raw, leaf)
 }
 
 // quoted hands on a note that is the one quoted, and has any other looked for again.
@@ -222,3 +237,6 @@ func (a *auditor) lookAgain(n *pastNote) {
 		a.order = slices.DeleteFunc(a.order, func(size uint64) bool { return size == n.size })
 	}
 }
+
+// Contrary reports whether the record contradicts itself for good, so that no entry is read any more.
+func (r *Replay) Contrary() bool { return r.contrary != nil }

@@ -107,6 +107,9 @@ func (c *witnessShowCmd) Run(a *app) error {
 		return a.printCosigner(c.Dir, vkeys, true)
 	}
 	a.printf("%s", policyLines(vkeys, c.URL, policyName(vkeys)))
+	if _, err := os.Stat(filepath.Join(c.Dir, replayDir)); err == nil {
+		a.printf("# It replays what it cosigns: it may stand in a group undersigned-replaying.\n")
+	}
 	return nil
 }
 
@@ -200,6 +203,7 @@ func (a *app) printCosigner(dir string, vkeys []keys.VKey, asJSON bool) error {
 type witnessServeCmd struct {
 	Dir    string `arg:"" help:"The witness's directory."`
 	Listen string `setting:"" default:"127.0.0.1:8090" placeholder:"ADDR" help:"The address to listen at (${default}); port 0 is any free one."`
+	Replay bool   `help:"Read each record and replay it by its own rules, and cosign only what is admissible."`
 	tlsFlags
 }
 
@@ -207,9 +211,12 @@ type witnessServeCmd struct {
 func (witnessServeCmd) Help() string {
 	return `It cosigns for the logs in DIR/logs.txt, which is read again when it changes or on SIGHUP. What it has cosigned is in DIR/witness.db: never put an old copy of that file back. What proves that a log has two histories is kept in DIR/evidence, and undersigned verify explains it.
 
+With --replay it reads each record from the address on its log line, from the first entry to the last, and cosigns a checkpoint only if every entry under it is admissible: it makes this statement beside the usual one. Such a witness has a name and keys of its own, and stands in the group undersigned-replaying of policies. What it has read is kept in DIR/replay, which can be removed while it does not run: it is read again.
+
 Example:
 
 	undersigned witness serve w1 --listen 127.0.0.1:8090
+	undersigned witness serve r1 --listen 127.0.0.1:8091 --replay
 `
 }
 
@@ -229,6 +236,9 @@ func (c *witnessServeCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	path := filepath.Join(c.Dir, witnessStateFile)
+	if err := replays(c.Dir, c.Replay); err != nil {
+		return err
+	}
 	state, err := witness.OpenState(path)
 	if errors.Is(err, ledger.ErrInUse) {
 		return fmt.Errorf("another process is using %s: a witness runs once", path)
@@ -237,14 +247,21 @@ func (c *witnessServeCmd) Run(ctx context.Context, a *app) error {
 		return fmt.Errorf("cannot use what the witness has cosigned so far: %w", err)
 	}
 	defer state.Close()
-	handler, err := witness.NewServer(witness.Config{
+	cfg := witness.Config{
 		Signers: signers, State: state, Logs: logs.of, Now: a.now, Logger: log,
 		Evidence: func(found *verify.Contradiction) {
 			if err := a.keep(filepath.Join(c.Dir, evidenceDir), []*verify.Contradiction{found}); err != nil {
 				log.Error("cannot keep what proves a contradiction", "error", err)
 			}
 		},
-	})
+	}
+	if c.Replay {
+		r := &replaying{dir: filepath.Join(c.Dir, replayDir), logs: logs, evidence: cfg.Evidence, now: a.now, log: log, judges: make(map[string]*judged)}
+		r.begin()
+		defer r.close()
+		cfg.Judge = r.judge
+	}
+	handler, err := witness.NewServer(cfg)
 	if err != nil {
 		return err
 	}
@@ -252,7 +269,11 @@ func (c *witnessServeCmd) Run(ctx context.Context, a *app) error {
 	defer stop()
 	go logs.follow(ctx)
 	return a.serveHTTP(ctx, c.Listen, cert, handler, handler.Failed(), func(url string) {
-		a.printf("Witness %s, for %s, at %s\n", vkeys[0].Name, plural(len(logs.origins()), "log"), url)
+		kind := "Witness"
+		if c.Replay {
+			kind = "Replaying witness"
+		}
+		a.printf("%s %s, for %s, at %s\n", kind, vkeys[0].Name, plural(len(logs.origins()), "log"), url)
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
 )
 
@@ -26,9 +27,9 @@ type FollowerConfig struct {
 	Copy *ledger.Copy
 	// Boundary, if set, says whether the ledger has published a checkpoint of a size; in the copy a commit ends there.
 	Boundary func(size uint64) bool
-	// Entry, if set, is called with each admissible entry, in order, those that were kept before the start first. The bytes are
-	// those of the leaf.
-	Entry func(index uint64, leaf []byte)
+	// Entry, if set, is called with each admissible entry, in order, those that were kept before the start first. State holds
+	// it by then; raw are the bytes of the leaf.
+	Entry func(index uint64, raw []byte, leaf *entry.Leaf)
 	// Progress, if set, is told from time to time how many entries are done.
 	Progress func(done, total uint64)
 }
@@ -39,10 +40,11 @@ type Follower struct {
 	FollowerConfig
 	replay  *verify.Replay
 	resumed bool
-	local   bool     // what is kept is read from the copy
+	local   bool     // tiles and entries are read from the copy, as far as they are kept
 	leaves  [][]byte // read and not kept yet
 	first   uint64   // index of leaves[0]
 	bytes   int      // of leaves
+	absent  *absence // nil: only what the record itself says of time counts
 
 	mu    sync.Mutex
 	notes map[uint64][]byte // that entries quote, not kept yet
@@ -78,12 +80,35 @@ func (f *Follower) Seen() *verify.SignedCheckpoint { return f.replay.Seen() }
 // State returns the folded record as far as it was read. It may be read beside Advance.
 func (f *Follower) State() *roll.State { return f.replay.State() }
 
+// Resume reads what is kept, if that was not done before; Advance does it otherwise. It is held to the checkpoint that was seen last, and
+// as far as that takes more than what is kept, the rest is fetched. Errors are those of Advance.
+func (f *Follower) Resume(ctx context.Context) error {
+	if f.resumed || f.Copy == nil {
+		return nil
+	}
+	note, err := f.Copy.Get(ctx, seenPath)
+	if errors.Is(err, fs.ErrNotExist) && f.Copy.Size() == 0 {
+		f.resumed = true
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", seenPath, err)
+	}
+	if err := f.replay.Remember(note); err != nil {
+		return fmt.Errorf("the checkpoint that was seen last is not one that the policy takes: %w", err)
+	}
+	f.resumed, f.local = true, true
+	defer func() { f.local = false }()
+	_, err = f.advance(ctx, note)
+	return err
+}
+
 // Advance goes on to the checkpoint of a note: what is new up to there is read, checked and kept, durably when it returns nil. If
 // something does not hold the error is a *FoundError: for good if its code is verify.CodeContradiction and the entries are at
 // fault. Any other error says that the record could not be read up to there, or not be kept; what was read stays, and the next
 // call goes on. Failed tells whether it can.
 func (f *Follower) Advance(ctx context.Context, note []byte) (*verify.Report, error) {
-	if err := f.resume(ctx); err != nil {
+	if err := f.Resume(ctx); err != nil && !f.resumed {
 		return nil, err
 	}
 	return f.advance(ctx, note)
@@ -97,36 +122,13 @@ func (f *Follower) Failed() error {
 	return f.Copy.Err()
 }
 
-// resume reads what is kept, once. It is held to the checkpoint that was seen last.
-func (f *Follower) resume(ctx context.Context) error {
-	if f.resumed || f.Copy == nil {
-		return nil
-	}
-	note, err := f.Copy.Get(ctx, seenPath)
-	if errors.Is(err, fs.ErrNotExist) && f.Copy.Size() == 0 {
-		f.resumed = true
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", seenPath, err)
-	}
-	f.local = true
-	defer func() { f.local = false }()
-	if _, err := f.advance(ctx, note); err != nil {
-		var found *FoundError
-		if !errors.As(err, &found) || f.replay.Seen() == nil {
-			return err
-		}
-	}
-	f.resumed = true
-	return nil
-}
-
 func (f *Follower) advance(ctx context.Context, note []byte) (*verify.Report, error) {
 	if err := f.flush(ctx); err != nil {
 		return nil, err
 	}
+	local := f.local
 	report, err := f.replay.Advance(ctx, note)
+	f.local = local
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +157,7 @@ func (f *Follower) agrees(ctx context.Context, size uint64) error {
 	return nil
 }
 
-// fetch reads from the copy what was quoted before, and while resuming all that is there, and anything else from the source.
+// fetch reads from the copy what is kept, but for the tiles that tell whether a checkpoint continues those before.
 func (f *Follower) fetch(ctx context.Context, path string) ([]byte, error) {
 	if f.Copy != nil && (f.local || !isTile(path)) {
 		b, err := f.Copy.Fetch(ctx, path)
@@ -173,17 +175,28 @@ func isTile(path string) bool {
 
 // seen remembers a checkpoint before anything under it is kept.
 func (f *Follower) seen(c *verify.SignedCheckpoint) error {
-	before := f.replay.Seen()
-	if f.Copy == nil || f.local || before != nil && before.Size == c.Size {
+	before, resuming := f.replay.Seen(), f.local
+	f.local = true // it is part of this checkpoint's tree
+	if f.Copy == nil || resuming || before != nil && before.Size == c.Size {
 		return nil
 	}
-	return f.Copy.Keep(context.Background(), ledger.Object{Path: seenPath, Data: c.Note})
+	objects := []ledger.Object{{Path: seenPath, Data: c.Note}}
+	if f.absent != nil {
+		f.absent.sight(c.Size, f.State().Size())
+		objects = append(objects, ledger.Object{Path: absentPath, Data: f.absent.bytes()})
+	}
+	return f.Copy.Keep(context.Background(), objects...)
 }
 
 // entry takes in an entry that was read.
-func (f *Follower) entry(index uint64, leaf []byte) error {
+func (f *Follower) entry(index uint64, raw []byte, leaf *entry.Leaf) error {
+	if f.absent != nil {
+		if err := f.absent.compare(index, leaf.Admitted); err != nil {
+			return err
+		}
+	}
 	if f.Entry != nil {
-		f.Entry(index, leaf)
+		f.Entry(index, raw, leaf)
 	}
 	if f.Copy == nil || index < f.Copy.Size() {
 		return nil
@@ -191,8 +204,8 @@ func (f *Follower) entry(index uint64, leaf []byte) error {
 	if len(f.leaves) == 0 {
 		f.first = index
 	}
-	f.leaves = append(f.leaves, leaf)
-	f.bytes += len(leaf)
+	f.leaves = append(f.leaves, raw)
+	f.bytes += len(raw)
 	if len(f.leaves) < windowLeaves && f.bytes < windowBytes {
 		return nil
 	}

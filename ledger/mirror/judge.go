@@ -4,24 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
-	"sync"
 	"time"
 
-	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify"
 )
 
 // A JudgeConfig says what a Judge reads, and how.
 type JudgeConfig struct {
-	// Open returns a Follower that has read nothing yet, and what releases it. It is called when it is needed first, and again after
-	// the Follower has failed.
+	// Open returns a Follower with a Copy that has read nothing yet, and what releases it. It is called when it is needed first,
+	// and again after the Follower has failed.
 	Open func(ctx context.Context) (*Follower, func() error, error)
 	// Evidence, if set, is given what proves that the record contradicts itself. It must not block.
 	Evidence func(*verify.Contradiction)
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
-	// Logger is told how reading goes on; nil: nobody is.
+	// Logger is told what goes wrong in the background; nil: nobody is.
 	Logger *slog.Logger
 }
 
@@ -32,15 +31,22 @@ type Judge struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	turn   chan struct{} // held while the Follower is used
-	idle   sync.WaitGroup
 
-	follower *Follower // with turn held
+	follower *Follower // with turn held, as is all below
 	release  func() error
+	refused  *RefusedError
 	told     map[string]bool // contradictions that were handed to Evidence
 }
 
-// clockSlack is how far the clocks of a ledger and of a witness that replays its record may be apart: the same as between the
-// times in the record.
+// A RefusedError says that a checkpoint, and whatever follows it, is never to be cosigned.
+type RefusedError struct {
+	// Problem is a sentence.
+	Problem string
+}
+
+func (e *RefusedError) Error() string { return e.Problem }
+
+// clockSlack is how far the clocks of a ledger and of a witness may be apart.
 const clockSlack = 5 * time.Minute
 
 // NewJudge returns a Judge, which begins to read what is kept.
@@ -57,20 +63,22 @@ func NewJudge(cfg JudgeConfig) *Judge {
 	}
 	j.ctx, j.cancel = context.WithCancel(context.Background())
 	j.turn <- struct{}{}
-	j.idle.Go(func() {
+	go func() {
 		defer func() { <-j.turn }()
-		if err := j.open(); err == nil {
-			err = j.follower.resume(j.ctx)
-			j.settle(err)
+		err := j.open()
+		if err == nil {
+			err = j.settle(j.follower.Resume(j.ctx))
 		}
-	})
+		if err != nil && j.ctx.Err() == nil {
+			j.Logger.Warn("what was kept of a record cannot be read yet", "error", err)
+		}
+	}()
 	return j
 }
 
 // Close ends what goes on, and releases the Follower.
 func (j *Judge) Close() error {
 	j.cancel()
-	j.idle.Wait()
 	j.turn <- struct{}{}
 	defer func() { <-j.turn }()
 	if j.follower == nil {
@@ -80,26 +88,27 @@ func (j *Judge) Close() error {
 	return j.release()
 }
 
-// Judge returns nil if the checkpoint of a note may be cosigned: the record was read up to it and every entry is admissible, was
-// not recorded before what came before it, nor after the checkpoint; and the ledger's own time in the note, if it has a
-// key that says one, is that of the clock here. A *FoundError says what does not hold; any other error that it could not be
-// told, or not before ctx ended, and may be asked again.
+// Judge returns nil if the checkpoint of a note may be cosigned: the ledger shows no larger one, the record was read up to it,
+// everything holds that an audit looks at, and the times in it fit the clock here: no entry was recorded five minutes in the future,
+// or over ten minutes before a checkpoint came by that does not hold it. A *RefusedError says that it is never to be; any other error
+// that this could not be told, or not before ctx ended, and may be asked again.
 func (j *Judge) Judge(ctx context.Context, note []byte) error {
+	reading := errors.New("the record is still being read")
 	select {
 	case j.turn <- struct{}{}:
 	case <-ctx.Done():
-		return errors.New("the record is still being read")
+		return reading
 	}
 	done := make(chan error, 1)
-	j.idle.Go(func() {
+	go func() {
 		defer func() { <-j.turn }()
-		done <- j.advance(note)
-	})
+		done <- j.judge(note)
+	}()
 	select {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return errors.New("the record is still being read")
+		return reading
 	}
 }
 
@@ -110,39 +119,57 @@ func (j *Judge) open() (err error) {
 	if err := j.ctx.Err(); err != nil {
 		return err
 	}
-	j.follower, j.release, err = j.Open(j.ctx)
-	return err
+	if j.follower, j.release, err = j.Open(j.ctx); err != nil {
+		j.follower = nil
+		return err
+	}
+	if j.follower.absent, err = recallAbsence(j.ctx, j.follower.Copy, j.Now); err != nil {
+		return j.settle(err)
+	}
+	return nil
 }
 
-// advance has the Follower read up to a note. The caller holds turn.
-func (j *Judge) advance(note []byte) error {
+// judge does what Judge says. The caller holds turn.
+func (j *Judge) judge(note []byte) error {
+	if j.refused != nil {
+		return j.refused
+	}
 	if err := j.open(); err != nil {
 		return err
 	}
-	if err := j.timely(note); err != nil {
+	f := j.follower
+	if err := f.newest(j.ctx, note); err != nil {
 		return err
 	}
-	_, err := j.follower.Advance(j.ctx, note)
-	return j.settle(err)
+	if _, err := f.Advance(j.ctx, note); err != nil {
+		return j.settle(err)
+	}
+	if ahead := f.State().Admitted().Sub(j.Now()); ahead > clockSlack {
+		return fmt.Errorf("the last entry is dated %v ahead of the clock here", ahead.Round(time.Second))
+	}
+	return nil
 }
 
-// timely holds the ledger's own time in a note to the clock: a ledger that dates back its checkpoints could date back entries.
-func (j *Judge) timely(note []byte) error {
-	p := j.follower.Policy
-	c, err := p.OpenPast(note)
+// newest holds a note to the checkpoint that the ledger has published. Anybody can ask for a cosignature on a checkpoint of the past:
+// when it came by would then say nothing about the entries that follow it.
+func (f *Follower) newest(ctx context.Context, note []byte) error {
+	c, err := f.Policy.OpenPast(note)
 	if err != nil {
 		return err
 	}
-	if c.LogTime.IsZero() {
-		for _, l := range p.Logs() {
-			if l.VKey.Name == c.Origin && l.VKey.Type == keys.TypeCosignatureMLDSA44 {
-				return errors.New("the checkpoint is not signed with the ledger's key that says the time")
-			}
-		}
+	msg, err := f.Fetch(ctx, "checkpoint")
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if apart := j.Now().Sub(c.LogTime); apart.Abs() > clockSlack {
-		return fmt.Errorf("the checkpoint is dated %v away from the clock here", apart.Round(time.Second))
+	if err != nil {
+		return fmt.Errorf("the ledger's checkpoint: %w", err)
+	}
+	published, err := f.Policy.OpenPast(msg)
+	if err != nil {
+		return fmt.Errorf("the ledger's checkpoint: %w", err)
+	}
+	if published.Size > c.Size {
+		return errors.New("the ledger has published a larger checkpoint")
 	}
 	return nil
 }
@@ -157,6 +184,13 @@ func (j *Judge) settle(err error) error {
 				j.Evidence(c)
 			}
 		}
+		if found.Report.Code == verify.CodeContradiction {
+			err = &RefusedError{found.Report.Findings[0].Sentence}
+		}
+	}
+	var refused *RefusedError
+	if errors.As(err, &refused) && (found == nil || j.follower.replay.Contrary()) {
+		j.refused = refused
 	}
 	if failed := j.follower.Failed(); failed != nil {
 		j.Logger.Error("what was read of a record can no longer be kept; it is opened again when it is needed", "error", failed)
