@@ -57,3 +57,6 @@ func (l *Ledger) Waiting() int {
 	defer l.mu.Unlock()
 	return len(l.waiting)
 }
+
+// Freeze takes a snapshot, and forgets it.
+func (l *Ledger) Freeze() { l.freeze(context.Background()) }

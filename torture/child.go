@@ -21,6 +21,9 @@ import (
 // startLimit is how long a server may take until it answers.
 const startLimit = 60 * time.Second
 
+// endLimit is how long one that does not answer may take to end by itself.
+const endLimit = 5 * time.Second
+
 // A child is a server that was started: undersigned serve, in a process group of its own.
 type child struct {
 	url    string        // ends with a slash; empty if it ended before it said so
@@ -90,8 +93,12 @@ func startBy(ctx context.Context, begin func(*exec.Cmd) error, line ...string) (
 			return c, nil
 		}
 	}
-	c.kill()
-	<-c.ended
+	select {
+	case <-c.ended:
+	case <-time.After(endLimit): // one that stops says why
+		c.kill()
+		<-c.ended
+	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -54,10 +55,11 @@ func kill(ctx context.Context, t *trial) error {
 
 // killStarting starts a server and kills it that much later.
 func (r *record) killStarting(after time.Duration) error {
-	c, _, err := launch(append([]string{r.bin}, serveArgs(r.dir)...)...)
+	c, out, err := launch(append([]string{r.bin}, serveArgs(r.dir)...)...)
 	if err != nil {
 		return err
 	}
+	go io.Copy(io.Discard, out) // a pipe that nobody holds breaks
 	select {
 	case <-time.After(after):
 	case <-c.ended:

@@ -179,12 +179,12 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "open-rules", defence: "every stored entry keeps to the rules",
-		edits: []edit{{"ledger/open.go", "err = l.state.Admit(leaf, sigs[i])", "_ = l.state.Admit(leaf, sigs[i])"}},
+		edits: []edit{{"ledger/open.go", "err = c.state.Admit(leaf, sigs[i])", "_ = c.state.Admit(leaf, sigs[i])"}},
 		test:  "./ledger TestRestoreTail",
 	},
 	{
 		name: "open-tiles", defence: "every stored tile is what the leaves give",
-		edits: []edit{{"ledger/open.go", "case !bytes.Equal(b, l.tree.pendingBytes(id)):", "case false && b == nil:"}},
+		edits: []edit{{"ledger/open.go", "case !bytes.Equal(b, c.tree.pendingBytes(id)):", "case false && b == nil:"}},
 		test:  "./ledger TestCheckBits",
 	},
 	{
@@ -234,11 +234,11 @@ var sabotages = []sabotage{
 		edits: []edit{
 			{
 				"ledger/boltstore/boltstore.go", "s.db, err = bolt.Open(path, 0o600, options(readOnly))",
-				"o := options(readOnly)\n\t\tvar held *os.File\n\t\to.OpenFile = func(path string, flag int, mode fs.FileMode) (*os.File, error) {\n\t\t\tf, err := os.OpenFile(path, flag, mode)\n\t\t\theld = f\n\t\t\treturn f, err\n\t\t}\n\t\tif s.db, err = bolt.Open(path, 0o600, o); err == nil {\n\t\t\terr = unlock(held)\n\t\t}",
+				"o := options(readOnly)\n\t\topen, unlock := unlocked()\n\t\to.OpenFile = open\n\t\tif s.db, err = bolt.Open(path, 0o600, o); err == nil {\n\t\t\terr = unlock()\n\t\t}",
 			},
 			{
 				"ledger/boltstore/lock_unix.go", "// syncDir makes",
-				"func unlock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }\n\n// syncDir makes",
+				"func unlocked() (open func(string, int, os.FileMode) (*os.File, error), unlock func() error) {\n\tvar f *os.File\n\topen = func(path string, flag int, mode os.FileMode) (_ *os.File, err error) {\n\t\tf, err = os.OpenFile(path, flag, mode)\n\t\treturn f, err\n\t}\n\treturn open, func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }\n}\n\n// syncDir makes",
 			},
 		},
 		test: "./ledger TestInUse",
@@ -448,7 +448,7 @@ func (s *sabotage) catch(ctx context.Context, dir string, seed uint64) (string, 
 	var exit *exec.ExitError
 	switch {
 	case bytes.Contains(out, []byte("[build failed]")) || bytes.Contains(out, []byte("[setup failed]")):
-		return "", fmt.Errorf("%w: %s", errStale, lastLine(out))
+		return "", fmt.Errorf("%w: %s", errStale, bytes.Join(bytes.Fields(out), []byte(" ")))
 	case bytes.Contains(out, []byte("[no tests to run]")):
 		return "", fmt.Errorf("%w: no test is called %s in %s", errStale, pattern, pkg)
 	case err == nil:

@@ -89,7 +89,7 @@ func beside(b *bolt.Bucket, key []byte, keys int, counted map[string]bool) (n in
 		count(k, v)
 		k, v = c.Next()
 	}
-	if k, v = c.Seek(key); k == nil {
+	if k, _ = c.Seek(key); k == nil {
 		k, v = c.Last()
 	} else {
 		k, v = c.Prev()

@@ -96,6 +96,9 @@ func TestSnapshotRefuses(t *testing.T) {
 	o := r.Join("a.example")
 	r.Endorse(o, h)
 	r.Withdraw(o, h)
+	// The operator is member 2 of 3, so that one bit makes it operator 0.
+	r.Join("b.example")
+	r.Register(&rolltest.Org{Domain: r.Operator.Domain, Name: "The operator", Keys: []*rolltest.Key{rolltest.NewKey("as a member")}, Quorum: 1})
 	good := r.State.Snapshot()
 	accepted, total := 0, 0
 	try := func(b []byte) {
