@@ -36,6 +36,16 @@ func looks(names ...string) []look {
 	return all
 }
 
+// LookAlike reports whether two domains or names may be mistaken for each other, by the test that a registration has to pass:
+// one of their looks is the same. What has no look at all looks like nothing.
+func LookAlike(a, b string) bool {
+	own, other := looks(a), looks(b)
+	if blank(own) || blank(other) {
+		return false
+	}
+	return slices.ContainsFunc(own, func(l look) bool { return slices.Contains(other, l) })
+}
+
 // blank reports whether a skeleton is empty, so that everything would look alike.
 func blank(own []look) bool {
 	return slices.ContainsFunc(own, func(l look) bool { return l.skeleton == "" })

@@ -894,3 +894,23 @@ func spoilValue(v reflect.Value, r *rand.Rand) {
 		v.SetZero()
 	}
 }
+
+func TestLookAlike(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		want bool
+	}{
+		{"apnic.net", "apnic.net", true},
+		{"apnic.net", "APNIC.NET", true},
+		{"modern.example", "rnodern.example", true},
+		{"nic1.example", "nicl.example", true},
+		{"apnic.net", "xn--pnic-43d.net", true}, // Cyrillic а
+		{"apnic.net", "apnic.org", false},
+		{"apnic.net", "", false},
+		{"", "", false},
+	} {
+		if got := roll.LookAlike(test.a, test.b); got != test.want || got != roll.LookAlike(test.b, test.a) {
+			t.Errorf("LookAlike(%q, %q) = %v", test.a, test.b, got)
+		}
+	}
+}
