@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// lockFile takes the lock of a file for as long as it is open, or returns ErrInUse.
-func lockFile(f *os.File) error {
+// LockFile takes the lock of a file for as long as it is open, or returns ErrInUse.
+func LockFile(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return ErrInUse

@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lockFile takes the lock of a file for as long as it is open, or returns ErrInUse. The locked
+// LockFile takes the lock of a file for as long as it is open, or returns ErrInUse. The locked
 // byte lies beyond what is ever written, so that the file can be read meanwhile.
-func lockFile(f *os.File) error {
+func LockFile(f *os.File) error {
 	at := windows.Overlapped{OffsetHigh: 1}
 	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &at)
 	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {

@@ -60,7 +60,7 @@ func OpenLastSigned(path string) (*LastSigned, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := lockFile(f); err != nil {
+	if err := LockFile(f); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -136,7 +136,7 @@ func (s *LastSigned) create(r signedRecord) (err error) {
 	}
 	defer os.Remove(f.Name())
 	s.file = f
-	if err := lockFile(f); err != nil {
+	if err := LockFile(f); err != nil {
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
 	b := make([]byte, 2*signedSlot)
