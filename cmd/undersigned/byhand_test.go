@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,28 +80,40 @@ func needTools(t *testing.T, names ...string) {
 
 // TestGuide runs every command of docs/guide.md, as a reader would, with the program built from this tree.
 func TestGuide(t *testing.T) {
-	needTools(t, "bash", "openssl", "go")
+	needTools(t, "bash", "curl", "openssl", "go")
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "guide.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	bin, address := buildProgram(t), freeAddress(t)
+	bin := buildProgram(t)
+	// Each address of the page is one that is free here, and what serves there is waited for.
+	addresses := make(map[string]string)
+	at := regexp.MustCompile(`127\.0\.0\.1:\d+`)
+	listens := regexp.MustCompile(`--listen (\S+)`)
 	var script strings.Builder
 	script.WriteString("set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n")
 	for _, b := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllSubmatch(page, -1) {
-		script.WriteString(strings.ReplaceAll(string(b[1]), "127.0.0.1:8080", address))
-		if strings.Contains(string(b[1]), " serve ") {
-			script.WriteString("for i in $(seq 100); do (: < /dev/tcp/${ADDRESS/:/\\/}) 2> /dev/null && break; sleep 0.1; done\n")
+		for line := range strings.Lines(string(b[1])) {
+			line = at.ReplaceAllStringFunc(line, func(a string) string {
+				if addresses[a] == "" {
+					addresses[a] = freeAddress(t)
+				}
+				return addresses[a]
+			})
+			script.WriteString(line)
+			if l := listens.FindStringSubmatch(line); l != nil {
+				fmt.Fprintf(&script, "for i in $(seq 100); do (: < /dev/tcp/%s) 2> /dev/null && break; sleep 0.1; done\n", strings.Replace(l[1], ":", "/", 1))
+			}
 		}
 	}
 	cmd := exec.Command("bash", "-c", script.String())
 	cmd.Dir = t.TempDir()
-	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(bin)+":"+os.Getenv("PATH"), "ADDRESS="+address, "HOME="+cmd.Dir, "XDG_CONFIG_HOME="+cmd.Dir)
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(bin)+":"+os.Getenv("PATH"), "HOME="+cmd.Dir, "XDG_CONFIG_HOME="+cmd.Dir)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("the guide fails: %v\n%s", err, out)
 	}
-	for _, want := range []string{"Our Organization", "Their Organization", "withdrew"} {
+	for _, want := range []string{"Our Organization", "Their Organization", "withdrew", "seen by 3 witnesses", "asks for at least 2 of 3 witnesses"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the guide never prints %q:\n%s", want, out)
 		}
