@@ -18,6 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/ledger/witness"
+	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
 )
 
@@ -81,6 +84,14 @@ func TestMetricNames(t *testing.T) {
 	}
 	certFile, keyFile := writeCertificate(t, t.TempDir(), 1)
 	if h.cert, err = openCertificate(certFile, keyFile, "", slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	_, vkeys := frozenKeys(t, "witness.example/w", "witness that is never asked", keys.TypeCosignatureEd25519)
+	policy, err := verify.ParsePolicy(witnessedPolicyText(h.logs, "", policyVoter{vkeys: vkeys, address: "http://127.0.0.1:1/"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.asked, err = witness.NewClient(witness.ClientConfig{Origin: h.ledger.Origin(), Logs: h.logs, Policy: policy, Now: noon}); err != nil {
 		t.Fatal(err)
 	}
 	service, err := startService(t.Context(), h, "127.0.0.1:0", "", noon, nil)
