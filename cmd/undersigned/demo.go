@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -19,6 +20,8 @@ import (
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/keys/source"
 	"github.com/tccm/undersigned/keys/unicode15"
+	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/ledger/witness"
 	"github.com/tccm/undersigned/testdata/tccm"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
@@ -30,6 +33,7 @@ const (
 	// The organization that changes its mind. It is made up.
 	demoGuest     = "guest.undersigned.example"
 	demoGuestName = "Example Guest (made up for this demonstration)"
+	demoLedger    = "ledger" // its directory
 
 	demoNotice = "This is a demonstration: every key was generated on this machine a moment ago, and no real organization has signed."
 )
@@ -51,6 +55,7 @@ type demo struct {
 	guest     *demoMember
 	statement []byte
 	hash      entry.Hash
+	witnesses []*demoWitness
 	service   *service
 	client    *client
 	policy    *verify.Policy
@@ -66,12 +71,12 @@ type demoCmd struct {
 
 // Help shows how the command is used.
 func (demoCmd) Help() string {
-	return "Sets up a ledger with generated keys, lets every organization of a list join and endorse a text over HTTP, checks every receipt, audits the whole record, prints the list, and serves it." +
+	return "Sets up a ledger with generated keys and three witnesses, lets every organization of a list join and endorse a text over HTTP, has a forged second record refused, checks every receipt, audits the whole record, prints the list, and serves it." +
 		"\n\nExample:\n\n\tundersigned demo --once --dir ./demo\n"
 }
 
 // Run runs the demonstration. Being interrupted while it serves is a good end.
-func (c *demoCmd) Run(ctx context.Context, a *app) error {
+func (c *demoCmd) Run(ctx context.Context, a *app) (err error) {
 	d := &demo{out: a.out, now: a.now}
 	if err := d.read(c); err != nil {
 		return err
@@ -85,7 +90,7 @@ func (c *demoCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 
-	dir := filepath.Join(d.dir, "ledger")
+	dir := filepath.Join(d.dir, demoLedger)
 	charter := &entry.Charter{
 		Title:    "Demonstration record: generated keys, no real organization has signed",
 		Operator: d.operator.domain,
@@ -101,23 +106,42 @@ func (c *demoCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := d.writePolicy(logs); err != nil {
-		return err
-	}
-	h, err := openHouse(ctx, dir, nil, d.now, nil)
+	listener, err := listen(ctx, c.Listen)
 	if err != nil {
 		return err
 	}
-	d.service, err = startService(ctx, h, c.Listen, "", d.now, nil)
-	if err != nil {
-		return errors.Join(err, h.Close())
+	defer func() { err = errors.Join(err, d.closeWitnesses()) }()
+	if err := d.witness(ctx, a, logs, "http://"+listener.Addr().String()+"/"); err != nil {
+		return errors.Join(err, listener.Close())
 	}
+	var asked *witness.Client
+	h, err := openHouse(ctx, dir, nil, d.now, nil, func(cfg *ledger.Config) error {
+		serve := serveCmd{Dir: dir, Republish: time.Hour}
+		asked, err = serve.witnesses(a, cfg, slog.New(slog.DiscardHandler))
+		return err
+	})
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	h.asked = asked
+	d.service = h.serveAt(ctx, listener, "", d.now, nil)
 	if d.client, err = newClient(d.service.url); err == nil {
+		err = h.ready(ctx)
+	}
+	if err == nil {
 		err = d.story(ctx)
 	}
 	if err == nil && !c.Once {
 		d.say("\nThe record is served at %s until you interrupt this program (Ctrl-C).", d.service.url)
-		d.say("Later, serve it again with: undersigned serve --dir %s", dir)
+		d.say("Later, serve it again, and its witnesses, each with a program of its own:")
+		d.say("  undersigned serve --dir %s --listen %s", dir, listener.Addr())
+		for _, w := range d.witnesses {
+			replay := ""
+			if w.replays {
+				replay = " --replay"
+			}
+			d.say("  undersigned witness serve %s --listen %s%s", w.dir, strings.TrimSuffix(strings.TrimPrefix(w.voter.address, "http://"), "/"), replay)
+		}
 		d.service.Wait(ctx)
 	}
 	return errors.Join(err, d.service.Close())
@@ -226,16 +250,36 @@ func (d *demo) makeKeys(ctx context.Context) error {
 	return nil
 }
 
-func (d *demo) writePolicy(logs []keys.VKey) error {
-	b := append([]byte("# "+demoNotice+"\n"), policyText(logs, "")...)
+// witness starts the witnesses of the log whose record is served at an address, and writes the policy: for readers, and for the ledger.
+func (d *demo) witness(ctx context.Context, a *app, logs []keys.VKey, address string) error {
+	d.witnesses = demoWitnesses(d.dir)
+	var voters []policyVoter
+	for _, w := range d.witnesses {
+		if err := w.start(ctx, a, logs, address); err != nil {
+			return err
+		}
+		voters = append(voters, w.voter)
+	}
+	b := append([]byte("# "+demoNotice+"\n"), witnessedPolicyText(logs, address, voters...)...)
 	var err error
 	if d.policy, err = verify.ParsePolicy(b); err != nil {
 		return err
 	}
+	d.say("Three witnesses, each with keys of its own, will see every checkpoint before it is published; two are enough. The third replays the record.")
 	return errors.Join(
-		os.WriteFile(filepath.Join(d.dir, "policy.txt"), b, 0o644),
+		os.WriteFile(filepath.Join(d.dir, policyFile), b, 0o644),
+		os.WriteFile(filepath.Join(d.dir, demoLedger, policyFile), b, 0o644),
 		os.WriteFile(filepath.Join(d.dir, "log.vkey"), []byte(logs[0].String()+"\n"), 0o644),
 	)
+}
+
+// closeWitnesses ends the witnesses that were started.
+func (d *demo) closeWitnesses() error {
+	var errs []error
+	for _, w := range d.witnesses {
+		errs = append(errs, w.close())
+	}
+	return errors.Join(errs...)
 }
 
 // story is what happens in the demonstration, over HTTP.
@@ -270,6 +314,9 @@ func (d *demo) story(ctx context.Context) error {
 		return fmt.Errorf("%s cannot withdraw: %w", d.guest.domain, err)
 	}
 	d.say("%d organizations endorsed it, each with its own key. One more endorsed it and withdrew.", len(d.members))
+	if err := d.fork(ctx); err != nil {
+		return err
+	}
 	return d.check(ctx)
 }
 

@@ -219,13 +219,26 @@ type service struct {
 	err     error         // why, if not because of stop; set before stopped is closed
 }
 
-// startService serves a ledger at an address such as "127.0.0.1:8080", where port 0 is any free
-// one, until Close or until its ledger fails. It takes the house over.
-func startService(ctx context.Context, h *house, address, public string, now func() time.Time, log *slog.Logger) (*service, error) {
+// listen listens at an address such as "127.0.0.1:8080", where port 0 is any free one.
+func listen(ctx context.Context, address string) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen: %w; name another address with --listen", err)
 	}
+	return listener, nil
+}
+
+// startService serves a ledger at an address until Close or until its ledger fails. It takes the house over.
+func startService(ctx context.Context, h *house, address, public string, now func() time.Time, log *slog.Logger) (*service, error) {
+	listener, err := listen(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	return h.serveAt(ctx, listener, public, now, log), nil
+}
+
+// serveAt is startService for who listens already.
+func (h *house) serveAt(ctx context.Context, listener net.Listener, public string, now func() time.Time, log *slog.Logger) *service {
 	scheme := "http"
 	if h.cert != nil {
 		scheme = "https"
@@ -249,7 +262,7 @@ func startService(ctx context.Context, h *house, address, public string, now fun
 		defer close(s.stopped)
 		s.err = server.Serve(ctx, listener, handler)
 	}()
-	return s, nil
+	return s
 }
 
 // Wait returns when the service has a reason to end: ctx has ended, or its ledger or its listener has failed. What

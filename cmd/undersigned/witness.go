@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -222,6 +221,17 @@ Example:
 
 // Run serves a witness.
 func (c *witnessServeCmd) Run(ctx context.Context, a *app) error {
+	return c.serve(ctx, a, func(name string, logs int, url string) {
+		kind := "Witness"
+		if c.Replay {
+			kind = "Replaying witness"
+		}
+		a.printf("%s %s, for %s, at %s\n", kind, name, plural(logs, "log"), url)
+	})
+}
+
+// serve serves a witness until ctx ends or something fails. It calls begun as soon as it can be asked at url.
+func (c *witnessServeCmd) serve(ctx context.Context, a *app, begun func(name string, logs int, url string)) error {
 	log := slog.New(slog.NewTextHandler(a.err, nil))
 	cert, err := c.certificate(a, log)
 	if err != nil {
@@ -268,13 +278,7 @@ func (c *witnessServeCmd) Run(ctx context.Context, a *app) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	go logs.follow(ctx)
-	return a.serveHTTP(ctx, c.Listen, cert, handler, handler.Failed(), func(url string) {
-		kind := "Witness"
-		if c.Replay {
-			kind = "Replaying witness"
-		}
-		a.printf("%s %s, for %s, at %s\n", kind, vkeys[0].Name, plural(len(logs.origins()), "log"), url)
-	})
+	return a.serveHTTP(ctx, c.Listen, cert, handler, handler.Failed(), func(url string) { begun(vkeys[0].Name, len(logs.origins()), url) })
 }
 
 // certificate reads the certificate that the flags name; nil if they name none.
@@ -290,9 +294,9 @@ func (f *tlsFlags) certificate(a *app, log *slog.Logger) (*certificate, error) {
 
 // serveHTTP serves a handler until ctx ends or something fails.
 func (a *app) serveHTTP(ctx context.Context, address string, cert *certificate, handler http.Handler, failed <-chan struct{}, begun func(url string)) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	listener, err := listen(ctx, address)
 	if err != nil {
-		return fmt.Errorf("cannot listen: %w; name another address with --listen", err)
+		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

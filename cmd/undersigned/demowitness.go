@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/verify"
+)
+
+// demoWitness is a witness of the demonstration.
+type demoWitness struct {
+	dir, name string
+	replays   bool
+	voter     policyVoter
+	stop      context.CancelFunc
+	stopped   chan error // how it ended
+}
+
+// demoWitnesses are the witnesses of a demonstration that is kept in dir.
+func demoWitnesses(dir string) []*demoWitness {
+	return []*demoWitness{
+		{dir: filepath.Join(dir, "witness-north"), name: "north.example/witness"},
+		{dir: filepath.Join(dir, "witness-south"), name: "south.example/witness"},
+		{dir: filepath.Join(dir, "witness-east"), name: "east.example/replaying-witness", replays: true},
+	}
+}
+
+// start makes the witness, which knows the log and the address of its record, and serves it in the background.
+func (w *demoWitness) start(ctx context.Context, a *app, logs []keys.VKey, address string) error {
+	vkeys, err := makeCosigner(w.dir, w.name)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(filepath.Join(w.dir, witnessLogsFile), logLines(logs, address)); err != nil {
+		return err
+	}
+	// What it would tell its own operator is in its answers too.
+	quiet := *a
+	quiet.err = io.Discard
+	ctx, w.stop = context.WithCancel(ctx)
+	w.stopped = make(chan error, 1)
+	begun := make(chan string, 1)
+	go func() {
+		c := &witnessServeCmd{Dir: w.dir, Listen: "127.0.0.1:0", Replay: w.replays}
+		w.stopped <- c.serve(ctx, &quiet, func(_ string, _ int, url string) { begun <- url })
+	}()
+	select {
+	case url := <-begun:
+		w.voter = policyVoter{vkeys: vkeys, address: url, replays: w.replays}
+		return nil
+	case err := <-w.stopped:
+		w.stopped <- err
+		return fmt.Errorf("the witness %s does not start: %w", w.name, err)
+	}
+}
+
+// close ends the witness, if it was started, and tells what made it fail.
+func (w *demoWitness) close() error {
+	if w.stop == nil {
+		return nil
+	}
+	w.stop()
+	return <-w.stopped
+}
+
+// ready waits until enough witnesses have said what they saw of the ledger.
+func (h *house) ready(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := h.ledger.ReadOnly()
+		if !errors.Is(err, ledger.ErrUnwitnessed) {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-h.ledger.Done():
+			return h.ledger.Err()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// fork is what a dishonest operator might try: with the log's own keys it signs a second record of the same size, in which the last
+// entry is another one. No witness may cosign it, and what they keep must prove to anybody what was tried.
+func (d *demo) fork(ctx context.Context) error {
+	published := d.service.ledger.Published()
+	forged, err := d.forge(ctx, published.Size)
+	if err != nil {
+		return err
+	}
+	d.say("")
+	d.say("Then somebody with the log's own keys signed a second record, in which that withdrawal is missing, and asked the witnesses to cosign it.")
+	var proven *verify.Conviction
+	refused := 0
+	for _, w := range d.witnesses {
+		status, err := w.add(ctx, published.Size, forged)
+		switch {
+		case err != nil:
+			return fmt.Errorf("asking %s about the second record: %w", w.name, err)
+		case status == http.StatusConflict:
+			continue // it is slow today, and has not seen that much of either
+		case status != http.StatusUnprocessableEntity:
+			return fmt.Errorf("asked about the second record, %s answers with status %d", w.name, status)
+		}
+		var path string
+		if path, proven, err = w.proof(); err != nil {
+			return fmt.Errorf("what %s keeps about the second record: %w", w.name, err)
+		}
+		refused++
+		d.say("  %s refused. It keeps the proof in %s", w.name, path)
+	}
+	if refused <= len(d.witnesses)/2 {
+		return fmt.Errorf("only %s refused the second record", plural(refused, "witness"))
+	}
+	d.say("Such a file convicts the log before anybody, without a network; undersigned verify explains it:")
+	d.say("  %s", proven.Sentence)
+	d.say("")
+	return nil
+}
+
+// forge returns a note, signed with the log's keys, about a tree of this size with another last entry than the published one.
+func (d *demo) forge(ctx context.Context, size uint64) ([]byte, error) {
+	hashes := make([][32]byte, size)
+	for i := range hashes {
+		leaf, err := d.service.ledger.Leaf(ctx, uint64(i))
+		if err != nil {
+			return nil, err
+		}
+		hashes[i] = verify.LeafHash(leaf)
+	}
+	hashes[size-1] = hashes[size-2]
+	signers, _, err := logSigners(filepath.Join(d.dir, demoLedger), demoOrigin)
+	if err != nil {
+		return nil, err
+	}
+	c := verify.Checkpoint{Origin: demoOrigin, Size: size, Root: treeHash(hashes)}
+	note := append(c.Text(), '\n')
+	now := uint64(d.now().Unix())
+	for _, s := range signers {
+		sig, err := s.Sign(verify.SignedMessage(s.VKey, now, c))
+		if err != nil {
+			return nil, err
+		}
+		if s.VKey.Type == keys.TypeCosignatureMLDSA44 {
+			sig = verify.TimestampedSignature(now, sig)
+		}
+		note = append(note, verify.SignatureLine(s.VKey, sig)...)
+	}
+	return note, nil
+}
+
+// treeHash is the root hash over leaf hashes, one or more.
+func treeHash(hashes [][32]byte) [32]byte {
+	n := len(hashes)
+	if n == 1 {
+		return hashes[0]
+	}
+	left := 1 << (bits.Len(uint(n-1)) - 1)
+	return verify.NodeHash(treeHash(hashes[:left]), treeHash(hashes[left:]))
+}
+
+// add asks the witness to cosign a note of the size that it cosigned last. It returns the status of the answer.
+func (w *demoWitness) add(ctx context.Context, size uint64, note []byte) (status int, err error) {
+	body := append(fmt.Appendf(nil, "old %d\n\n", size), note...)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.voter.address+"add-checkpoint", bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
+// proof returns the one file with which the witness convicts the log, and what it proves.
+func (w *demoWitness) proof() (path string, proven *verify.Conviction, err error) {
+	files, err := os.ReadDir(filepath.Join(w.dir, evidenceDir))
+	if err == nil && len(files) != 1 {
+		err = fmt.Errorf("there are %s, not 1", plural(len(files), "file"))
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	path = filepath.Join(w.dir, evidenceDir, files[0].Name())
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", nil, err
+	}
+	file, err := verify.ParseContradiction(b)
+	if err != nil {
+		return "", nil, err
+	}
+	proven, err = file.Check()
+	return path, proven, err
+}
