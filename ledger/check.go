@@ -349,6 +349,8 @@ func (c *checker) objects(ctx context.Context) error {
 			if b, ok := c.get(ctx, path); ok && len(b) != 0 {
 				c.report.flaw(path, "it is not empty")
 			}
+		case strings.HasPrefix(path, copyPrefix):
+			// A Copy keeps there what is about itself.
 		case strings.HasPrefix(path, "tile/") && c.broken:
 			// The tree ends early, so nothing can be said about the tiles after it.
 		default:

@@ -2,7 +2,9 @@ package verify
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"math"
 	"strconv"
 	"strings"
@@ -84,6 +86,12 @@ func (c Checkpoint) Text() []byte {
 	b = append(b, '\n')
 	b = base64.StdEncoding.AppendEncode(b, c.Root[:])
 	return append(b, '\n')
+}
+
+// OriginHash is the name of a log in the paths of witnesses and mirrors: the SHA-256 of its origin, in lower-case hex.
+func OriginHash(origin string) string {
+	sum := sha256.Sum256([]byte(origin))
+	return hex.EncodeToString(sum[:])
 }
 
 // validOrigin holds an origin to what both a key name (signed-note) and the cosigned message

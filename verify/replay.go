@@ -150,6 +150,30 @@ func (r *Replay) Advance(ctx context.Context, note []byte) (*Report, error) {
 	return report, nil
 }
 
+// Compare holds the checkpoint of a note, whoever else has seen it, to the largest one that this Replay has seen, which must not be
+// smaller: otherwise the report is nil, because nothing can be told yet. Nothing is read but hashes. Only the log's signatures count.
+// Errors are as from Advance.
+func (r *Replay) Compare(ctx context.Context, note []byte) (*Report, error) {
+	c, err := r.o.Policy.OpenPast(note)
+	if err != nil {
+		return nil, err
+	}
+	if c.Origin != r.origin {
+		return nil, &UntrustedError{"it is a checkpoint of another record"}
+	}
+	if r.seen == nil || c.Size > r.seen.Size {
+		return nil, nil
+	}
+	a := r.a
+	state := a.report.State
+	a.report = newReport()
+	a.report.State, a.report.Origin, a.report.Size = state, c.Origin, c.Size
+	if _, err := r.compare(ctx, c); err != nil {
+		return nil, err
+	}
+	return a.conclude(), nil
+}
+
 // compare holds a checkpoint to the largest one seen, and returns whether it is to be read up to.
 func (r *Replay) compare(ctx context.Context, c *SignedCheckpoint) (moves bool, err error) {
 	a := r.a

@@ -235,7 +235,11 @@ func (c *client) fetch(ctx context.Context, path string) (data []byte, err error
 
 // checkpoints lists the sizes of all published checkpoints; fs.ErrNotExist is the error of a server that cannot tell.
 func (c *client) checkpoints(ctx context.Context) (sizes []uint64, err error) {
-	from := uint64(0)
+	return c.checkpointsFrom(ctx, 0)
+}
+
+// checkpointsFrom is checkpoints for those of a size or more.
+func (c *client) checkpointsFrom(ctx context.Context, from uint64) (sizes []uint64, err error) {
 	for {
 		b, err := c.fetch(ctx, "api/v1/checkpoints?limit=1000&from="+strconv.FormatUint(from, 10))
 		if err != nil {

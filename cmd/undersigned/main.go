@@ -144,6 +144,7 @@ type commands struct {
 
 	Witness witnessCmd `cmd:"" help:"Cosign the checkpoints of other people's records, and be believed." group:"Watch others"`
 	Monitor monitorCmd `cmd:"" help:"Follow records, and be told of what concerns you." group:"Watch others"`
+	Mirror  mirrorCmd  `cmd:"" help:"Keep checked copies of other people's records, and serve them." group:"Watch others"`
 
 	Statement statementCmd `cmd:"" help:"Check, publish, show, close or reopen a statement." group:"Publish"`
 	Charter   charterCmd   `cmd:"" help:"Show or amend the rules of the record." group:"Publish"`

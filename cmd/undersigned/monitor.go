@@ -16,7 +16,6 @@ import (
 
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/ledger/mirror"
-	"github.com/tccm/undersigned/ledger/witness"
 	"github.com/tccm/undersigned/verify"
 )
 
@@ -220,7 +219,7 @@ func (a *app) followed(l mirror.LedgerLine) (*mirror.MonitoredLedger, error) {
 		followed.Witnesses = append(followed.Witnesses, mirror.Sight{Who: w.VKey.Name, Read: func(ctx context.Context) ([]byte, error) {
 			ctx, cancel := context.WithTimeout(ctx, sightTimeout)
 			defer cancel()
-			return at.fetch(ctx, witness.OriginHash(origins[0])+"/checkpoint")
+			return at.fetch(ctx, verify.OriginHash(origins[0])+"/checkpoint")
 		}})
 	}
 	return followed, nil

@@ -20,7 +20,7 @@ import (
 	"github.com/tccm/undersigned/verify"
 )
 
-// replayDir is where a replaying witness keeps the records that it has read, each in a directory named by witness.OriginHash.
+// replayDir is where a replaying witness keeps the records that it has read, each in a directory named by verify.OriginHash.
 const replayDir = "replay"
 
 // replays makes sure that a key which has cosigned without replaying never serves as one that says it does, nor the other
@@ -123,7 +123,7 @@ func (r *replaying) of(origin string) (*judged, error) {
 	}
 	j = &judged{policy: text, Judge: mirror.NewJudge(mirror.JudgeConfig{
 		Open: func(ctx context.Context) (*mirror.Follower, func() error, error) {
-			kept, release, err := openCopy(ctx, filepath.Join(r.dir, witness.OriginHash(origin)), origin, r.log)
+			kept, release, err := openCopy(ctx, filepath.Join(r.dir, verify.OriginHash(origin)), origin, r.log)
 			if err != nil {
 				return nil, nil, err
 			}

@@ -107,7 +107,7 @@ func (c *witnessShowCmd) Run(a *app) error {
 	}
 	a.printf("%s", policyLines(vkeys, c.URL, policyName(vkeys)))
 	if _, err := os.Stat(filepath.Join(c.Dir, replayDir)); err == nil {
-		a.printf("# It replays what it cosigns: it may stand in a group undersigned-replaying.\n")
+		a.printf("# It replays what it cosigns: this one may stand in the group %s.\n", verify.ReplayingGroup)
 	}
 	return nil
 }
@@ -150,7 +150,7 @@ func makeCosigner(dir, name string) ([]keys.VKey, error) {
 func cosigners(dir string) ([]ledger.Signer, []keys.VKey, error) {
 	b, err := os.ReadFile(filepath.Join(dir, witnessKeysFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, failf(codeUnchecked, "%s holds no keys of a witness or mirror: there is no %s in it; make them with undersigned witness new", dir, witnessKeysFile)
+		return nil, nil, failf(codeUnchecked, "%s holds no keys of a witness or mirror: there is no %s in it; make them with undersigned witness new or undersigned mirror new", dir, witnessKeysFile)
 	}
 	if err != nil {
 		return nil, nil, err

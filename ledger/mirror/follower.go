@@ -114,6 +114,19 @@ func (f *Follower) Advance(ctx context.Context, note []byte) (*verify.Report, er
 	return f.advance(ctx, note)
 }
 
+// Compare holds a checkpoint that somebody else has seen to the largest one seen here. It returns false if that is smaller, so that
+// nothing can be told yet. If one contradicts the other the error is a *FoundError; any other says that it could not be told.
+func (f *Follower) Compare(ctx context.Context, note []byte) (told bool, err error) {
+	report, err := f.replay.Compare(ctx, note)
+	if err != nil || report == nil {
+		return false, err
+	}
+	if !report.OK {
+		return true, &FoundError{report}
+	}
+	return true, nil
+}
+
 // Failed returns why nothing can be kept any more, nil while it can: open the store and the copy again.
 func (f *Follower) Failed() error {
 	if f.Copy == nil {

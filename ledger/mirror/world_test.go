@@ -98,13 +98,13 @@ func (l *liar) fill(n int) {
 	}
 }
 
-// after quotes the published checkpoint.
+// after quotes the first note of the published checkpoint.
 func (l *liar) after() entry.After {
 	c, err := l.policy().OpenPast(l.note())
 	if err != nil {
 		l.Fatal(err)
 	}
-	return entry.After{Size: c.Size, Note: entry.Sum(l.note())}
+	return entry.After{Size: c.Size, Note: entry.Sum(l.files[verify.CheckpointPath(c.Size)])}
 }
 
 // note is the published checkpoint.

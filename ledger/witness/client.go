@@ -366,7 +366,7 @@ type sighting struct {
 
 // latest reads what a witness has cosigned last; nil: nothing. A note without a good signature of the log's own keys is an error.
 func (c *Client) latest(ctx context.Context, e *endpoint) (*sighting, error) {
-	status, _, body, err := c.do(ctx, http.MethodGet, e.url+"/"+OriginHash(c.Origin)+"/checkpoint", nil)
+	status, _, body, err := c.do(ctx, http.MethodGet, e.url+"/"+verify.OriginHash(c.Origin)+"/checkpoint", nil)
 	switch {
 	case err != nil:
 		return nil, err

@@ -3,7 +3,6 @@ package witness
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -347,24 +346,13 @@ func (s *Server) cosign(sub *submission, latest *witnessed) (status int, answer 
 		now = latest.time // the time in cosignatures of one log never goes back
 	}
 	// SPEC: the answer is one or more signature lines by the witness's keys; with a time, which MUST NOT be zero.
-	var lines []byte
-	for _, signer := range s.Signers {
-		msg := verify.CosignedText(signer.VKey, now, sub.text)
-		if msg == nil {
-			return http.StatusUnprocessableEntity, "the checkpoint's origin is too long to be cosigned"
-		}
-		sig, err := signer.Sign(msg)
-		if err != nil {
-			s.Logger.Error("a key of the witness does not sign", "type", signer.VKey.Type, "error", err)
-			return http.StatusInternalServerError, "this witness cannot sign"
-		}
-		timed := verify.TimestampedSignature(now, sig)
-		verifier, err := verify.NewVerifier(signer.VKey)
-		if err != nil || !verifier.Verify(sub.text, timed) {
-			s.Logger.Error("a signature of the witness does not verify", "type", signer.VKey.Type)
-			return http.StatusInternalServerError, "this witness cannot sign"
-		}
-		lines = append(lines, verify.SignatureLine(signer.VKey, timed)...)
+	lines, err := ledger.Cosignatures(s.Signers, now, sub.text)
+	if errors.Is(err, ledger.ErrOrigin) {
+		return http.StatusUnprocessableEntity, "the checkpoint's origin is too long to be cosigned"
+	}
+	if err != nil {
+		s.Logger.Error("a key of the witness does not sign", "error", err)
+		return http.StatusInternalServerError, "this witness cannot sign"
 	}
 	next := &witnessed{Checkpoint: sub.Checkpoint, time: now, note: append(sub.msg, lines...)}
 	// SPEC: the witness MUST persist the new checkpoint before responding; comparing and persisting is atomic.
@@ -384,10 +372,4 @@ func (s *State) byHash(hash string) *witnessed {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.hashes[hash]
-}
-
-// OriginHash is the name of a log in the paths of witnesses and mirrors.
-func OriginHash(origin string) string {
-	sum := sha256.Sum256([]byte(origin))
-	return hex.EncodeToString(sum[:])
 }

@@ -216,7 +216,7 @@ func (b *bench) must(body []byte) string {
 // get reads the latest cosigned checkpoint.
 func (b *bench) get() (int, []byte) {
 	w := httptest.NewRecorder()
-	b.server.ServeHTTP(w, httptest.NewRequest("GET", "/"+OriginHash(testOrigin)+"/checkpoint", nil))
+	b.server.ServeHTTP(w, httptest.NewRequest("GET", "/"+verify.OriginHash(testOrigin)+"/checkpoint", nil))
 	return w.Code, w.Body.Bytes()
 }
 
@@ -384,15 +384,15 @@ func TestMethods(t *testing.T) {
 	b := newBench(t)
 	for path, want := range map[string]map[string]int{
 		"/add-checkpoint": {"GET": 405, "PUT": 405, "POST": 400},
-		"/" + OriginHash(testOrigin) + "/checkpoint":                  {"GET": 404, "POST": 405},
-		"/" + strings.ToUpper(OriginHash(testOrigin)) + "/checkpoint": {"GET": 404},
-		"/":                             {"GET": 404, "POST": 404},
-		"/sign-subtree":                 {"POST": 404},
-		"/%61dd-checkpoint":             {"POST": 404},
-		"//add-checkpoint":              {"POST": 404},
-		"/checkpoint":                   {"GET": 404},
-		"/" + OriginHash(testOrigin):    {"GET": 404},
-		"/../" + OriginHash(testOrigin): {"GET": 404},
+		"/" + verify.OriginHash(testOrigin) + "/checkpoint":                  {"GET": 404, "POST": 405},
+		"/" + strings.ToUpper(verify.OriginHash(testOrigin)) + "/checkpoint": {"GET": 404},
+		"/":                                    {"GET": 404, "POST": 404},
+		"/sign-subtree":                        {"POST": 404},
+		"/%61dd-checkpoint":                    {"POST": 404},
+		"//add-checkpoint":                     {"POST": 404},
+		"/checkpoint":                          {"GET": 404},
+		"/" + verify.OriginHash(testOrigin):    {"GET": 404},
+		"/../" + verify.OriginHash(testOrigin): {"GET": 404},
 	} {
 		for method, status := range want {
 			w := httptest.NewRecorder()

@@ -27,7 +27,7 @@ type State struct {
 
 	mu     sync.RWMutex
 	latest map[string]*witnessed // by origin
-	hashes map[string]*witnessed // by OriginHash
+	hashes map[string]*witnessed // by verify.OriginHash
 	broken error                 // a write failed: what the file holds is not known
 }
 
@@ -92,7 +92,7 @@ func (s *State) open(fresh bool) (err error) {
 			if err != nil || w.Origin != string(origin) {
 				return damaged(errWitnessed)
 			}
-			s.latest[w.Origin], s.hashes[OriginHash(w.Origin)] = w, w
+			s.latest[w.Origin], s.hashes[verify.OriginHash(w.Origin)] = w, w
 			return nil
 		})
 	})
@@ -144,7 +144,7 @@ func (s *State) replace(before, w *witnessed) error {
 		s.broken = fmt.Errorf("the witness cannot keep what it cosigns, and must be started again: %w", err)
 		return s.broken
 	}
-	s.latest[w.Origin], s.hashes[OriginHash(w.Origin)] = w, w
+	s.latest[w.Origin], s.hashes[verify.OriginHash(w.Origin)] = w, w
 	return nil
 }
 
