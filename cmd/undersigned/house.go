@@ -93,6 +93,10 @@ func makeHouse(ctx context.Context, dir string, genesis *entry.Entry, now func()
 			return nil, fmt.Errorf("cannot keep the log's key: %w", err)
 		}
 	}
+	// A key that an attempt left which was killed need not have its name for good; the record of what it signed will.
+	if err := syncDirectory(filepath.Join(dir, keysDir)); err != nil {
+		return nil, fmt.Errorf("cannot keep the log's keys: %w", err)
+	}
 	signers, logs, err := logSigners(dir, genesis.Ledger)
 	if err != nil {
 		return nil, err
