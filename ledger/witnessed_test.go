@@ -126,7 +126,9 @@ func TestStartAsksWitnesses(t *testing.T) {
 	}
 	_ = hash
 	h.close()
-	w.set(func() { w.silent, w.seen = nil, []ledger.Sighting{{Who: "w", Note: signedNote(t, old, h.clock(), h.cfg.Signers...)}} })
+	w.set(func() {
+		w.silent, w.seen = nil, []ledger.Sighting{{Who: "w", Note: signedNote(t, old, h.clock(), h.cfg.Signers...)}}
+	})
 	if err := h.tryOpen(); err != nil {
 		t.Fatal(err)
 	}
