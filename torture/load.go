@@ -167,6 +167,27 @@ func (r *record) take(a *ack, e *entry.Entry) {
 	r.acknowledge(a)
 }
 
+// A notedError says that what a server shows is no checkpoint by the policy.
+type notedError struct{ error }
+
+// newest returns the checkpoint that a server shows, and how entries quote it: by the first note of its size.
+func (r *record) newest(ctx context.Context, c *child) (*verify.SignedCheckpoint, entry.After, error) {
+	note, err := c.get(ctx, "checkpoint")
+	if err != nil {
+		return nil, entry.After{}, err
+	}
+	signed, err := r.policy.Open(note)
+	if err != nil {
+		return nil, entry.After{}, &notedError{err}
+	}
+	if r.fleet != nil {
+		if note, err = c.get(ctx, verify.CheckpointPath(signed.Size)); err != nil {
+			return nil, entry.After{}, err
+		}
+	}
+	return signed, entry.After{Size: signed.Size, Note: entry.Sum(note)}, nil
+}
+
 // load has clients write to the record, each for members of its own, until ctx ends or the server
 // goes away. It returns when all have stopped. No member's word is sent while an earlier one is
 // without an answer.
@@ -186,19 +207,17 @@ func (r *record) load(ctx context.Context, c *child, clients int) {
 // client is one client of load. What the connection does not answer is left for the judge.
 func (r *record) client(ctx context.Context, c *child, members []*member, rng *rand.Rand) {
 	for ctx.Err() == nil && c.running() {
-		note, err := c.get(ctx, "checkpoint")
-		if err != nil {
-			return
-		}
-		signed, err := r.policy.Open(note)
-		if err != nil {
+		signed, after, err := r.newest(ctx, c)
+		var broken *notedError
+		if errors.As(err, &broken) {
 			r.fault("a checkpoint is not one: %v", err)
+		}
+		if err != nil {
 			return
 		}
 		r.judge.see(signed)
-		after := entry.After{Size: signed.Size, Note: entry.Sum(note)}
 		// A batch now and then, of members that differ.
-		n, query := 1, ""
+		n, query := 1, r.query
 		switch rng.IntN(8) {
 		case 0:
 			n = 1 + rng.IntN(len(members))
@@ -268,15 +287,10 @@ func (r *record) client(ctx context.Context, c *child, members []*member, rng *r
 
 // grow submits so many entries of one member, one after the other, in one request. The judge must have caught up.
 func (r *record) grow(ctx context.Context, c *child, n int) error {
-	note, err := c.get(ctx, "checkpoint")
+	_, after, err := r.newest(ctx, c)
 	if err != nil {
 		return err
 	}
-	signed, err := r.policy.Open(note)
-	if err != nil {
-		return err
-	}
-	after := entry.After{Size: signed.Size, Note: entry.Sum(note)}
 	m := r.members[r.rng.IntN(len(r.members))]
 	var batch []*entry.Entry
 	for range n {

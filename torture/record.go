@@ -34,6 +34,8 @@ type record struct {
 	members  []*member // in the order of their coming
 	book     book
 	judge    *judge
+	fleet    *fleet // its witnesses; nil: it has none
+	query    string // with which load sends what need not wait
 
 	newcomers int
 }
@@ -147,18 +149,8 @@ func (r *record) policyFile() string { return filepath.Join(r.dir, "policy.txt")
 // newRecord makes a ledger with a statement and so many members, by the program's own init and over
 // HTTP, and leaves it stopped.
 func (t *trial) newRecord(ctx context.Context, name string, members int) (*record, error) {
-	dir := filepath.Join(t.dir, name)
-	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s exists", dir)
-	}
-	r, err := t.prepare(dir)
+	r, err := t.emptyRecord(ctx, name)
 	if err != nil {
-		return nil, err
-	}
-	if code, out, err := command(ctx, t.bin, r.initArgs()...); err != nil || code != 0 {
-		return nil, fmt.Errorf("init: exit code %d, %w: %s", code, err, out)
-	}
-	if err := r.adopt(); err != nil {
 		return nil, err
 	}
 	c, err := r.start(ctx)
@@ -171,6 +163,22 @@ func (t *trial) newRecord(ctx context.Context, name string, members int) (*recor
 	}
 	c.interrupt()
 	return r, c.wait()
+}
+
+// emptyRecord makes a ledger by the program's own init.
+func (t *trial) emptyRecord(ctx context.Context, name string) (*record, error) {
+	dir := filepath.Join(t.dir, name)
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s exists", dir)
+	}
+	r, err := t.prepare(dir)
+	if err != nil {
+		return nil, err
+	}
+	if code, out, err := command(ctx, t.bin, r.initArgs()...); err != nil || code != 0 {
+		return nil, fmt.Errorf("init: exit code %d, %w: %s", code, err, out)
+	}
+	return r, r.adopt()
 }
 
 // populate publishes the statement and registers members.
