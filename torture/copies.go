@@ -83,16 +83,30 @@ func copies(ctx context.Context, t *trial) error {
 
 // try is one race.
 func (w *copyWorld) try(ctx context.Context) error {
+	if err := w.copy(); err != nil {
+		return err
+	}
+	line := func(dir string) []string { return append([]string{w.bin}, serveArgs(dir)...) }
+	if err := w.race(ctx, copyRun, line(w.dir), line(w.second)); err != nil {
+		return err
+	}
+	return w.settle(ctx)
+}
+
+// copy makes the full copy anew.
+func (w *copyWorld) copy() error {
 	if err := os.RemoveAll(w.second); err != nil {
 		return err
 	}
-	if err := copyDirectory(w.dir, w.second); err != nil {
-		return err
-	}
+	return copyDirectory(w.dir, w.second)
+}
+
+// race has two servers live for some time, by these command lines.
+func (w *copyWorld) race(ctx context.Context, run time.Duration, lines ...[]string) error {
 	w.shown, w.acked = nil, nil
 	var both sync.WaitGroup
 	var errs [2]error
-	for i, dir := range []string{w.dir, w.second} {
+	for i, line := range lines {
 		wait, kill := w.upTo(copyLate), w.rng.IntN(2) == 0
 		if w.rng.IntN(4) == 0 {
 			wait *= 8 // the other one may have been cosigned before
@@ -107,33 +121,36 @@ func (w *copyWorld) try(ctx context.Context) error {
 		}
 		both.Go(func() {
 			time.Sleep(wait)
-			errs[i] = w.live(ctx, dir, entries, kill)
+			errs[i] = w.live(ctx, line, entries, run, kill)
 		})
 	}
 	both.Wait()
-	if err := errors.Join(errs[:]...); err != nil {
-		return err
-	}
-	return w.settle(ctx)
+	return errors.Join(errs[:]...)
 }
 
 // live is the life of one of the two.
-func (w *copyWorld) live(ctx context.Context, dir string, entries []*entry.Entry, kill bool) error {
-	c, err := start(ctx, append([]string{w.bin}, serveArgs(dir)...)...)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		c.kill()
-		c.wait()
-	}()
+func (w *copyWorld) live(ctx context.Context, line []string, entries []*entry.Entry, run time.Duration, kill bool) error {
 	outcome := "went on"
 	defer func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.outcome[outcome]++
 	}()
-	deadline := time.Now().Add(copyRun)
+	c, err := start(ctx, line...)
+	var ended *endedError
+	if errors.As(err, &ended) && strings.Contains(ended.stderr.last(), ledger.ErrForked.Error()) {
+		outcome = "stopped"
+		return nil
+	}
+	if err != nil {
+		outcome = "did not start"
+		return err
+	}
+	defer func() {
+		c.kill()
+		c.wait()
+	}()
+	deadline := time.Now().Add(run)
 	for len(entries) > 0 && time.Now().Before(deadline) {
 		resp, err := w.post(ctx, c, "text/plain", entries[0].Bytes(), "?wait=1s")
 		if err != nil {

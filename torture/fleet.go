@@ -269,10 +269,16 @@ func (r *record) watch(ctx context.Context, n, quorum int) error {
 	if r.fleet, err = r.newFleet(ctx, r.dir, logLines(b), n, quorum); err != nil {
 		return errors.Join(err, r.fleet.close())
 	}
-	if b, err = r.fleet.policyText(ctx, logLines(b), func(p *post) string { return "http://" + p.proxy.listener.Addr().String() }); err != nil {
+	return r.ask(ctx, r.dir, logLines(b), func(p *post) string { return p.proxy.listener.Addr().String() })
+}
+
+// ask makes the policy of a ledger's directory one by which its witnesses are asked at these addresses.
+func (r *record) ask(ctx context.Context, dir string, logs []byte, at func(*post) string) error {
+	b, err := r.fleet.policyText(ctx, logs, func(p *post) string { return "http://" + at(p) })
+	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(r.policyFile(), b, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "policy.txt"), b, 0o600); err != nil {
 		return err
 	}
 	r.policy, err = verify.ParsePolicy(b)

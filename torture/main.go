@@ -52,6 +52,7 @@ var parts = []part{
 	{"twins", "two servers at once on one ledger, or on copies of it", [2]int{102, 1002}, twins},
 	{"witnesses", "witnesses that are away, die, are far away, and connections that break", [2]int{18, 1200}, witnesses},
 	{"copies", "two servers on full copies of one ledger, with nothing but witnesses between them", [2]int{40, 1000}, copies},
+	{"partition", "network namespaces between a ledger, a full copy of it, and their witnesses, cut off from each other", [2]int{12, 400}, partition},
 	{"flips", "single bits of the files of a stopped server", [2]int{200, 10_000}, flips},
 	{"clock", "a clock that jumps by years, forward and back", [2]int{100, 3000}, clock},
 }

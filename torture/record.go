@@ -36,6 +36,7 @@ type record struct {
 	judge    *judge
 	fleet    *fleet // its witnesses; nil: it has none
 	query    string // with which load sends what need not wait
+	space    *space // where its server runs; nil: here
 
 	newcomers int
 }
@@ -225,7 +226,11 @@ func (r *record) newcomer() (*entry.Entry, error) {
 
 // start starts the program's server on the ledger.
 func (r *record) start(ctx context.Context) (*child, error) {
-	return start(ctx, append([]string{r.bin}, serveArgs(r.dir)...)...)
+	line := append([]string{r.bin}, serveArgs(r.dir)...)
+	if r.space != nil {
+		line = r.space.line(line)
+	}
+	return start(ctx, line...)
 }
 
 // fsck has the program check the ledger's directory, which must not be served.
