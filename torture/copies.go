@@ -316,6 +316,7 @@ func (w *copyWorld) forget(ctx context.Context) error {
 		}
 		w.fleet.mu.Lock()
 		clear(p.roots)
+		p.largest = 0
 		w.fleet.mu.Unlock()
 		if err := p.begin(ctx); err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tccm/undersigned/ledger/witness"
 	"github.com/tccm/undersigned/verify"
 )
 
@@ -46,6 +47,7 @@ type post struct {
 	policy   *verify.Policy // the log's keys and this witness
 	client   *http.Client
 	roots    map[uint64][32]byte // of what it signed, by size; guarded by fleet.mu
+	largest  uint64              // of those sizes; guarded by fleet.mu
 
 	mu    sync.Mutex
 	child *child // nil: it is away
@@ -119,7 +121,7 @@ func (f *fleet) policyText(ctx context.Context, logs []byte, url func(*post) str
 	return fmt.Appendf(b, "group quorum-of-all %d%s\nquorum quorum-of-all\n", f.quorum, names), nil
 }
 
-// begin starts the witness.
+// begin starts the witness, which remembers what it has signed.
 func (p *post) begin(ctx context.Context) error {
 	c, out, err := launch(p.fleet.bin, "witness", "serve", p.dir, "--listen", "127.0.0.1:0")
 	if err != nil {
@@ -139,7 +141,21 @@ func (p *post) begin(ctx context.Context) error {
 	p.mu.Lock()
 	p.child = c
 	p.mu.Unlock()
-	return ctx.Err()
+	p.fleet.mu.Lock()
+	largest := p.largest
+	p.fleet.mu.Unlock()
+	if largest == 0 {
+		return nil
+	}
+	note, err := c.get(ctx, witness.OriginHash(origin)+"/checkpoint")
+	var status *statusError
+	if err != nil && !errors.As(err, &status) {
+		return err
+	}
+	if kept, err := p.policy.Open(note); err != nil || kept.Size < largest {
+		p.fleet.fault("witness %d has forgotten that it signed a checkpoint of size %d", p.number+1, largest)
+	}
+	return nil
 }
 
 // end stops the witness, if it runs: with kill -9, or in good order.
@@ -205,7 +221,7 @@ func (f *fleet) wrote(p *post, note []byte) {
 	if root, ok := p.roots[c.Size]; ok && root != c.Root {
 		f.fork("witness %d signed two roots of size %d", p.number+1, c.Size)
 	}
-	p.roots[c.Size] = c.Root
+	p.roots[c.Size], p.largest = c.Root, max(p.largest, c.Size)
 	f.count++
 	f.signed = append(f.signed, cosigned{p, c.Checkpoint})
 }

@@ -50,9 +50,9 @@ var parts = []part{
 	{"full", "a disk that other files fill up, and that is emptied again", [2]int{6, 200}, full},
 	{"stale", "old, missing, damaged and foreign stores and last-signed records, put together", [2]int{33, 1100}, stale},
 	{"twins", "two servers at once on one ledger, or on copies of it", [2]int{102, 1002}, twins},
-	{"witnesses", "witnesses that are away, die, are far away, and connections that break", [2]int{18, 1200}, witnesses},
-	{"copies", "two servers on full copies of one ledger, with nothing but witnesses between them", [2]int{40, 1000}, copies},
-	{"partition", "network namespaces between a ledger, a full copy of it, and their witnesses, cut off from each other", [2]int{12, 400}, partition},
+	{"witnesses", "witnesses that are away, die, are far away, and connections that break", [2]int{12, 1200}, witnesses},
+	{"copies", "two servers on full copies of one ledger, with nothing but witnesses between them", [2]int{30, 1000}, copies},
+	{"partition", "network namespaces between a ledger, a full copy of it, and their witnesses, cut off from each other", [2]int{8, 400}, partition},
 	{"flips", "single bits of the files of a stopped server", [2]int{200, 10_000}, flips},
 	{"clock", "a clock that jumps by years, forward and back", [2]int{100, 3000}, clock},
 }
@@ -85,7 +85,7 @@ func torture(ctx context.Context, args []string) int {
 	flags.Usage = func() {
 		fmt.Fprintf(flags.Output(), "Usage: go run . [flags] [PART...]\n\nParts:\n")
 		for _, p := range parts {
-			fmt.Fprintf(flags.Output(), "  %-8s %s", p.name, p.about)
+			fmt.Fprintf(flags.Output(), "  %-9s %s", p.name, p.about)
 			if p.cycles[0] > 0 {
 				fmt.Fprintf(flags.Output(), " (%d cycles, full %d)", p.cycles[0], p.cycles[1])
 			}

@@ -355,6 +355,74 @@ var sabotages = []sabotage{
 		edits: []edit{{"verify/roll/trial.go", "year < 1970 || year > 9999 {", "false && year > 9999 {"}},
 		test:  "./verify/roll TestAdmittedOutOfRange",
 	},
+
+	// What keeps a ledger honest that is not its own: the witnesses, and whoever looks.
+	{
+		name: "start-larger", defence: "a ledger that is behind what witnesses have seen does not sign",
+		edits: []edit{{"ledger/witnessed.go", "if c.Size > l.newest.size {", "if false {"}, {"ledger/witnessed.go", "refused.Problem = fmt.Sprintf(\"the tree of size %d, which %s has seen, cannot be computed from the store, which holds %d entries\", c.Size, s.Who, l.newest.size)\n\t\t\treturn refused", "continue"}},
+		part:  "-cycles 6 witnesses",
+	},
+	{
+		name: "start-other", defence: "a ledger whose history is another one than witnesses have seen does not sign",
+		edits: []edit{{"ledger/witnessed.go", "if root != c.Root {", "if false && root != c.Root {"}},
+		test:  "./ledger TestStartFindsFork",
+	},
+	{
+		name: "start-quorum", defence: "a ledger signs nothing before enough witnesses have said what they saw",
+		edits: []edit{{"ledger/witnessed.go", "if err == nil {\n\t\t\tbreak", "if err == nil || true {\n\t\t\tbreak"}},
+		part:  "-cycles 5 witnesses",
+	},
+	{
+		name: "fork-alarm", defence: "a ledger stops when a witness has another history with its signature",
+		edits: []edit{{"ledger/witness/client.go", "if forked {\n", "if false && forked {\n"}},
+		test:  "./ledger/witness TestClientForked",
+	},
+	{
+		name: "quorum", defence: "nothing is published that a quorum has not cosigned",
+		edits: []edit{{"ledger/witness/client.go", "if !enough {\n\t\treturn nil, fmt.Errorf(", "if false {\n\t\treturn nil, fmt.Errorf("}},
+		part:  "-cycles 2 witnesses",
+	},
+	{
+		name: "one-in-flight", defence: "one checkpoint at a time is on its way to the witnesses",
+		edits: []edit{{"ledger/sequence.go", "\t\t\tpublished, err := l.publishNewest()\n", "\t\t\tgo l.publishNewest()\n\t\t\tpublished, err := true, error(nil)\n"}},
+		test:  "./ledger TestOneInFlight",
+	},
+	{
+		name: "witness-atomic", defence: "a witness compares with what it cosigned last, and replaces it, in one",
+		edits: []edit{
+			{"ledger/witness/server.go", "turn = make(chan struct{}, 1)", "turn = make(chan struct{}, 1<<10)"},
+			{"ledger/witness/state.go", "if s.latest[w.Origin] != before {", "if false && s.latest[w.Origin] != before {"},
+		},
+		test: "./ledger/witness TestRace",
+	},
+	{
+		name: "witness-keeps", defence: "a witness has on its disk what it cosigns before it answers",
+		edits: []edit{{"ledger/witness/state.go", "n < 2 && err == nil; n++ {", "n < 0 && err == nil; n++ {"}},
+		part:  "-cycles 4 witnesses",
+	},
+	{
+		name: "witness-consistent", defence: "a witness cosigns only what continues what it cosigned",
+		edits: []edit{{"ledger/witness/server.go", "latest.Root, sub.Root) == nil {", "latest.Root, sub.Root) == nil || true {"}},
+		test:  "./ledger/witness TestStatuses",
+	},
+	{
+		name: "two-copies", defence: "of two servers on full copies one is cosigned, by the program as well",
+		edits: []edit{
+			{"ledger/witness/server.go", "latest.Root, sub.Root) == nil {", "latest.Root, sub.Root) == nil || true {"},
+			{"ledger/witness/server.go", "if sub.Root == latest.Root && len(sub.proof) == 0 {", "if len(sub.proof) == 0 {"},
+		},
+		part: "-cycles 60 copies",
+	},
+	{
+		name: "witness-replays", defence: "a replaying witness cosigns no record that its rules refuse",
+		edits: []edit{{"ledger/witness/server.go", "if s.Judge != nil {", "if false && s.Judge != nil {"}},
+		test:  "./ledger/witness TestJudge",
+	},
+	{
+		name: "monitor-fresh", defence: "a monitor tells of a view that is old",
+		edits: []edit{{"ledger/mirror/monitor.go", "case !r.Fresh.IsZero() && r.now.Sub(r.Fresh) > r.m.MaxAge:", "case false:"}},
+		test:  "./ledger/mirror TestMonitorAges",
+	},
 }
 
 // errStale is why a sabotage says nothing any more.
