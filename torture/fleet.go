@@ -14,7 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tccm/undersigned/ledger/witness"
 	"github.com/tccm/undersigned/verify"
 )
 
@@ -147,7 +146,7 @@ func (p *post) begin(ctx context.Context) error {
 	if largest == 0 {
 		return nil
 	}
-	note, err := c.get(ctx, witness.OriginHash(origin)+"/checkpoint")
+	note, err := c.get(ctx, verify.OriginHash(origin)+"/checkpoint")
 	var status *statusError
 	if err != nil && !errors.As(err, &status) {
 		return err
