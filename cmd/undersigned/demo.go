@@ -56,6 +56,7 @@ type demo struct {
 	statement []byte
 	hash      entry.Hash
 	witnesses []*demoWitness
+	mirror    demoServer
 	service   *service
 	client    *client
 	policy    *verify.Policy
@@ -71,7 +72,7 @@ type demoCmd struct {
 
 // Help shows how the command is used.
 func (demoCmd) Help() string {
-	return "Sets up a ledger with generated keys and three witnesses, lets every organization of a list join and endorse a text over HTTP, has a forged second record refused, checks every receipt, audits the whole record, prints the list, and serves it." +
+	return "Sets up a ledger with generated keys, three witnesses and a mirror, lets every organization of a list join and endorse a text over HTTP, has a forged second record refused, checks every receipt, audits the whole record, prints the list, and serves it." +
 		"\n\nExample:\n\n\tundersigned demo --once --dir ./demo\n"
 }
 
@@ -129,22 +130,26 @@ func (c *demoCmd) Run(ctx context.Context, a *app) (err error) {
 		err = h.ready(ctx)
 	}
 	if err == nil {
+		err = d.follow(ctx, a)
+	}
+	if err == nil {
 		err = d.story(ctx)
 	}
 	if err == nil && !c.Once {
 		d.say("\nThe record is served at %s until you interrupt this program (Ctrl-C).", d.service.url)
-		d.say("Later, serve it again, and its witnesses, each with a program of its own:")
+		d.say("Later, serve it again, its witnesses and its mirror, each with a program of its own:")
 		d.say("  undersigned serve --dir %s --listen %s", dir, listener.Addr())
 		for _, w := range d.witnesses {
 			replay := ""
 			if w.replays {
 				replay = " --replay"
 			}
-			d.say("  undersigned witness serve %s --listen %s%s", w.dir, strings.TrimSuffix(strings.TrimPrefix(w.voter.address, "http://"), "/"), replay)
+			d.say("  undersigned witness serve %s --listen %s%s", w.dir, w.address(), replay)
 		}
+		d.say("  undersigned mirror serve %s --listen %s", d.mirror.dir, d.mirror.address())
 		d.service.Wait(ctx)
 	}
-	return errors.Join(err, d.service.Close())
+	return errors.Join(err, d.mirror.close(), d.service.Close())
 }
 
 func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) }
@@ -253,12 +258,14 @@ func (d *demo) makeKeys(ctx context.Context) error {
 // witness starts the witnesses of the log whose record is served at an address, and writes the policy: for readers, and for the ledger.
 func (d *demo) witness(ctx context.Context, a *app, logs []keys.VKey, address string) error {
 	d.witnesses = demoWitnesses(d.dir)
+	d.mirror = demoServer{dir: filepath.Join(d.dir, "mirror"), name: "mirror.example/mirror"}
 	var voters []policyVoter
 	for _, w := range d.witnesses {
-		if err := w.start(ctx, a, logs, address); err != nil {
+		voter, err := w.begin(ctx, a, logs, address)
+		if err != nil {
 			return err
 		}
-		voters = append(voters, w.voter)
+		voters = append(voters, voter)
 	}
 	b := append([]byte("# "+demoNotice+"\n"), witnessedPolicyText(logs, address, voters...)...)
 	var err error
@@ -461,7 +468,15 @@ func (d *demo) check(ctx context.Context) error {
 	if !archived.OK || archived.Root != record.Root {
 		return fmt.Errorf("the audit of the archive: %s", archived.Sentence)
 	}
+	mirrored, at, err := d.mirrored(ctx)
+	if err != nil {
+		return fmt.Errorf("the mirror: %w", err)
+	}
+	if !mirrored.OK || mirrored.Root != record.Root {
+		return fmt.Errorf("the audit of the mirror: %s", mirrored.Sentence)
+	}
 	d.say("The whole record was replayed from the server, and again from the file %s: %s", path, archived.Sentence)
+	d.say("A mirror keeps another copy of all of it, and serves that at %s: the same record.", at)
 	d.say("")
 	if err := printRoll(d.out, record.State, d.hash, d.now()); err != nil {
 		return err

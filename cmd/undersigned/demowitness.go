@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/tccm/undersigned/keys"
@@ -17,60 +19,130 @@ import (
 	"github.com/tccm/undersigned/verify"
 )
 
-// demoWitness is a witness of the demonstration.
-type demoWitness struct {
+// demoServer is a witness or the mirror of the demonstration.
+type demoServer struct {
 	dir, name string
-	replays   bool
-	voter     policyVoter
+	url       string // where it is served, with a slash at its end; "" until then
 	stop      context.CancelFunc
 	stopped   chan error // how it ended
+}
+
+// start serves in the background, and returns when it is served.
+func (s *demoServer) start(ctx context.Context, a *app, serve func(ctx context.Context, a *app, begun func(url string)) error) error {
+	// What it would tell its own operator is in its answers too.
+	quiet := *a
+	quiet.err = io.Discard
+	ctx, s.stop = context.WithCancel(ctx)
+	s.stopped = make(chan error, 1)
+	begun := make(chan string, 1)
+	go func() { s.stopped <- serve(ctx, &quiet, func(url string) { begun <- url }) }()
+	select {
+	case s.url = <-begun:
+		return nil
+	case err := <-s.stopped:
+		s.stopped <- err
+		return fmt.Errorf("%s does not start: %w", s.name, err)
+	}
+}
+
+// address is where it is served, without a scheme.
+func (s *demoServer) address() string {
+	return strings.TrimSuffix(strings.TrimPrefix(s.url, "http://"), "/")
+}
+
+// close ends it, if it was started, and tells what made it fail.
+func (s *demoServer) close() error {
+	if s.stop == nil {
+		return nil
+	}
+	s.stop()
+	return <-s.stopped
+}
+
+// demoWitness is a witness of the demonstration.
+type demoWitness struct {
+	demoServer
+	replays bool
 }
 
 // demoWitnesses are the witnesses of a demonstration that is kept in dir.
 func demoWitnesses(dir string) []*demoWitness {
 	return []*demoWitness{
-		{dir: filepath.Join(dir, "witness-north"), name: "north.example/witness"},
-		{dir: filepath.Join(dir, "witness-south"), name: "south.example/witness"},
-		{dir: filepath.Join(dir, "witness-east"), name: "east.example/replaying-witness", replays: true},
+		{demoServer: demoServer{dir: filepath.Join(dir, "witness-north"), name: "north.example/witness"}},
+		{demoServer: demoServer{dir: filepath.Join(dir, "witness-south"), name: "south.example/witness"}},
+		{demoServer: demoServer{dir: filepath.Join(dir, "witness-east"), name: "east.example/replaying-witness"}, replays: true},
 	}
 }
 
-// start makes the witness, which knows the log and the address of its record, and serves it in the background.
-func (w *demoWitness) start(ctx context.Context, a *app, logs []keys.VKey, address string) error {
+// begin makes the witness, which knows the log and the address of its record, and serves it. It returns what a policy says of it.
+func (w *demoWitness) begin(ctx context.Context, a *app, logs []keys.VKey, address string) (policyVoter, error) {
 	vkeys, err := makeCosigner(w.dir, w.name)
+	if err != nil {
+		return policyVoter{}, err
+	}
+	if err := writeFile(filepath.Join(w.dir, witnessLogsFile), logLines(logs, address)); err != nil {
+		return policyVoter{}, err
+	}
+	c := &witnessServeCmd{Dir: w.dir, Listen: "127.0.0.1:0", Replay: w.replays}
+	err = w.start(ctx, a, func(ctx context.Context, a *app, begun func(string)) error {
+		return c.serve(ctx, a, func(_ string, _ int, url string) { begun(url) })
+	})
+	return policyVoter{vkeys: vkeys, address: w.url, replays: w.replays}, err
+}
+
+// follow makes a mirror of the ledger that goes by its policy, and serves it.
+func (d *demo) follow(ctx context.Context, a *app) error {
+	m := &d.mirror
+	if _, err := makeCosigner(m.dir, m.name); err != nil {
+		return err
+	}
+	if err := os.Mkdir(filepath.Join(m.dir, mirroredDir), 0o755); err != nil {
+		return err
+	}
+	policy, err := os.ReadFile(filepath.Join(d.dir, policyFile))
 	if err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(w.dir, witnessLogsFile), logLines(logs, address)); err != nil {
+	if err := writeFile(filepath.Join(m.dir, mirroredDir, "demo.txt"), policy); err != nil {
 		return err
 	}
-	// What it would tell its own operator is in its answers too.
-	quiet := *a
-	quiet.err = io.Discard
-	ctx, w.stop = context.WithCancel(ctx)
-	w.stopped = make(chan error, 1)
-	begun := make(chan string, 1)
-	go func() {
-		c := &witnessServeCmd{Dir: w.dir, Listen: "127.0.0.1:0", Replay: w.replays}
-		w.stopped <- c.serve(ctx, &quiet, func(_ string, _ int, url string) { begun <- url })
-	}()
-	select {
-	case url := <-begun:
-		w.voter = policyVoter{vkeys: vkeys, address: url, replays: w.replays}
-		return nil
-	case err := <-w.stopped:
-		w.stopped <- err
-		return fmt.Errorf("the witness %s does not start: %w", w.name, err)
-	}
+	c := &mirrorServeCmd{Dir: m.dir, Listen: "127.0.0.1:0", Every: time.Second}
+	return m.start(ctx, a, func(ctx context.Context, a *app, begun func(string)) error {
+		return c.serve(ctx, a, func(_, url string, _ []string) { begun(url) })
+	})
 }
 
-// close ends the witness, if it was started, and tells what made it fail.
-func (w *demoWitness) close() error {
-	if w.stop == nil {
-		return nil
+// mirrored waits for the mirror to have all that is published, and audits its copy.
+func (d *demo) mirrored(ctx context.Context) (*verify.Report, string, error) {
+	copied := d.mirror.url + verify.OriginHash(demoOrigin) + "/"
+	source, err := newClient(copied)
+	if err != nil {
+		return nil, "", err
 	}
-	w.stop()
-	return <-w.stopped
+	ctx, stop := context.WithTimeoutCause(ctx, time.Minute, errors.New("it has not copied everything within a minute"))
+	defer stop()
+	for {
+		note, err := source.fetch(ctx, "checkpoint")
+		if err == nil {
+			c, err := d.policy.OpenPast(note)
+			if err != nil {
+				return nil, "", err
+			}
+			if c.Size == d.service.ledger.Published().Size {
+				break
+			}
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case err := <-d.mirror.stopped:
+			d.mirror.stopped <- err
+			return nil, "", cmp.Or(err, errors.New("it has stopped"))
+		case <-ctx.Done():
+			return nil, "", context.Cause(ctx)
+		}
+	}
+	report, err := verify.Audit(ctx, d.policy, source.fetch, verify.AuditOptions{})
+	return report, copied, err
 }
 
 // ready waits until enough witnesses have said what they saw of the ledger.
@@ -174,7 +246,7 @@ func treeHash(hashes [][32]byte) [32]byte {
 // add asks the witness to cosign a note of the size that it cosigned last. It returns the status of the answer.
 func (w *demoWitness) add(ctx context.Context, size uint64, note []byte) (status int, err error) {
 	body := append(fmt.Appendf(nil, "old %d\n\n", size), note...)
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.voter.address+"add-checkpoint", bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"add-checkpoint", bytes.NewReader(body))
 	if err != nil {
 		return 0, err
 	}

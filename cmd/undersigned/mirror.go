@@ -106,6 +106,16 @@ Example:
 
 // Run copies and serves.
 func (c *mirrorServeCmd) Run(ctx context.Context, a *app) error {
+	return c.serve(ctx, a, func(name, url string, origins []string) {
+		a.printf("Mirror %s, at %s\n", name, url)
+		for _, origin := range origins {
+			a.printf("%s: %s%s\n", origin, url, verify.OriginHash(origin))
+		}
+	})
+}
+
+// serve copies until ctx ends or something fails. It calls begun as soon as the copies are served at url, below the hashes of their origins.
+func (c *mirrorServeCmd) serve(ctx context.Context, a *app, begun func(name, url string, origins []string)) error {
 	if c.Every < time.Second {
 		return usagef("--every is a second or more")
 	}
@@ -151,12 +161,11 @@ func (c *mirrorServeCmd) Run(ctx context.Context, a *app) error {
 		rounds.Go(func() { c.follow(ctx, m, log, once) })
 	}
 	handler := mirror.NewServer(mirrors, max(4*c.Every, time.Minute), a.now)
-	return a.serveHTTP(ctx, c.Listen, cert, handler, failed, func(url string) {
-		a.printf("Mirror %s, at %s\n", vkeys[0].Name, url)
-		for _, m := range mirrors {
-			a.printf("%s: %s%s\n", m.Origin, url, verify.OriginHash(m.Origin))
-		}
-	})
+	var origins []string
+	for _, m := range mirrors {
+		origins = append(origins, m.Origin)
+	}
+	return a.serveHTTP(ctx, c.Listen, cert, handler, failed, func(url string) { begun(vkeys[0].Name, url, origins) })
 }
 
 // open opens the copy of the ledger of a policy.
