@@ -123,7 +123,8 @@ func convicts(t *testing.T, err error) string {
 	if !errors.As(err, &found) || found.Report.Code != verify.CodeContradiction {
 		t.Fatalf("the error is %v", err)
 	}
-	for _, c := range found.Report.Contradictions {
+	if len(found.Report.Contradictions) > 0 {
+		c := found.Report.Contradictions[0]
 		parsed, err := verify.ParseContradiction(c.Bytes())
 		if err != nil {
 			t.Fatal(err)

@@ -163,7 +163,7 @@ func TestClientHostile(t *testing.T) {
 		{"forbidden", func(*asked) http.HandlerFunc { return answers(403, "text/plain", "no") }, "another key for this log"},
 		{"broken", func(*asked) http.HandlerFunc { return answers(500, "text/plain", "no") }, "status 500"},
 		{"elsewhere", func(*asked) http.HandlerFunc {
-			return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", 307) }
+			return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect) }
 		}, "status 307"},
 		{"a conflict without a size", func(*asked) http.HandlerFunc { return answers(409, "text/x.tlog.size", "") }, "another size"},
 		{"a conflict of another type", func(*asked) http.HandlerFunc { return answers(409, "text/plain", "3\n") }, "another size"},
@@ -307,12 +307,10 @@ func TestWitnessed(t *testing.T) {
 func TestClientSlow(t *testing.T) {
 	a := newAsked(t, 3, 2)
 	h := leavesOf(30, "a")
-	var held sync.Mutex
-	held.Lock()
+	held := make(chan struct{})
 	slow := a.more[2].server
 	a.put(2, func(w http.ResponseWriter, r *http.Request) {
-		held.Lock()
-		held.Unlock()
+		<-held
 		slow.ServeHTTP(w, r)
 	})
 	for _, size := range []int{3, 9, 30} {
@@ -320,7 +318,7 @@ func TestClientSlow(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	held.Unlock()
+	close(held)
 	a.client.asking.Wait()
 	// Whatever it was asked first, it ends up with the newest and with no error.
 	if lag := a.client.Lags()[2]; lag.Size != 30 || lag.Err != "" {
