@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -163,7 +162,9 @@ func TestClientHostile(t *testing.T) {
 		{"forbidden", func(*asked) http.HandlerFunc { return answers(403, "text/plain", "no") }, "another key for this log"},
 		{"broken", func(*asked) http.HandlerFunc { return answers(500, "text/plain", "no") }, "status 500"},
 		{"elsewhere", func(*asked) http.HandlerFunc {
-			return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect) }
+			return func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
+			}
 		}, "status 307"},
 		{"a conflict without a size", func(*asked) http.HandlerFunc { return answers(409, "text/x.tlog.size", "") }, "another size"},
 		{"a conflict of another type", func(*asked) http.HandlerFunc { return answers(409, "text/plain", "3\n") }, "another size"},
