@@ -479,10 +479,11 @@ func (c *checker) lastSigned(ctx context.Context) {
 		return
 	}
 	const where = "last-signed record"
-	// One damaged slot beside a sound one is what a power failure leaves.
 	switch {
 	case s.bad && !s.have:
 		c.report.flaw(where, "it is damaged")
+	case s.bad:
+		c.report.flaw(where, "one half of it is damaged")
 	case !s.have:
 		c.report.flaw(where, "it is missing")
 	}

@@ -122,7 +122,7 @@ func (s *LastSigned) write(origin string, keys [32]byte, size uint64, root [32]b
 			return err
 		}
 	}
-	s.last, s.have = r, true
+	s.last, s.have, s.bad = r, true, false
 	return nil
 }
 

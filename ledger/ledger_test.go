@@ -894,6 +894,91 @@ func TestOldCopy(t *testing.T) {
 	h.check()
 }
 
+// TestDamagedHalf has a last-signed record of which one half is damaged: it may have said more than the other.
+func TestDamagedHalf(t *testing.T) {
+	h := newHouse(t, memory())
+	o := h.join("apnic.net")
+	hash := h.publish("text\n")
+	h.must(h.many(o, hash, 1)...)
+	before := h.store.(*storetest.Memory).Clone()
+	h.must(h.many(o, hash, 1)...)
+	now := h.ledger.Published()
+	h.close()
+	record, err := os.ReadFile(h.lastSigned())
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer := h.store
+	for half := range 2 {
+		for name, store := range map[string]ledger.Store{"the newest store": newer, "the store of one checkpoint before": before} {
+			damaged := bytes.Clone(record)
+			damaged[half*4096+60] ^= 1
+			if err := os.WriteFile(h.lastSigned(), damaged, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			h.store, h.cfg.Adopt = store.(*storetest.Memory).Clone(), nil
+			refused := func(what string) {
+				t.Helper()
+				if err := h.tryOpen(); err != nil {
+					t.Fatal(err)
+				}
+				var r *ledger.RefusedError
+				if err := h.ledger.ReadOnly(); !errors.As(err, &r) {
+					t.Fatalf("half %d damaged, %s, %s: it signs", half, name, what)
+				}
+				h.close()
+			}
+			refused("no adoption")
+			h.cfg.Adopt = &ledger.Adoption{Size: 1}
+			refused("a small adoption")
+			if store == newer {
+				h.cfg.Adopt = &ledger.Adoption{Size: now.Size, Root: now.Root}
+				h.open()
+				h.close()
+				h.cfg.Adopt = nil
+				h.open() // the record is whole again
+				h.close()
+			}
+		}
+	}
+}
+
+// TestAdoptNothingLess has an adoption say less than a sound record of other keys does, or another history.
+func TestAdoptNothingLess(t *testing.T) {
+	h := newHouse(t, memory())
+	o := h.join("apnic.net")
+	hash := h.publish("text\n")
+	old, known := h.store.(*storetest.Memory).Clone(), h.ledger.Published()
+	h.must(h.many(o, hash, 2)...)
+	h.close()
+	h.cfg.Signers = logSigners(t, "new")
+	for name, store := range map[string]ledger.Store{"an old copy": old, "another history": func() ledger.Store {
+		other := prepare(t, memory())
+		other.setClock(h.clock().Add(time.Minute))
+		if err := other.create(); err != nil {
+			t.Fatal(err)
+		}
+		other.open()
+		q := other.join("apnic.net")
+		other.must(other.many(q, other.publish("text\n"), 9)...)
+		other.close()
+		return other.store
+	}()} {
+		h.store, h.cfg.Adopt = store, nil
+		for _, adopt := range []*ledger.Adoption{nil, {Size: known.Size, Root: known.Root}} {
+			h.cfg.Adopt = adopt
+			if err := h.tryOpen(); err != nil {
+				t.Fatal(err)
+			}
+			var r *ledger.RefusedError
+			if err := h.ledger.ReadOnly(); !errors.As(err, &r) || !strings.Contains(r.Problem, "have signed") {
+				t.Errorf("%s, adopting %v: %v", name, adopt, err)
+			}
+			h.close()
+		}
+	}
+}
+
 // same compares two stores.
 func same(t *testing.T, name string, a, b *storetest.Memory) {
 	t.Helper()

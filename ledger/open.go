@@ -474,15 +474,31 @@ func (l *Ledger) maySign(ctx context.Context, adopt *Adoption) (reason, err erro
 		l.log.Error("the ledger refuses to sign and is readable alone", "problem", e.Problem)
 		return e, nil
 	}
-	if s.have && s.bad {
-		l.log.Warn("one half of the last-signed record is damaged; the other is used", "size", s.last.size)
+	if s.have && s.last.origin != l.origin {
+		return refuse("the last-signed record %s is of another ledger, %s, whose keys signed a tree of size %d: put back the keys, and the record, that belong to this one", s.path, s.last.origin, s.last.size)
 	}
-	ours := s.have && s.last.origin == l.origin && s.last.keys == l.keys
-	if !ours {
+	// What the record says holds whoever's keys it is of, and whatever else is adopted.
+	if s.have && s.last.size > l.newest.size {
+		return refuse("the keys have signed a tree of size %d, but the store holds %d entries: it is an old copy, or entries were lost", s.last.size, l.newest.size)
+	}
+	if s.have {
+		root, err := l.tree.rootAt(ctx, s.last.size)
+		if err != nil {
+			return nil, err
+		}
+		if root != s.last.root {
+			return refuse("the keys have signed another tree of size %d than the store's, which holds %d entries", s.last.size, l.newest.size)
+		}
+	}
+	// A slot is written within a sector, which a power failure leaves old or new: a damaged one was damaged later, and may have
+	// said more than the other.
+	if ours := s.have && !s.bad && s.last.keys == l.keys; !ours {
 		var why string
 		switch {
+		case s.have && s.bad:
+			why = fmt.Sprintf("one half of the last-signed record %s is damaged and may have said more than the other, that a tree of size %d was signed", s.path, s.last.size)
 		case s.have:
-			why = fmt.Sprintf("the last-signed record %s is of other keys or of another ledger, which signed a tree of size %d", s.path, s.last.size)
+			why = fmt.Sprintf("the last-signed record %s is of other keys, which signed a tree of size %d", s.path, s.last.size)
 		case s.bad:
 			why = fmt.Sprintf("the last-signed record %s is damaged", s.path)
 		default:
@@ -493,6 +509,9 @@ func (l *Ledger) maySign(ctx context.Context, adopt *Adoption) (reason, err erro
 		}
 		if adopt.Size > l.newest.size {
 			return refuse("%s, and the adopted size %d is larger than the store's %d", why, adopt.Size, l.newest.size)
+		}
+		if s.have && adopt.Size < s.last.size {
+			return refuse("%s, and the adopted size %d is smaller", why, adopt.Size)
 		}
 		if h := l.head; h != nil && adopt.Size < h.Size {
 			return refuse("%s, and the adopted size %d is smaller than the %d of the newest checkpoint that the store holds, which was signed", why, adopt.Size, h.Size)
@@ -509,16 +528,6 @@ func (l *Ledger) maySign(ctx context.Context, adopt *Adoption) (reason, err erro
 		if err := s.write(l.origin, l.keys, adopt.Size, adopt.Root); err != nil {
 			return nil, fmt.Errorf("writing the last-signed record: %w", err)
 		}
-	}
-	if s.last.size > l.newest.size {
-		return refuse("the keys have signed a tree of size %d, but the store holds %d entries: it is an old copy, or entries were lost", s.last.size, l.newest.size)
-	}
-	root, err := l.tree.rootAt(ctx, s.last.size)
-	if err != nil {
-		return nil, err
-	}
-	if root != s.last.root {
-		return refuse("the keys have signed another tree of size %d than the store's, which holds %d entries", s.last.size, l.newest.size)
 	}
 	// A published note proves a signature as well as the record does.
 	if h := l.head; h != nil && h.Size > s.last.size {

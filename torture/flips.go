@@ -300,8 +300,7 @@ func (w *flipWorld) read(ctx context.Context, file func(path string, b []byte) b
 	return "", nil
 }
 
-// program holds a flip to the program: to fsck and to serve. A damaged half of the last-signed record, which is what a power
-// cut may leave, and a damaged snapshot, which is made anew, are for serve to tell of.
+// program holds a flip to the program: to fsck and to serve. A damaged snapshot, which is made anew, is for serve to tell of.
 func (w *flipWorld) program(ctx context.Context, what, file string, used bool) (opened bool, err error) {
 	limited, cancel := context.WithTimeout(ctx, 3*flipLimit)
 	defer cancel()

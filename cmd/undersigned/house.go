@@ -75,6 +75,9 @@ func makeHouse(ctx context.Context, dir string, genesis *entry.Entry, now func()
 			return nil, fmt.Errorf("cannot make the ledger's directory: %w", err)
 		}
 	}
+	if err := unusedKeys(dir); err != nil {
+		return nil, err
+	}
 	store, err := emptyStore(ctx, dir)
 	if err != nil {
 		return nil, err
@@ -115,6 +118,23 @@ func makeHouse(ctx context.Context, dir string, genesis *entry.Entry, now func()
 		return nil, fmt.Errorf("cannot make the ledger: %w", err)
 	}
 	return logs, nil
+}
+
+// unusedKeys refuses keys that lie where no ledger is and that no record speaks for: they may have signed. An attempt that stopped
+// halfway has a store before it has keys.
+func unusedKeys(dir string) error {
+	for _, path := range []string{filepath.Join(dir, boltstore.File), filepath.Join(dir, keysDir, lastSignedFile)} {
+		if _, err := os.Lstat(path); err == nil {
+			return nil
+		}
+	}
+	for _, lk := range logKeys {
+		path := filepath.Join(dir, keysDir, lk.file)
+		if _, err := os.Lstat(path); err == nil {
+			return fmt.Errorf("there is a log's key at %s already, which may have signed another record: to go on with that one, restore it; otherwise move the key away", path)
+		}
+	}
+	return nil
 }
 
 // emptyStore makes the store in a directory, or opens one that holds nothing yet because an attempt stopped halfway.

@@ -20,6 +20,13 @@ func TestMakeHouseAgain(t *testing.T) {
 			if err := os.MkdirAll(filepath.Join(dir, keysDir), 0o700); err != nil {
 				t.Fatal(err)
 			}
+			store, err := boltstore.Create(dir) // there is one before there are keys
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := store.Close(); err != nil {
+				t.Fatal(err)
+			}
 			k, err := source.Generate(keys.MLDSA44)
 			if err != nil {
 				t.Fatal(err)
