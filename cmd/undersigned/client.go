@@ -286,11 +286,11 @@ const (
 )
 
 // pause returns how long to wait before a request is sent again that a ledger did not take, after it has been
-// waited for as long as before already; false: there is no use.
-func pause(err error, try int, before time.Duration) (time.Duration, bool) {
+// waited for as long as before already; false: there is no use. A ledger without space is asked again if full is set.
+func pause(err error, try int, before time.Duration, full bool) (time.Duration, bool) {
 	var problem *problemError
 	if !errors.As(err, &problem) || problem.After <= 0 || try == maxRetries ||
-		problem.Status != http.StatusTooManyRequests && problem.Status != http.StatusServiceUnavailable {
+		problem.Status != http.StatusTooManyRequests && problem.Status != http.StatusServiceUnavailable && !(full && problem.Status == http.StatusInsufficientStorage) {
 		return 0, false
 	}
 	// A ledger that must not sign needs its operator, and more than a minute.
@@ -301,19 +301,15 @@ func pause(err error, try int, before time.Duration) (time.Duration, bool) {
 	return wait, before+wait <= maxPause
 }
 
-// submit sends one signed entry and waits, up to wait (whole seconds, at most 60), until it is published.
-// An entry that is refused is a *problemError with the rule that it breaks. A ledger that says when to try again
-// is asked again then, a few times; said, if not nil, is told of it before.
-func (c *client) submit(ctx context.Context, note []byte, wait time.Duration, said func(problem error, pause time.Duration)) (*submission, error) {
-	path := "entries?wait=" + strconv.FormatInt(int64(wait/time.Second), 10) + "s"
-	var answer []byte
-	var err error
+// patiently sends a request until a ledger takes it that says when to try again, within the bounds of pause. A text (PUT), whose
+// entry is in the record already, waits for space as well.
+func (c *client) patiently(ctx context.Context, method, path, kind string, body []byte, timeout time.Duration, said func(problem error, pause time.Duration)) ([]byte, error) {
 	paused := time.Duration(0)
 	for try := 0; ; try++ {
-		_, answer, err = c.do(ctx, http.MethodPost, path, "text/plain; charset=utf-8", note, maxAnswer, wait+headTimeout)
-		later, again := pause(err, try, paused)
+		_, answer, err := c.do(ctx, method, path, kind, body, maxAnswer, timeout)
+		later, again := pause(err, try, paused, method == http.MethodPut)
 		if !again {
-			break
+			return answer, err
 		}
 		if said != nil {
 			said(err, later)
@@ -325,6 +321,14 @@ func (c *client) submit(ctx context.Context, note []byte, wait time.Duration, sa
 		case <-c.after(later):
 		}
 	}
+}
+
+// submit sends one signed entry and waits, up to wait (whole seconds, at most 60), until it is published.
+// An entry that is refused is a *problemError with the rule that it breaks. A ledger that says when to try again
+// is asked again then, a few times; said, if not nil, is told of it before.
+func (c *client) submit(ctx context.Context, note []byte, wait time.Duration, said func(problem error, pause time.Duration)) (*submission, error) {
+	path := "entries?wait=" + strconv.FormatInt(int64(wait/time.Second), 10) + "s"
+	answer, err := c.patiently(ctx, http.MethodPost, path, "text/plain; charset=utf-8", note, wait+headTimeout, said)
 	if err != nil {
 		return nil, err
 	}
@@ -339,8 +343,8 @@ func (c *client) submit(ctx context.Context, note []byte, wait time.Duration, sa
 	return s, nil
 }
 
-// putText sends the text of a published statement, or a rendition of it.
-func (c *client) putText(ctx context.Context, text []byte) error {
-	_, _, err := c.do(ctx, http.MethodPut, verify.BlobPath(entry.Sum(text)), "application/octet-stream", text, maxAnswer, bodyTimeout)
+// putText sends the text of a published statement, or a rendition of it. A ledger that is busy or full is asked again as submit does.
+func (c *client) putText(ctx context.Context, text []byte, said func(problem error, pause time.Duration)) error {
+	_, err := c.patiently(ctx, http.MethodPut, verify.BlobPath(entry.Sum(text)), "application/octet-stream", text, bodyTimeout, said)
 	return err
 }

@@ -393,7 +393,7 @@ func (d *demo) publish(ctx context.Context) error {
 	if _, err = d.submit(ctx, e, &d.operator); err != nil {
 		return err
 	}
-	return d.client.putText(ctx, d.statement)
+	return d.client.putText(ctx, d.statement, nil)
 }
 
 // endorse endorses the statement or withdraws from it. It returns the leaf index.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -72,6 +73,63 @@ func TestLimitFlags(t *testing.T) {
 	}
 }
 
+// TestTextAgain sends a text to a ledger that is busy or has no space for a while.
+func TestTextAgain(t *testing.T) {
+	for _, c := range []struct {
+		status, times int
+		after         string
+		waits         string
+		code          int // of the error, 0: none
+	}{
+		{429, 1, "2", "[2s]", 0},
+		{503, 2, "1", "[1s 1s]", 0},
+		{507, 1, "60", "[1m0s]", 0},
+		{507, 2, "60", "[1m0s]", 507}, // a minute in all
+		{413, 1, "1", "[]", 413},
+	} {
+		asked := 0
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if b, _ := io.ReadAll(r.Body); r.Method != http.MethodPut || string(b) != "text" {
+				t.Errorf("it was sent %s %q", r.Method, b)
+			}
+			if asked++; asked > c.times {
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+			w.Header().Set("Retry-After", c.after)
+			w.WriteHeader(c.status)
+		}))
+		cl, err := newClient(s.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cl.after = func(time.Duration) <-chan time.Time {
+			ready := make(chan time.Time, 1)
+			ready <- time.Time{}
+			return ready
+		}
+		waits := []time.Duration{}
+		err = cl.putText(t.Context(), []byte("text"), func(_ error, pause time.Duration) { waits = append(waits, pause) })
+		var problem *problemError
+		if errors.As(err, &problem); fmt.Sprint(waits) != c.waits || (err != nil) != (c.code != 0) || err != nil && problem.Status != c.code {
+			t.Errorf("%+v: waited %v, then %v", c, waits, err)
+		}
+		s.Close()
+	}
+}
+
+// TestTextRefused is told how to send a text that a ledger does not take.
+func TestTextRefused(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	defer s.Close()
+	c := &statementPublishCmd{}
+	c.Ledger = s.URL
+	err := c.put(t.Context(), newApp(nil, io.Discard, io.Discard, nil), []namedText{{"statement.txt", []byte("text")}})
+	if want := "curl -T statement.txt " + s.URL + "/blobs/sha256/982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1"; err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 // TestSubmitAgain meets a ledger that is busy, and one that is so for too long.
 func TestSubmitAgain(t *testing.T) {
 	for _, c := range []struct {
@@ -85,6 +143,7 @@ func TestSubmitAgain(t *testing.T) {
 		{429, []string{"30", "31"}, "[30s]", "429"},                      // a minute in all
 		{429, []string{"1", "1", "1", "1", "1"}, "[1s 1s 1s 1s]", "429"}, // and not for ever
 		{429, []string{"36000"}, "[]", "429 Too Many Requests: Slowly. It may do so in 10h0m0s."},
+		{507, []string{"60"}, "[]", "507"},
 		{503, []string{""}, "[]", "503"},
 		{503, []string{"Fri, 31 Dec 1999 23:59:59 GMT"}, "[]", "503"},
 		{500, []string{"1"}, "[]", "500"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -147,7 +148,9 @@ type statementPublishCmd struct {
 
 // Help shows how the command is used.
 func (statementPublishCmd) Help() string {
-	return `Example:
+	return `If the statement is in the record and its text is not, because it could not be sent, the same command sends the text alone.
+
+Example:
 
 	undersigned statement publish --ledger https://ledger.example/ --policy policy.txt --domain ledger.example --key operator.pem --statement statement.txt --title "A technical community coalition for multistakeholderism"
 `
@@ -160,7 +163,7 @@ func (c *statementPublishCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	s := &entry.Statement{Action: entry.Publish, Statement: entry.Sum(text), Title: c.Title, Language: c.Language, MediaType: c.MediaType, Size: int64(len(text))}
-	texts := [][]byte{text}
+	texts := []namedText{{c.Statement, text}}
 	for _, what := range c.Rendition {
 		parts := strings.SplitN(what, ":", 3)
 		if len(parts) != 3 {
@@ -171,7 +174,7 @@ func (c *statementPublishCmd) Run(ctx context.Context, a *app) error {
 			return err
 		}
 		s.Renditions = append(s.Renditions, entry.Rendition{Language: parts[0], Hash: entry.Sum(b), Size: int64(len(b)), MediaType: parts[1]})
-		texts = append(texts, b)
+		texts = append(texts, namedText{parts[2], b})
 	}
 	if c.Supersedes != "" {
 		h, err := a.statementHash(c.Supersedes)
@@ -188,40 +191,120 @@ func (c *statementPublishCmd) Run(ctx context.Context, a *app) error {
 			a.sayf("Look at this before it is frozen, line %d: %s\n", r.Line, r.Problem)
 		}
 	}
-	if err := c.statement(ctx, a, c.Domain, s); err != nil || c.Prepare || c.NoText {
+	var published *roll.Statement // by an attempt whose text was not taken
+	err = c.write(ctx, a, func(at *place, files []*keyFile) (*entry.Entry, error) {
+		if st, ok := at.state.Statement(s.Statement); ok && st.Publisher == c.Domain && !c.Prepare && !c.NoText && at.record.client != nil {
+			if texts, err = missing(ctx, at, st, texts); err != nil {
+				return nil, err
+			}
+			if len(texts) > 0 {
+				published = &st
+				return nil, errPublished
+			}
+		}
+		return at.statement(s, c.Domain, files)
+	})
+	switch {
+	case published != nil && errors.Is(err, errPublished):
+		return c.sendAgain(ctx, a, published, texts)
+	case err != nil || c.Prepare || c.NoText:
 		return err
 	}
 	return c.send(ctx, a, texts)
 }
 
+// A namedText is a text and the file that it was read from.
+type namedText struct {
+	path string
+	text []byte
+}
+
+// errPublished ends the making of an entry that is in the record.
+var errPublished = errors.New("the statement has been published already")
+
+// missing returns those of the texts that a statement names and its ledger does not have.
+func missing(ctx context.Context, at *place, st roll.Statement, texts []namedText) (left []namedText, err error) {
+	for _, t := range texts {
+		h := entry.Sum(t.text)
+		if h != st.Statement && !slices.ContainsFunc(st.Renditions, func(r entry.Rendition) bool { return r.Hash == h }) {
+			continue
+		}
+		if _, err := at.record.fetch(ctx, verify.BlobPath(h)); errors.Is(err, fs.ErrNotExist) {
+			left = append(left, t)
+		} else if err != nil && ctx.Err() != nil {
+			return nil, err
+		}
+	}
+	return left, nil
+}
+
 // send sends the texts, if there is a server to send them to and the entry is in its record.
-func (c *statementPublishCmd) send(ctx context.Context, a *app, texts [][]byte) error {
+func (c *statementPublishCmd) send(ctx context.Context, a *app, texts []namedText) error {
 	if !c.complete {
 		a.sayf("When the entry is in the record, send the texts: curl -T FILE LEDGER/blobs/sha256/HEX\n")
 		return nil
 	}
+	if err := c.put(ctx, a, texts); err != nil {
+		return err
+	}
+	a.sayf("Sent %s, so that readers find what was signed.\n", plural(len(texts), "text"))
+	return nil
+}
+
+// sendAgain sends the texts of a statement that an earlier attempt has published.
+func (c *statementPublishCmd) sendAgain(ctx context.Context, a *app, st *roll.Statement, texts []namedText) error {
+	if err := c.put(ctx, a, texts); err != nil {
+		return err
+	}
+	if c.JSON {
+		return a.json(struct {
+			Schema    string     `json:"schema"`
+			Index     uint64     `json:"index"`
+			ID        entry.Hash `json:"id"`
+			Admitted  string     `json:"admitted"`
+			Stands    bool       `json:"stands"`
+			Duplicate bool       `json:"duplicate"`
+			Published bool       `json:"published"`
+		}{"undersigned/submitted/v1", st.Index, st.ID, st.Admitted.UTC().Format(entry.TimeFormat), true, true, true})
+	}
+	what := "its text was sent"
+	if len(texts) > 1 {
+		what = "its texts were sent"
+	}
+	a.printf("Entry %d has published it already; %s.\n", st.Index, what)
+	return nil
+}
+
+// put sends the texts, and says of one that is not taken how to send it later.
+func (c *statementPublishCmd) put(ctx context.Context, a *app, texts []namedText) error {
 	cl, err := newClient(c.Ledger)
 	if err != nil {
 		return err
 	}
-	for _, text := range texts {
-		if err := cl.putText(ctx, text); err != nil {
-			return fmt.Errorf("the entry is in the record, but the text was not taken: %w", err)
+	for _, t := range texts {
+		err := cl.putText(ctx, t.text, func(problem error, pause time.Duration) {
+			a.sayf("%v Trying again in %v.\n", problem, pause)
+		})
+		if err != nil {
+			return fmt.Errorf("the entry is in the record, but the text was not taken: %w; send it later, with the same command again or with curl -T %s %s", err, t.path, cl.base.JoinPath(verify.BlobPath(entry.Sum(t.text))))
 		}
 	}
-	a.sayf("Sent %s, so that readers find what was signed.\n", plural(len(texts), "text"))
 	return nil
 }
 
 // statement puts an entry about a statement together.
 func (w *writeFlags) statement(ctx context.Context, a *app, domain string, s *entry.Statement) error {
 	return w.write(ctx, a, func(at *place, files []*keyFile) (*entry.Entry, error) {
-		refs, err := at.signers(domain, files)
-		if err != nil {
-			return nil, err
-		}
-		return at.draft(s, domain, refs)
+		return at.statement(s, domain, files)
 	})
+}
+
+func (at *place) statement(s *entry.Statement, domain string, files []*keyFile) (*entry.Entry, error) {
+	refs, err := at.signers(domain, files)
+	if err != nil {
+		return nil, err
+	}
+	return at.draft(s, domain, refs)
 }
 
 // closing reads a time; "" is none.
