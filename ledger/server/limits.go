@@ -53,7 +53,9 @@ type client struct {
 	entries  *rate.Limiter
 	texts    *rate.Limiter
 	requests int   // under way
-	held     int64 // bytes of large answers under way
+	answers  int64 // bytes of large answers under way
+	bodies   int64 // bytes held of bodies of many entries and of texts
+	singles  int64 // bytes held of single entries
 }
 
 // clients are the callers, by what they use.
@@ -79,6 +81,7 @@ const (
 	reasonEntries        reason = "client_entries"
 	reasonTexts          reason = "client_texts"
 	reasonClientRequests reason = "client_requests"
+	reasonClientBodies   reason = "client_bodies"
 	reasonClientConns    reason = "client_connections"
 	reasonMember         reason = "member"
 	reasonRequests       reason = "requests"
@@ -91,7 +94,7 @@ const (
 
 // reasons are all of them.
 var reasons = []reason{
-	reasonEntries, reasonTexts, reasonClientRequests, reasonClientConns, reasonMember, reasonRequests, reasonConns,
+	reasonEntries, reasonTexts, reasonClientRequests, reasonClientBodies, reasonClientConns, reasonMember, reasonRequests, reasonConns,
 	reasonReads, reasonQueue, reasonBodies, reasonAnswers,
 }
 
@@ -144,14 +147,15 @@ func (c *clients) client(id netip.Prefix) *client {
 	return who
 }
 
-// hold counts n bytes more of large answers under way, if a client has none or then still at most share of them.
-func (c *clients) hold(who *client, n, share int64) bool {
+// hold counts n bytes more of what a client holds, if it holds no others than its own, those of the same answer or
+// body, or then still at most share of them.
+func (c *clients) hold(held *int64, n, own, share int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n > 0 && who.held > 0 && who.held+n > share {
+	if n > 0 && *held > own && *held+n > share {
 		return false
 	}
-	who.held += n
+	*held += n
 	return true
 }
 

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/tccm/undersigned/ledger"
@@ -315,7 +316,7 @@ func TestLargeAnswers(t *testing.T) {
 		<-sw.reached
 	}
 	wantProblem(t, w.from("192.0.2.1:2", "GET", "/big", "", nil), ProblemBusy) // has more than its share
-	w.server.answers.take(100_000)
+	w.server.answers.take(100_000, 0)
 	wantProblem(t, w.from("192.0.2.3:1", "GET", "/big", "", nil), ProblemBusy) // too little is left
 	w.server.answers.give(100_000)
 	if rec := w.from("192.0.2.1:2", "HEAD", "/big", "", nil); rec.Code != 200 {
@@ -442,18 +443,147 @@ func TestRefusedBodyIsCut(t *testing.T) {
 	}
 }
 
-// TestBodyKeepsPace gives a body time as it comes.
+// held is a body of which so many bytes have come, and no more come before it is let go.
+type held struct {
+	*io.PipeWriter
+	done chan *httptest.ResponseRecorder
+}
+
+// hold begins a request of a client and returns when n bytes of its body are held.
+func (w *world) hold(address, contentType string, n int) held {
+	w.Helper()
+	in, out := io.Pipe()
+	r := httptest.NewRequest("POST", "/entries", in)
+	r.Header.Set("Content-Type", contentType)
+	r.RemoteAddr = address
+	h := held{out, make(chan *httptest.ResponseRecorder, 1)}
+	go func() {
+		rec := httptest.NewRecorder()
+		w.server.ServeHTTP(rec, r)
+		in.CloseWithError(io.ErrClosedPipe)
+		h.done <- rec
+	}()
+	w.Cleanup(func() { out.Close() })
+	// When the next byte is taken, those before it have been counted; and the last one is when its own reader comes back.
+	for _, part := range [][]byte{make([]byte, n), nil} {
+		if _, err := out.Write(part); err != nil {
+			break
+		}
+	}
+	return h
+}
+
+// end ends a body, and waits until it was answered.
+func (h held) end() *httptest.ResponseRecorder {
+	h.Close()
+	return <-h.done
+}
+
+// TestBodiesOfOneClient holds what one client may send at one time, of both kinds, and lets others send.
+func TestBodiesOfOneClient(t *testing.T) {
+	for _, kind := range []string{"text/plain", typeBytes} {
+		w := newWorld(t)
+		share := &w.server.bodies
+		if kind == "text/plain" {
+			share = &w.server.singles
+		}
+		share.free, share.share, share.reserve = 100_000, 25_000, 0
+		bodies := []held{w.hold("192.0.2.1:1", kind, 20_000)}
+		bodies = append(bodies, w.hold("192.0.2.1:2", kind, 5_000))
+		wantLimited(t, w.from("192.0.2.1:3", "POST", "/entries", kind, []byte("nonsense")), 1)
+		if rec := w.from("192.0.2.2:1", "POST", "/entries", kind, []byte("nonsense")); rec.Code != http.StatusBadRequest && rec.Code != 200 {
+			t.Errorf("%s of another client: status %d", kind, rec.Code)
+		}
+		bodies = append(bodies, w.hold("192.0.2.3:1", kind, 40_000)) // one body may be larger than the share
+		wantLimited(t, w.from("192.0.2.3:2", "POST", "/entries", kind, []byte("nonsense")), 1)
+		if share.free != 35_000 {
+			t.Errorf("%s: %d bytes are free", kind, share.free)
+		}
+		for _, b := range bodies {
+			b.end()
+		}
+		if share.free != 100_000 {
+			t.Errorf("%s: %d bytes are free at the end", kind, share.free)
+		}
+		for _, c := range w.server.clients.byID {
+			if c.bodies != 0 || c.singles != 0 {
+				t.Errorf("%s: %v still holds %d and %d bytes", kind, c.id, c.bodies, c.singles)
+			}
+		}
+	}
+	if b, n := &New(Config{Ledger: newWorld(t).ledger}).bodies, defaults.bodies; b.share == 0 || b.share > n/4 {
+		t.Errorf("one client may hold %d bytes", b.share)
+	}
+}
+
+// TestSmallBodiesHaveAReserve holds all that large single entries can have.
+func TestSmallBodiesHaveAReserve(t *testing.T) {
+	w := newWorld(t)
+	w.server.singles = budget{free: 100_000, reserve: 20_000, share: 100_000}
+	var bodies []held
+	for i := range 4 {
+		bodies = append(bodies, w.hold(fmt.Sprintf("192.0.2.%d:1", i), "text/plain", 20_000))
+	}
+	wantProblem(t, w.from("192.0.2.9:1", "POST", "/entries", "text/plain", make([]byte, smallBody+1)), ProblemBusy)
+	if rec := w.from("192.0.2.9:1", "POST", "/entries", "text/plain", w.entryAt(7)); rec.Code != 200 {
+		t.Errorf("a small entry: status %d", rec.Code)
+	}
+	for _, b := range bodies {
+		b.end()
+	}
+	if New(Config{Ledger: w.ledger}).singles.reserve < 10*smallBody {
+		t.Error("there is no reserve")
+	}
+}
+
+// TestNothingLeftToSubmit answers who has submitted all that it may before its body is read.
+func TestNothingLeftToSubmit(t *testing.T) {
+	w := newWorld(t)
+	w.limit(Limits{Entries: Rate{N: 1, Per: time.Minute}})
+	w.from("192.0.2.1:1", "POST", "/entries", typeBytes, frame(w.entryAt(7)))
+	r := httptest.NewRequest("POST", "/entries", iotest.ErrReader(errors.New("the body was read")))
+	r.Header.Set("Content-Type", typeBytes)
+	r.RemoteAddr = "192.0.2.1:1"
+	rec := httptest.NewRecorder()
+	w.server.ServeHTTP(rec, r)
+	wantLimited(t, rec, 60)
+}
+
+// TestBodyKeepsPace gives a body time for its next part alone, however fast the parts before it came, and never more
+// than a whole body has.
 func TestBodyKeepsPace(t *testing.T) {
+	begin := time.Date(2024, 6, 11, 9, 30, 0, 0, time.UTC)
+	now := begin
 	var until []time.Duration
-	body := &charged{from: bytes.NewReader(make([]byte, 3*progressEvery)), share: &budget{free: 1 << 20}, progress: func(read int64) {
-		until = append(until, defaults.bodyTime(read))
-	}}
-	for part := make([]byte, progressEvery/2+1); ; {
+	body := &charged{from: bytes.NewReader(make([]byte, 3*bodyPart)), share: &budget{free: 1 << 20}}
+	body.progress = func() { until = append(until, defaults.bodyUntil(begin, now).Sub(begin)) }
+	for part := make([]byte, bodyPart/2+1); ; now = now.Add(time.Second) {
 		if _, err := body.Read(part); err != nil {
 			break
 		}
 	}
-	if fmt.Sprint(until) != "[34s 38s 42s]" {
+	if fmt.Sprint(until) != "[11s 13s 15s]" {
 		t.Errorf("it may take %v", until)
+	}
+	if got := defaults.bodyUntil(begin, begin.Add(defaults.whole-time.Second)).Sub(begin); got != defaults.whole {
+		t.Errorf("a body may take %v", got)
+	}
+}
+
+// TestBodyThatStops sends most of a large body at once and then nothing.
+func TestBodyThatStops(t *testing.T) {
+	w := newWorld(t)
+	w.server.limits.body = 500 * time.Millisecond
+	conn, answers := dial(t, w.connect())
+	fmt.Fprint(conn, "POST /entries HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\nContent-Length: 4000000\r\n\r\n")
+	if _, err := conn.Write(make([]byte, 4_000_000-1)); err != nil {
+		t.Fatal(err)
+	}
+	got, err := http.ReadResponse(answers, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.StatusCode != http.StatusRequestTimeout || !got.Close {
+		t.Errorf("status %d, close %v", got.StatusCode, got.Close)
 	}
 }

@@ -124,6 +124,8 @@ func (s *Server) turnAway(why reason, wait time.Duration) problem {
 		p = problemSaying(ProblemLimited, "This address has sent as many bytes of texts as it may for now; send this one again after the time in Retry-After.")
 	case reasonMember:
 		p = problemSaying(ProblemLimited, "The signer has had as many entries admitted as one member may for now; send this one again after the time in Retry-After. Nothing of it was stored. To withdraw, to leave and to revoke or suspend a key is always possible.")
+	case reasonClientBodies:
+		p = problemSaying(ProblemLimited, "This address is sending as many bytes as it may at one time; send this one again when the others are answered. Nothing of it was stored.")
 	case reasonClientRequests:
 		p = problemOf(ProblemLimited)
 	}
@@ -265,16 +267,16 @@ func (s *Server) hold(w http.ResponseWriter, n int64) (release func(), ok bool) 
 	if who == nil {
 		return func() {}, true
 	}
-	if !s.clients.hold(who, n, s.limits.answers/4) {
+	if !s.clients.hold(&who.answers, n, 0, s.limits.answers/4) {
 		return nil, false
 	}
-	if !s.answers.take(n) {
-		s.clients.hold(who, -n, 0)
+	if !s.answers.take(n, 0) {
+		s.clients.hold(&who.answers, -n, 0, 0)
 		return nil, false
 	}
 	return func() {
 		s.answers.give(n)
-		s.clients.hold(who, -n, 0)
+		s.clients.hold(&who.answers, -n, 0, 0)
 	}, true
 }
 

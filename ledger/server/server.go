@@ -49,7 +49,8 @@
 // nothing was stored. Of many entries the first ones are taken as far as the limit goes, and the lines of the
 // others have a problem each. To read is never limited by rate.
 //
-// A body must come at 16 KiB a second after its first half minute, and an answer must be taken at 64 KiB in 30
+// Of the bytes that are held of bodies at one time a client may have a quarter, or one body. The next 64 KiB of a body,
+// or its rest, must come within ten seconds, and all of it within five minutes; an answer must be taken at 64 KiB in 30
 // seconds. What is left of a body that was refused is read for 2 seconds, so that its sender can read why.
 //
 // # Reading
@@ -120,29 +121,34 @@ type Server struct {
 
 // limits bounds what one request may use. Tests inject smaller ones.
 type limits struct {
-	body    time.Duration // from a request's header to the end of its body
+	body    time.Duration // for the next bodyPart bytes of a body, or its rest
+	whole   time.Duration // from a request's header to the end of its body
 	bodies  int64         // bytes of all request bodies held at one time
 	many    int64         // bytes of one body of many entries
 	entries int           // entries of one body
 	settle  time.Duration // what a request is given to be stored, however short its wait for witnesses is
-	pace    int64         // bytes of a body each of which gives its body a second more
 	answers int64         // bytes of all large answers held at one time
 	look    time.Duration // what a read waits for its turn
 	drain   time.Duration // what is read of a body after it was refused, so that its sender gets to read why
 }
 
-// bodyTime is how long a body may take of which so many bytes have come.
-func (l *limits) bodyTime(read int64) time.Duration {
-	return l.body + time.Duration(read/l.pace)*time.Second
+// bodyUntil is when the next part of a body must have come that began then and of which a part has come now. What
+// came fast before buys no time.
+func (l *limits) bodyUntil(begin, now time.Time) time.Time {
+	next, last := now.Add(l.body), begin.Add(l.whole)
+	if last.Before(next) {
+		return last
+	}
+	return next
 }
 
 var defaults = limits{
-	body:    30 * time.Second,
+	body:    10 * time.Second,
+	whole:   5 * time.Minute,
 	bodies:  64 << 20,
 	many:    16 << 20,
 	entries: 4096,
 	settle:  500 * time.Millisecond,
-	pace:    16 << 10,
 	answers: 32 << 20,
 	look:    5 * time.Second,
 	drain:   2 * time.Second,
@@ -172,6 +178,8 @@ func New(cfg Config) *Server {
 	s.answers.free = s.limits.answers
 	s.bodies.free = s.limits.bodies / 4 * 3
 	s.singles.free = s.limits.bodies - s.bodies.free
+	s.bodies.share, s.singles.share = s.bodies.free/4, s.singles.free/4
+	s.singles.reserve = s.singles.free / 8
 	s.metrics = newMetrics(s)
 	return s
 }

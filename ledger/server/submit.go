@@ -114,6 +114,11 @@ func (s *Server) one(w http.ResponseWriter, r *http.Request, wait time.Duration)
 
 // many submits the entries that the body frames.
 func (s *Server) many(w http.ResponseWriter, r *http.Request, wait time.Duration) {
+	// One is spent before anything is read, so that who may submit nothing for now holds nothing either.
+	if _, later := s.spend(w, 1); later > 0 {
+		s.fail(w, r, s.turnAway(reasonEntries, later))
+		return
+	}
 	body, release, p := s.body(w, r, s.limits.many)
 	if p != nil {
 		s.fail(w, r, *p)
@@ -125,11 +130,8 @@ func (s *Server) many(w http.ResponseWriter, r *http.Request, wait time.Duration
 		s.fail(w, r, *p)
 		return
 	}
-	allowed, later := s.spend(w, len(entries))
-	if allowed == 0 && len(entries) > 0 {
-		s.fail(w, r, s.turnAway(reasonEntries, later))
-		return
-	}
+	allowed, later := s.spend(w, len(entries)-1)
+	allowed++
 	results := s.submit(r.Context(), wait, entries[:allowed]...)
 	var lines bytes.Buffer
 	lines.Grow(320 * len(entries))
@@ -243,26 +245,36 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, limit int64) (body
 	if limit <= maxSingle {
 		share = &s.singles
 	}
-	// A deadline of its own, so that what sends a byte now and then is cut, which moves on with what has come; a
-	// writer that has no connection, as in tests, has none.
+	// A deadline of its own, so that what stands still is cut however much of it has come; a writer that has no
+	// connection, as in tests, has none.
 	control := http.NewResponseController(w)
 	begin := time.Now()
-	held := &charged{from: http.MaxBytesReader(w, r.Body, limit), share: share, progress: func(read int64) {
-		control.SetReadDeadline(begin.Add(s.limits.bodyTime(read)))
+	held := &charged{from: http.MaxBytesReader(w, r.Body, limit), share: share, progress: func() {
+		control.SetReadDeadline(s.limits.bodyUntil(begin, time.Now()))
 	}}
-	held.progress(0)
+	rec, recorded := w.(*recorder)
+	if recorded && rec.who != nil {
+		held.clients, held.of = s.clients, &rec.who.bodies
+		if share == &s.singles {
+			held.of = &rec.who.singles
+		}
+	}
+	held.progress()
 	release = held.release
 	body, err := readParts(held)
 	if err != nil {
 		release()
-		if errors.Is(err, errBudget) {
+		switch {
+		case errors.Is(err, errShare):
+			return stop(s.turnAway(reasonClientBodies, time.Second))
+		case errors.Is(err, errBudget):
 			return stop(s.turnAway(reasonBodies, time.Second))
 		}
 		return stop(bodyProblem(err, tooLarge))
 	}
 	// From here on the connection is only watched for its end, for as long as a wait may take.
 	control.SetReadDeadline(time.Now().Add(readTimeout))
-	if rec, ok := w.(*recorder); ok {
+	if recorded {
 		rec.whole = true
 	}
 	if len(body) == 0 {
@@ -309,50 +321,81 @@ func bodyProblem(err error, tooLarge problem) problem {
 	return problemSaying(ProblemBody, "The body could not be read to its end.")
 }
 
-// A budget bounds the bytes of all bodies that are held at one time.
+// A budget bounds the bytes that are held at one time.
 type budget struct {
-	mu   sync.Mutex
-	free int64
+	mu      sync.Mutex
+	free    int64
+	reserve int64 // of what is free, what is left for small bodies
+	share   int64 // of all of it, what one client may hold in several bodies; in one it may hold that body
 }
 
-func (b *budget) take(n int64) bool {
+// take takes n bytes if then as many as leave are still free.
+func (b *budget) take(n, leave int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if n > b.free {
+	if n > b.free-leave {
 		return false
 	}
 	b.free -= n
 	return true
 }
 
-// errBudget is what a charged reader returns when the budget is used up.
-var errBudget = errors.New("the budget of bodies is used up")
+// What a charged reader returns when the budget is used up, or the client's share of it.
+var (
+	errBudget = errors.New("the budget of bodies is used up")
+	errShare  = errors.New("the client's share of the budget of bodies is used up")
+)
 
-// charged charges a budget for what has been read, and for nothing that was only announced.
+// charged charges a budget, and the client's share of it, for what has been read, and for nothing that was only
+// announced.
 type charged struct {
 	from     io.Reader
 	share    *budget
-	progress func(read int64) // called now and then
+	clients  *clients // nil: nobody counts what the client holds
+	of       *int64   // what the client holds of the budget
+	progress func()   // called whenever another part has come
 	held     int64
 }
 
-// progressEvery is how many bytes come between two calls of progress.
-const progressEvery = 64 << 10
+const (
+	bodyPart  = 64 << 10 // bytes of a body that must come at a time
+	smallBody = 8 << 10  // bytes; what a usual entry has
+)
 
 func (c *charged) Read(b []byte) (int, error) {
-	n, err := c.from.Read(b)
-	if !c.share.take(int64(n)) {
+	read, err := c.from.Read(b)
+	n := int64(read)
+	if n == 0 {
+		return 0, err
+	}
+	if c.clients != nil && !c.clients.hold(c.of, n, c.held, c.share.share) {
+		return 0, errShare
+	}
+	var leave int64
+	if c.held+n > smallBody {
+		leave = c.share.reserve
+	}
+	if !c.share.take(n, leave) {
+		c.letGo(n)
 		return 0, errBudget
 	}
 	before := c.held
-	if c.held += int64(n); c.held/progressEvery > before/progressEvery {
-		c.progress(c.held)
+	if c.held += n; c.held/bodyPart > before/bodyPart {
+		c.progress()
 	}
-	return n, err
+	return read, err
+}
+
+// letGo takes n bytes back from what the client holds.
+func (c *charged) letGo(n int64) {
+	if c.clients != nil {
+		c.clients.hold(c.of, -n, 0, 0)
+	}
 }
 
 func (c *charged) release() {
 	c.share.give(c.held)
+	c.letGo(c.held)
 	c.held = 0
 }
 
