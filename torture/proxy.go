@@ -20,7 +20,6 @@ type mood struct {
 
 var (
 	calm = mood{}
-	gone = mood{away: true}
 	// disturbed are the moods of networks that work, somehow.
 	disturbed = []mood{
 		{delay: 200 * time.Millisecond},

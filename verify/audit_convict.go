@@ -107,10 +107,10 @@ func (a *auditor) convictTime(ctx context.Context, index uint64, s span) {
 		}
 	}
 	if s.size <= index {
-		a.convict(ContradictTime(a.policy.vkeys(), a.report.checkpoint.Note, s.note, own))
+		a.convict(ContradictTime(a.policy, a.report.checkpoint.Note, s.note, own))
 		return
 	}
 	if own.Proof, err = a.hashes.InclusionProof(ctx, index, s.size); err == nil {
-		a.convict(ContradictTime(a.policy.vkeys(), s.note, nil, own))
+		a.convict(ContradictTime(a.policy, s.note, nil, own))
 	}
 }

@@ -77,18 +77,23 @@ func ContradictEntry(vkeys []keys.VKey, note []byte, publicKeys []entry.PublicKe
 }
 
 // ContradictTime makes the file that convicts a log of an entry whose time of admission cannot be: it is later than the
-// times in a note that holds it, or earlier than those in an older note that does not. older may be nil. It returns nil if
-// nothing can be proven.
-func ContradictTime(vkeys []keys.VKey, note, older []byte, leaf Support) *Contradiction {
+// times in a note that holds it, or earlier than those in an older note that does not. older may be nil. The times are the
+// log's own, or those of witnesses that are the quorum of the policy. It returns nil if nothing can be proven.
+func ContradictTime(p *Policy, note, older []byte, leaf Support) *Contradiction {
 	notes := [][]byte{note}
 	if older != nil {
 		notes = append(notes, older)
 	}
-	c := &Contradiction{Case: CaseTime, Keys: signedAll(vkeys, notes...), Notes: notes, Leaves: []Support{leaf}}
+	signed := signedAll(p.vkeys(), notes...)
+	c := &Contradiction{Case: CaseTime, Notes: notes, Leaves: []Support{leaf}, Keys: slices.DeleteFunc(slices.Clone(signed), func(k keys.VKey) bool { return !p.isLog(k) })}
 	if proven(c) {
 		return c
 	}
-	return nil
+	c.Keys = signed
+	if _, err := c.CheckUnder(p); err != nil {
+		return nil
+	}
+	return c
 }
 
 // rolledBack makes the file about a smaller tree that was the newest later than a larger one.

@@ -267,7 +267,11 @@ func unproven(problem string) error { return &UnprovenError{problem} }
 
 // Check checks everything in the file and returns what it proves. It proves it about the keys that it names:
 // whose they are, a policy says, or whoever has trusted them. The error is an *UnprovenError.
-func (c *Contradiction) Check() (*Conviction, error) {
+func (c *Contradiction) Check() (*Conviction, error) { return c.CheckUnder(nil) }
+
+// CheckUnder is Check for a reader with a policy, which may be nil. Whoever made the file chose the keys in it; so where it rests
+// on the word of witnesses about the time (CaseTime), it proves something only if they are the quorum of the reader's policy.
+func (c *Contradiction) CheckUnder(p *Policy) (*Conviction, error) {
 	var notes []*convictedNote
 	for _, msg := range c.Notes {
 		n, err := openConvicted(msg, c.Keys)
@@ -305,7 +309,7 @@ func (c *Contradiction) Check() (*Conviction, error) {
 	case CaseEntry:
 		err = c.checkEntry(v, notes[0])
 	case CaseTime:
-		err = c.checkTime(v, notes)
+		err = c.checkTime(v, notes, p)
 	}
 	if err != nil {
 		return nil, err

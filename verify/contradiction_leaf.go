@@ -112,8 +112,9 @@ func samePrevious(a, b *entry.Entry) bool {
 	return *a.Previous == *b.Previous
 }
 
-// checkTime holds the time of a leaf against the times in signatures, the log's own or those of witnesses beside it.
-func (c *Contradiction) checkTime(v *Conviction, notes []*convictedNote) error {
+// checkTime holds the time of a leaf against the times in signatures: the log's own, or those of the witnesses that are the
+// quorum of a policy.
+func (c *Contradiction) checkTime(v *Conviction, notes []*convictedNote, p *Policy) error {
 	var witnesses []keys.VKey
 	v.Keys = nil
 	for _, k := range c.Keys {
@@ -134,30 +135,53 @@ func (c *Contradiction) checkTime(v *Conviction, notes []*convictedNote) error {
 	if err != nil {
 		return unproven("its leaf is not one that says when it was recorded")
 	}
+	told, wrong := notes[0], func(t time.Time) bool { return leaf.Admitted.After(t.Add(slack)) }
 	v.How = []string{notes[0].describe(1, c.Keys), fmt.Sprintf("A proof leads from entry %d to that root hash. It says that it was recorded at %s.", l.Index, stamp(leaf.Admitted))}
-	if len(notes) == 1 {
-		if !timed(notes[0], func(t time.Time) bool { return leaf.Admitted.After(t.Add(slack)) }) {
-			return unproven("the times in its signatures are not earlier than its entry")
+	v.Sentence = fmt.Sprintf("%s signed a record before the time at which its entry %d says that it was recorded.", v.who(), l.Index)
+	if len(notes) == 2 {
+		if notes[1].Size > l.Index {
+			return unproven("the tree of its second note may hold its leaf")
 		}
-		v.Sentence = fmt.Sprintf("%s signed a record before the time at which its entry %d says that it was recorded.", v.who(), l.Index)
+		told, wrong = notes[1], func(t time.Time) bool { return t.After(leaf.Admitted.Add(slack)) }
+		v.How = append(v.How, notes[1].describe(2, c.Keys), "That record does not hold the entry yet.")
+		v.Sentence = fmt.Sprintf("%s back-dated its entry %d: after the time at which it says that it was recorded, the record still did not hold it.", v.who(), l.Index)
+	}
+	if len(witnesses) == 0 {
+		if !told.timed(wrong) {
+			return unproven("the log's own times do not contradict its entry")
+		}
 		return nil
 	}
-	if notes[1].Size > l.Index {
-		return unproven("the tree of its second note may hold its leaf")
+	// Each witness by itself could say anything, and so could somebody who is none.
+	if p == nil || p.NoQuorum() {
+		return unproven("it rests on the word of witnesses about the time: a policy must say whose word counts")
 	}
-	if !timed(notes[1], func(t time.Time) bool { return t.After(leaf.Admitted.Add(slack)) }) {
-		return unproven("the times in its signatures are not later than its entry")
+	var voices []string
+	for i, k := range c.Keys {
+		t := told.times[i]
+		if k.Name == v.Origin || t.IsZero() || !wrong(t) {
+			continue
+		}
+		for _, w := range p.witnesses {
+			if w.VKey.SameKey(k) && w.VKey.Name == k.Name && !p.isLog(k) {
+				voices = append(voices, w.Name)
+				v.How = append(v.How, fmt.Sprintf("By the word of the witness %s it was %s then.", k.Name, stamp(t)))
+			}
+		}
 	}
-	v.How = append(v.How, notes[1].describe(2, c.Keys), "That record does not hold the entry yet.")
-	v.Sentence = fmt.Sprintf("%s back-dated its entry %d: after the time at which it says that it was recorded, the record still did not hold it.", v.who(), l.Index)
-	for _, k := range witnesses {
-		v.How = append(v.How, fmt.Sprintf("One of these times is the word of the witness %s.", k.Name))
+	if !p.Met(voices) {
+		return unproven("the witnesses whose times contradict its entry are not the quorum of the policy")
 	}
 	return nil
 }
 
+// isLog says whether a key is that of a log of the policy.
+func (p *Policy) isLog(k keys.VKey) bool {
+	return slices.ContainsFunc(p.logs, func(l PolicyLog) bool { return l.VKey.SameKey(k) })
+}
+
 // timed says whether there are times in a note's signatures, and whether all of them are such.
-func timed(n *convictedNote, f func(t time.Time) bool) bool {
+func (n *convictedNote) timed(f func(t time.Time) bool) bool {
 	some := false
 	for _, t := range n.times {
 		if !t.IsZero() {

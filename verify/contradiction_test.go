@@ -267,33 +267,47 @@ func TestContradictTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := append(slices.Clone(d.log), d.witness...)
+	lines := fmt.Sprintf("log %s\nlog %s\n", d.log[0].vkey, d.log[1].vkey)
+	trusting := mustPolicy(t, lines+fmt.Sprintf("witness w %s\nquorum w\n", d.witness[0].vkey))
+	two := newCosigner(t, "two.example/w", keys.TypeCosignatureEd25519, "two")
+	asking := mustPolicy(t, lines+fmt.Sprintf("witness w %s\nwitness two %s\ngroup g all w two\nquorum g\n", d.witness[0].vkey, two.vkey))
+	none := mustPolicy(t, lines+"quorum none\n")
 	at := func(delta time.Duration, leaves [][]byte, signers ...*cosigner) []byte {
 		d.now = leaf.Admitted.Add(delta - time.Minute)
 		return d.note(leaves, signers...)
 	}
 	for _, tt := range []struct {
 		name        string
+		policy      *verify.Policy
 		note, older []byte
 		proven      bool
 	}{
-		{"in time", at(time.Minute, leaves, all...), at(-time.Hour, leaves[:last], all...), false},
-		{"older signed within the slack", at(time.Hour, leaves, all...), at(4*time.Minute, leaves[:last], all...), false},
-		{"older signed later", at(time.Hour, leaves, all...), at(6*time.Minute, leaves[:last], all...), true},
-		{"older signed later, by the log's word", at(time.Hour, leaves, d.log...), at(6*time.Minute, leaves[:last], d.log...), true},
-		{"older signed later, by a witness's word", at(time.Hour, leaves, d.log[0], d.witness[0]), at(6*time.Minute, leaves[:last], d.log[0], d.witness[0]), true},
-		{"a witness without the log", at(time.Hour, leaves, d.witness...), at(6*time.Minute, leaves[:last], d.witness...), false},
-		{"a log without a time", at(time.Hour, leaves, d.log[0]), at(6*time.Minute, leaves[:last], d.log[0]), false},
-		{"the note that holds it signed earlier", at(-6*time.Minute, leaves, all...), nil, true},
-		{"the note that holds it signed within the slack", at(-4*time.Minute, leaves, all...), nil, false},
-		{"the older one holds it too", at(time.Hour, leaves, all...), at(6*time.Minute, leaves, all...), false},
+		{"in time", trusting, at(time.Minute, leaves, all...), at(-time.Hour, leaves[:last], all...), false},
+		{"older signed within the slack", trusting, at(time.Hour, leaves, all...), at(4*time.Minute, leaves[:last], all...), false},
+		{"older signed later", trusting, at(time.Hour, leaves, all...), at(6*time.Minute, leaves[:last], all...), true},
+		{"older signed later, by the log's word", trusting, at(time.Hour, leaves, d.log...), at(6*time.Minute, leaves[:last], d.log...), true},
+		{"older signed later, by a witness's word", trusting, at(time.Hour, leaves, d.log[0], d.witness[0]), at(6*time.Minute, leaves[:last], d.log[0], d.witness[0]), true},
+		{"a witness without the log", trusting, at(time.Hour, leaves, d.witness...), at(6*time.Minute, leaves[:last], d.witness...), false},
+		{"a log without a time", trusting, at(time.Hour, leaves, d.log[0]), at(6*time.Minute, leaves[:last], d.log[0]), false},
+		{"by a witness's word, of a policy that asks for two", asking, at(time.Hour, leaves, d.log[0], d.witness[0]), at(6*time.Minute, leaves[:last], d.log[0], d.witness[0]), false},
+		{"by a witness's word, of a policy that asks for none", none, at(time.Hour, leaves, d.log[0], d.witness[0]), at(6*time.Minute, leaves[:last], d.log[0], d.witness[0]), false},
+		{"by the word of two, of which one agrees with the entry", asking, at(time.Hour, leaves, d.log[0], d.witness[0], two),
+			append(at(6*time.Minute, leaves[:last], d.log[0], d.witness[0]), two.line(w.checkpointOf(leaves[:last]), leaf.Admitted)...), false},
+		{"the note that holds it signed earlier", trusting, at(-6*time.Minute, leaves, all...), nil, true},
+		{"the note that holds it signed within the slack", trusting, at(-4*time.Minute, leaves, all...), nil, false},
+		{"the older one holds it too", trusting, at(time.Hour, leaves, all...), at(6*time.Minute, leaves, all...), false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := verify.ContradictTime(d.vkeys(), tt.note, tt.older, provenLeaf(t, leaves, last))
+			c := verify.ContradictTime(tt.policy, tt.note, tt.older, provenLeaf(t, leaves, last))
 			if (c != nil) != tt.proven {
 				t.Fatalf("proven: %v", c != nil)
 			}
 			if tt.proven {
-				for _, k := range mustConvict(t, c).Keys {
+				v, err := c.CheckUnder(tt.policy)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, k := range v.Keys {
 					if k.Name != rolltest.Origin {
 						t.Errorf("it convicts %s", k.Name)
 					}
@@ -301,6 +315,25 @@ func TestContradictTime(t *testing.T) {
 			}
 		})
 	}
+
+	// Somebody signs with a key made a moment ago that an honest note was there long before its entries: the log's own time in that
+	// note is not named.
+	honest := at(time.Minute, leaves, d.log...)
+	nobody := newCosigner(t, "evil.example/nobody", keys.TypeCosignatureEd25519, "nobody")
+	forged := &verify.Contradiction{
+		Case: verify.CaseTime, Keys: []keys.VKey{d.log[0].vkey, nobody.vkey}, Leaves: []verify.Support{provenLeaf(t, leaves, last)},
+		Notes: [][]byte{append(bytes.Clone(honest), nobody.line(w.checkpointOf(leaves), leaf.Admitted.Add(-time.Hour))...)},
+	}
+	for _, p := range []*verify.Policy{nil, trusting, asking, none} {
+		if v, err := forged.CheckUnder(p); err == nil {
+			t.Errorf("it convicts an honest log: %+v", v)
+		}
+	}
+}
+
+// checkpointOf is the checkpoint over these leaves.
+func (w *world) checkpointOf(leaves [][]byte) verify.Checkpoint {
+	return verify.Checkpoint{Origin: rolltest.Origin, Size: uint64(len(leaves)), Root: slowRoot(leaves)}
 }
 
 // A file that somebody made up convicts nobody.

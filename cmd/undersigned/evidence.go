@@ -52,7 +52,13 @@ func (c *verifyCmd) contradiction(a *app, b []byte) error {
 	if err != nil {
 		return fmt.Errorf("cannot use %s: %w", nameOf(c.Receipt), err)
 	}
-	proven, err := file.Check()
+	var p *verify.Policy
+	if c.Policy != "" {
+		if p, err = a.policy(c.Policy); err != nil {
+			return err
+		}
+	}
+	proven, err := file.CheckUnder(p)
 	if err != nil {
 		return fmt.Errorf("%s: %w", nameOf(c.Receipt), err)
 	}
@@ -83,6 +89,9 @@ func (c *verifyCmd) contradiction(a *app, b []byte) error {
 	a.printNotice(notice)
 	a.printList("How we know", proven.How)
 	told := []string{"Which of two records is the true one: the same key signed both, so nothing signed with it alone can be relied on any more."}
+	if len(file.Notes) == 1 || proven.Case == verify.CaseTime {
+		told = []string{"Why the log did so, and what else in its record is not as it should be: a replay of the whole record tells that."}
+	}
 	if trusted == nil {
 		told = append(told, "Whose keys these are: a file can call its keys anything. Compare them with a policy, or verify with --policy.")
 	}
