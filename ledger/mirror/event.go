@@ -74,7 +74,8 @@ type Event struct {
 	Time      time.Time  `json:"time"`     // when it was noticed, UTC
 	Type      EventType  `json:"type"`
 	Level     Level      `json:"level"`
-	Sentence  string     `json:"sentence"` // for people
+	Sentence  string     `json:"sentence"`         // for people
+	Notice    string     `json:"notice,omitempty"` // verify.DemoNotice, to be shown beside Sentence
 	Origin    string     `json:"origin,omitempty"`
 	Size      *uint64    `json:"size,omitempty"`  // tree size of the checkpoint that it is about
 	Index     *uint64    `json:"index,omitempty"` // of the entry that it is about
@@ -95,30 +96,28 @@ type Event struct {
 	hashes []entry.Hash // the same, ascending, none twice
 }
 
-// kinds say of each type its level, where that does not hang on the event, the exit code that it means while it lasts, and whether it
-// lasts for good.
+// kinds say of each type its level, where that does not hang on the event, and the exit code that it means while it lasts.
 var kinds = map[EventType]struct {
-	level   Level
-	code    int
-	forever bool
+	level Level
+	code  int
 }{
 	EventCharter: {level: LevelAlert}, EventRegistration: {}, EventUpdate: {}, EventLeave: {}, EventLookAlike: {level: LevelAlert}, EventVouched: {},
 	EventKeyAdded: {}, EventKeyRotated: {}, EventKeyRevoked: {}, EventKeySuspended: {},
 	EventStatementPublished: {}, EventStatementSuperseded: {}, EventStatementClosed: {}, EventStatementReopened: {},
 	EventEndorsement: {}, EventWithdrawal: {}, EventExpectedMissing: {level: LevelWarning},
 
-	EventForked:          {LevelAlert, 20, true},
-	EventRolledBack:      {LevelAlert, 20, true},
-	EventInadmissible:    {LevelAlert, 20, true},
-	EventContradiction:   {LevelAlert, 20, false},
-	EventDamaged:         {LevelAlert, 20, false},
-	EventQuorumMissed:    {LevelAlert, 21, false},
-	EventUntrusted:       {LevelAlert, 13, false},
-	EventShrunk:          {LevelAlert, 3, false},
-	EventWithheld:        {LevelAlert, 3, false},
-	EventStale:           {LevelAlert, 3, false},
-	EventUnreachable:     {LevelWarning, 3, false},
-	EventUnchecked:       {LevelWarning, 3, false},
+	EventForked:          {LevelAlert, 20},
+	EventRolledBack:      {LevelAlert, 20},
+	EventInadmissible:    {LevelAlert, 20},
+	EventContradiction:   {LevelAlert, 20},
+	EventDamaged:         {LevelAlert, 20},
+	EventQuorumMissed:    {LevelAlert, 21},
+	EventUntrusted:       {LevelAlert, 13},
+	EventShrunk:          {LevelAlert, 3},
+	EventWithheld:        {LevelAlert, 3},
+	EventStale:           {LevelAlert, 3},
+	EventUnreachable:     {LevelWarning, 3},
+	EventUnchecked:       {LevelWarning, 3},
 	EventWitnessMissing:  {level: LevelWarning},
 	EventFewCosignatures: {level: LevelWarning},
 	EventNormal:          {level: LevelInfo}, EventHeartbeat: {level: LevelInfo}, EventTest: {level: LevelAlert},

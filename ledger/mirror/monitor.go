@@ -239,6 +239,7 @@ func (m *Monitor) emit(e Event) string {
 	m.state.Last++
 	e.Schema, e.Sequence, e.Time = EventSchema, m.state.Last, m.now()
 	e.ID = fmt.Sprintf("%s-%d", m.state.Monitor, e.Sequence)
+	e.Notice = verify.DemoNotice(e.Origin)
 	if e.Level == "" {
 		e.Level = kinds[e.Type].level
 	}
@@ -381,7 +382,7 @@ const maxOpen = 256
 func (r *round) settle() {
 	for _, key := range slices.Sorted(maps.Keys(r.Open)) {
 		c := r.Open[key]
-		if r.stands[key] || !r.looked[c.Type] || kinds[c.Type].forever {
+		if r.stands[key] || !r.looked[c.Type] {
 			continue
 		}
 		delete(r.Open, key)
@@ -505,9 +506,7 @@ func later(a, b time.Time) time.Time {
 
 // checkpoint takes in what the ledger shows. An error says that its record could not be read, or is one of Save.
 func (r *round) checkpoint(ctx context.Context, note []byte, sights []*seen) error {
-	for _, t := range []EventType{EventUntrusted, EventQuorumMissed} {
-		r.looked[t] = true
-	}
+	r.looked[EventUntrusted], r.looked[EventQuorumMissed] = true, true
 	c, err := r.Policy.Open(note)
 	if err == nil && c.Origin != r.Origin {
 		err = &verify.UntrustedError{Problem: "it is a checkpoint of another record"}
@@ -556,7 +555,7 @@ func (r *round) note(cosignatures []verify.Cosignature) {
 
 // continues holds a checkpoint to the largest one that was seen.
 func (r *round) continues(ctx context.Context, c *verify.SignedCheckpoint, fresh time.Time) (bool, error) {
-	r.looked[EventShrunk], r.looked[EventDamaged] = true, true
+	r.looked[EventShrunk] = true
 	if r.forked() {
 		return false, nil
 	}
@@ -578,7 +577,7 @@ func (r *round) continues(ctx context.Context, c *verify.SignedCheckpoint, fresh
 	if err == nil && !same || found != nil {
 		return false, r.fork(found, c.Size, "what it showed before")
 	}
-	if fresh.IsZero() || r.now.Sub(fresh) > cacheSlack {
+	if fresh.IsZero() || r.now.Sub(fresh).Abs() > cacheSlack {
 		r.raise("", Event{Type: EventShrunk, Size: &c.Size, Sentence: fmt.Sprintf("%s shows a record of %d entries, although it has shown %d.", r.Origin, c.Size, r.Size)})
 	}
 	return false, nil
@@ -698,9 +697,7 @@ func (r *round) read(ctx context.Context, c *verify.SignedCheckpoint) error {
 	if err != nil {
 		return r.damaged(err)
 	}
-	for _, t := range []EventType{EventContradiction, EventInadmissible, EventUnchecked} {
-		r.looked[t] = true
-	}
+	r.looked[EventContradiction], r.looked[EventUnchecked] = true, true // an inadmissible entry stays one
 	proofs := slices.Clone(report.Contradictions)
 	wrong := false
 	for _, f := range report.Findings {
@@ -807,7 +804,6 @@ func (r *round) cosignatures(c *verify.SignedCheckpoint, sights []*seen) {
 
 // compare holds what others have seen to what the ledger shows.
 func (r *round) compare(ctx context.Context, c *verify.SignedCheckpoint, sights []*seen) error {
-	r.looked[EventWithheld] = true
 	for _, s := range sights {
 		smaller, larger := s.SignedCheckpoint, c
 		if s.Size > c.Size {
@@ -830,5 +826,6 @@ func (r *round) compare(ctx context.Context, c *verify.SignedCheckpoint, sights 
 				"%s shows %d entries, although the witness %s has cosigned %d of them at %s.", r.Origin, c.Size, s.who, s.Size, s.Seen().Format(time.RFC3339))})
 		}
 	}
+	r.looked[EventWithheld], r.looked[EventDamaged] = true, true
 	return nil
 }

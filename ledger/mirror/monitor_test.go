@@ -374,11 +374,11 @@ func TestMonitorExpectations(t *testing.T) {
 	watch := fmt.Sprintf("domain a.example\nexpect endorse a.example %s until %s\nexpect withdraw a.example %s until %s\n", h, day, h, day)
 	m := s.monitor(watch, func(c *MonitorConfig) { c.FromNow = true; c.MaxAge = 1000 * time.Hour })
 	s.expect(m, 0)
-	s.endorse(entry.Endorse, o, h)
 	s.endorse(entry.Endorse, o, other)
+	s.endorse(entry.Endorse, o, h)
 	s.publish()
 	s.expect(m, 0, EventEndorsement, EventEndorsement)
-	if a, b := s.told[0], s.told[1]; !*a.Expected || a.Level != LevelInfo || *b.Expected || b.Level != LevelAlert {
+	if a, b := s.told[1], s.told[0]; !*a.Expected || a.Level != LevelInfo || *b.Expected || b.Level != LevelAlert {
 		t.Errorf("%+v %+v", a, b)
 	}
 	// Announced once, it is expected once; and a restart does not forget it.
@@ -392,20 +392,15 @@ func TestMonitorExpectations(t *testing.T) {
 	// What does not come is told once, when the record is known to be past the day.
 	s.now = s.now.Add(48 * time.Hour)
 	s.expect(m, 0)
+	// What comes after its day is not expected.
 	s.later(48 * time.Hour)
+	s.endorse(entry.Withdraw, o, h)
 	s.publish()
-	s.expect(m, 0, EventExpectedMissing)
-	if e := s.last(); !strings.Contains(e.Sentence, "withdraw") {
+	s.expect(m, 0, EventWithdrawal, EventExpectedMissing)
+	if e := s.last(); !strings.Contains(e.Sentence, "withdraw") || *s.told[len(s.told)-2].Expected {
 		t.Errorf("%+v", e)
 	}
 	s.expect(m, 0)
-	// And what comes after its day is not expected.
-	s.endorse(entry.Withdraw, o, h)
-	s.publish()
-	s.expect(m, 0, EventWithdrawal)
-	if *s.last().Expected {
-		t.Error("expected after its day")
-	}
 }
 
 func TestMonitorAges(t *testing.T) {
@@ -440,12 +435,78 @@ func TestMonitorAges(t *testing.T) {
 	s.expect(m, 21, EventQuorumMissed, EventStale, EventWitnessMissing, EventWitnessMissing, EventHeartbeat)
 }
 
+// TestMonitorAhead has signers whose clocks are ahead, or who want to look fresh for ever.
+func TestMonitorAhead(t *testing.T) {
+	s := newStage(t, 3, 2)
+	m := s.monitor("")
+	s.expect(m, 0)
+	s.show(s.note(s.now.AddDate(1, 0, 0), s.witnesses...))
+	s.expect(m, 0)
+	s.now = s.now.Add(25 * time.Hour)
+	s.expect(m, 3, EventStale, EventWitnessMissing, EventWitnessMissing, EventWitnessMissing)
+}
+
+// TestMonitorUnchecked has a note that an entry quotes go missing.
+func TestMonitorUnchecked(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		s := newStage(t, 0, 0)
+		o := s.rec.Join("a.example")
+		h := s.rec.Publish("A text.\n")
+		s.publish()
+		s.endorse(entry.Endorse, o, h)
+		s.publish()
+		quoted := s.files["checkpoints/3"]
+		delete(s.files, "checkpoints/3")
+		m := s.monitor("domain a.example\n")
+		s.expect(m, 3, EventRegistration, EventEndorsement, EventUnchecked)
+		if restart {
+			m = s.monitor("domain a.example\n")
+		}
+		s.expect(m, 3)
+		s.files["checkpoints/3"] = quoted
+		s.expect(m, 0, EventNormal)
+	}
+}
+
+// TestMonitorRemembers looks at what is kept at the moment when entries are read.
+func TestMonitorRemembers(t *testing.T) {
+	s := newStage(t, 0, 0)
+	s.rec.Join("a.example")
+	s.publish()
+	read := 0
+	m := s.monitor("", func(c *MonitorConfig) {
+		c.Ledgers[0].Fetch = func(ctx context.Context, path string) ([]byte, error) {
+			if strings.HasPrefix(path, "tile/entries/") {
+				read++
+				kept, err := readMonitorState(s.state)
+				if l := kept.Ledgers[rolltest.Origin]; err != nil || l == nil || l.Size != uint64(len(s.rec.Leaves)) {
+					t.Errorf("entries are read before their checkpoint is remembered: %v", err)
+				}
+			}
+			return s.fetch(ctx, path)
+		}
+	})
+	s.expect(m, 0)
+	s.rec.Join("b.example")
+	s.publish()
+	s.expect(m, 0)
+	if read != 2 {
+		t.Errorf("%d reads", read)
+	}
+}
+
 func TestMonitorReach(t *testing.T) {
 	s := newStage(t, 0, 0)
 	m := s.monitor("domain a.example\n")
 	s.expect(m, 0)
 	s.down = true
 	s.expect(m, 3)
+	m.Heartbeat = time.Minute // what could not be checked is not quiet
+	s.expect(m, 3, EventHeartbeat)
+	if e := s.last(); e.Level != LevelWarning || strings.Contains(e.Sentence, "quiet") {
+		t.Errorf("%+v", e)
+	}
+	m.Heartbeat = 0
 	s.now = s.now.Add(9 * time.Minute)
 	s.expect(m, 3)
 	m = s.monitor("domain a.example\n")
@@ -538,13 +599,19 @@ func TestMonitorForks(t *testing.T) {
 		f := s.fork()
 		s.rec.Join("a.example")
 		s.publish()
-		m := s.monitor("")
+		m := s.monitor("domain c.example\n")
 		s.expect(m, 0)
+		s.rec.Join("c.example")
+		s.publish()
+		first := s.files
 		f.rec.Join("b.example")
 		f.publish()
 		s.files = f.files
 		s.expect(m, 20, EventForked)
 		s.convicts(EventForked, verify.CaseSize)
+		// Showing the first one again does not undo it.
+		s.files = maps.Clone(first)
+		s.expect(m, 20)
 		if got := len(s.proofs[0].Keys); got != 5 {
 			t.Errorf("%d keys are convicted, not the log's two and three witnesses'", got)
 		}
@@ -641,6 +708,8 @@ func TestMonitorDamagedTiles(t *testing.T) {
 	good := s.files["tile/0/000.p/2"]
 	s.files["tile/0/000.p/2"] = append(bytes.Clone(good[:63]), good[63]^1)
 	s.expect(m, 20, EventDamaged)
+	delete(s.files, "tile/0/000.p/2") // which does not make it whole
+	s.expect(m, 20)
 	s.files["tile/0/000.p/2"] = good
 	s.expect(m, 0, EventNormal)
 }
@@ -734,6 +803,7 @@ func TestMonitorKilled(t *testing.T) {
 					t.Fatal(err)
 				}
 				killed = true
+				s.now = s.now.Add(time.Second) // what is made anew is not the same
 			}
 		}
 		if got := strip(s.told); !slices.Equal(got, want) {
@@ -750,13 +820,14 @@ func TestMonitorKilled(t *testing.T) {
 
 func TestMonitorUndelivered(t *testing.T) {
 	s := newStage(t, 0, 0)
+	m := s.monitor("all\n")
+	s.expect(m, 0, EventCharter)
 	for i := range 2 * maxWaiting {
 		s.rec.Join(fmt.Sprintf("m%d.example", i))
 	}
 	s.publish()
 	s.now = s.rec.Now
 	s.deliver = errors.New("the command failed")
-	m := s.monitor("all\n")
 	var undelivered *DeliveryError
 	for range 3 {
 		if _, err := m.Look(context.Background()); !errors.As(err, &undelivered) {
@@ -765,6 +836,9 @@ func TestMonitorUndelivered(t *testing.T) {
 	}
 	if m.Waiting() != maxWaiting { // no more is read meanwhile
 		t.Fatalf("%d events wait", m.Waiting())
+	}
+	if kept, err := readMonitorState(s.state); err != nil || kept.Ledgers[rolltest.Origin].Sound {
+		t.Error("what was not read is called sound")
 	}
 	m = s.monitor("all\n")
 	s.deliver = nil
@@ -868,7 +942,7 @@ func TestMonitorEventsAreDocumented(t *testing.T) {
 	fields := regexp.MustCompile("(?m)^\\| `([a-z]+)`(?:, `([a-z]+)`)* \\| [^|]+ \\|$").FindAllString(string(b), -1)
 	raw, err := json.Marshal(Event{
 		Size: new(uint64), Index: new(uint64), Entry: "x", Admitted: new(time.Time), Origin: "x", Domain: "x", Signer: "x", Statement: "x",
-		Keys: []string{"x"}, Like: "x", Watched: []string{"x"}, Expected: new(bool), Witness: "x", About: "x", Evidence: "x",
+		Keys: []string{"x"}, Like: "x", Watched: []string{"x"}, Expected: new(bool), Witness: "x", About: "x", Evidence: "x", Notice: "x",
 	})
 	if err != nil {
 		t.Fatal(err)
