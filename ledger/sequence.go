@@ -24,9 +24,6 @@ const (
 	maxTilePath = 64
 	// publishPause is how long to wait before publishing again what lacked cosignatures or space.
 	publishPause = time.Second
-	// signDelay bounds how much later than its last leaf a checkpoint says it was signed. An
-	// auditor allows five minutes.
-	signDelay = time.Minute
 )
 
 // write is the one goroutine that commits.
@@ -420,9 +417,9 @@ func (l *Ledger) setHead(c verify.Checkpoint, msg []byte) {
 }
 
 // sign signs a checkpoint with every key of the log, after it has been held to, and written to,
-// the last-signed record. No signature says an earlier time than the last leaf does, nor one more
-// than signDelay later: a clock that is ahead only while a checkpoint is signed, as at a start
-// that finishes what a crash left, would make all later leaves contradict it.
+// the last-signed record. Signatures say the time of the last leaf, which never goes back: with that of
+// a clock which is ahead only while a checkpoint is signed, all later leaves would contradict it, and
+// so would the next checkpoint with that of a clock which has gone back since.
 func (l *Ledger) sign(c verify.Checkpoint, admitted time.Time) ([]byte, error) {
 	last := l.signed.last
 	if !l.signed.have || last.size > c.Size {
@@ -442,7 +439,7 @@ func (l *Ledger) sign(c verify.Checkpoint, admitted time.Time) ([]byte, error) {
 	}
 	text := c.Text()
 	msg := append(bytes.Clone(text), '\n')
-	now := uint64(max(0, admitted.Unix(), min(l.now().Unix(), admitted.Add(signDelay).Unix())))
+	now := uint64(max(0, admitted.Unix()))
 	l.signing.Lock()
 	defer l.signing.Unlock()
 	for _, s := range l.signers {

@@ -410,3 +410,28 @@ func TestPendingTiles(t *testing.T) {
 		t.Errorf("%d leaves", read)
 	}
 }
+
+// A clock that steps back by seconds after a checkpoint was signed afresh must not make the log convict itself.
+func TestClockStepsBack(t *testing.T) {
+	h := newHouse(t, storetest.NewMemory())
+	h.join("a.example")
+	h.close()
+	watched(h)
+	h.cfg.Republish = time.Millisecond
+	start := h.clock()
+	h.setClock(start.Add(50 * time.Second))
+	if err := h.tryOpen(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it is ready", ready(h.ledger))
+	afresh := h.ledger.Checkpoint()
+	h.setClock(start.Add(20 * time.Second))
+	h.join("b.example")
+	var logs []keys.VKey
+	for _, s := range h.cfg.Signers {
+		logs = append(logs, s.VKey)
+	}
+	if c := verify.Contradict(logs, afresh, h.ledger.Checkpoint(), nil); c != nil {
+		t.Errorf("an honest log convicts itself:\n%s", c.Bytes())
+	}
+}
