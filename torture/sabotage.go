@@ -419,6 +419,20 @@ var sabotages = []sabotage{
 		test:  "./ledger/witness TestJudge",
 	},
 	{
+		name: "mirror-keeps", defence: "a mirror has on its disk what it cosigns",
+		edits: []edit{
+			{"ledger/mirror/follower.go", "\tif err := f.flush(ctx); err != nil {\n\t\treturn nil, err\n\t}\n\tif !report.OK {", "\tif !report.OK {"},
+			{"ledger/mirror/follower.go", "return report, f.agrees(ctx, report.Size)", "return report, nil"},
+			{"ledger/mirror/mirror.go", "root, err := m.Copy.RootAt(ctx, c.Size)\n\tif err != nil {\n\t\treturn err", "root, err := c.Root, error(nil)\n\tif err != nil {\n\t\treturn err"},
+		},
+		test: "./ledger/mirror TestMirror",
+	},
+	{
+		name: "operator", defence: "whoever watches notices a dishonest operator, as docs/dishonest-operator.md says",
+		edits: []edit{{"ledger/mirror/monitor.go", "if s.Size > c.Size && (s.Seen()", "if false && s.Size > c.Size && (s.Seen()"}},
+		test:  "./cmd/undersigned TestDishonestOperator",
+	},
+	{
 		name: "monitor-fresh", defence: "a monitor tells of a view that is old",
 		edits: []edit{{"ledger/mirror/monitor.go", "case !r.Fresh.IsZero() && r.now.Sub(r.Fresh) > r.m.MaxAge:", "case false:"}},
 		test:  "./ledger/mirror TestMonitorAges",
@@ -573,7 +587,7 @@ func (s *sabotage) overlay(dir string) ([]string, error) {
 	}
 	var files struct{ Replace map[string]string }
 	files.Replace = make(map[string]string)
-	for _, e := range s.edits {
+	for i, e := range s.edits {
 		path := filepath.Join(root, filepath.FromSlash(e.file))
 		from := path
 		if to, ok := files.Replace[path]; ok {
@@ -586,7 +600,7 @@ func (s *sabotage) overlay(dir string) ([]string, error) {
 		if n := bytes.Count(b, []byte(e.old)); n != 1 {
 			return nil, fmt.Errorf("%w: %s has what %s replaces %d times, not once", errStale, e.file, s.name, n)
 		}
-		files.Replace[path] = filepath.Join(dir, fmt.Sprintf("%d.go", len(files.Replace)))
+		files.Replace[path] = filepath.Join(dir, fmt.Sprintf("%d.go", i))
 		if err := os.WriteFile(files.Replace[path], bytes.Replace(b, []byte(e.old), []byte(e.new), 1), 0o600); err != nil {
 			return nil, err
 		}
