@@ -474,6 +474,12 @@ func (l *Ledger) maySign(ctx context.Context, adopt *Adoption) (reason, err erro
 		l.log.Error("the ledger refuses to sign and is readable alone", "problem", e.Problem)
 		return e, nil
 	}
+	// A slot is written within a sector, which a power failure leaves old or new: a damaged one was damaged later, and may have
+	// said more than the other.
+	ours := s.have && !s.bad && s.last.origin == l.origin && s.last.keys == l.keys
+	if ours && adopt != nil {
+		l.log.Warn("--adopt is not used, and should be left out: the last-signed record is there and of these keys", "size", s.last.size)
+	}
 	if s.have && s.last.origin != l.origin {
 		return refuse("the last-signed record %s is of another ledger, %s, whose keys signed a tree of size %d: put back the keys, and the record, that belong to this one", s.path, s.last.origin, s.last.size)
 	}
@@ -490,9 +496,7 @@ func (l *Ledger) maySign(ctx context.Context, adopt *Adoption) (reason, err erro
 			return refuse("the keys have signed another tree of size %d than the store's, which holds %d entries", s.last.size, l.newest.size)
 		}
 	}
-	// A slot is written within a sector, which a power failure leaves old or new: a damaged one was damaged later, and may have
-	// said more than the other.
-	if ours := s.have && !s.bad && s.last.keys == l.keys; !ours {
+	if !ours {
 		var why string
 		switch {
 		case s.have && s.bad:
@@ -505,7 +509,10 @@ func (l *Ledger) maySign(ctx context.Context, adopt *Adoption) (reason, err erro
 			why = fmt.Sprintf("the last-signed record %s is missing", s.path)
 		}
 		if adopt == nil {
-			return refuse("%s; if you know that nothing larger than the store's tree of size %d was ever signed, adopt that size and its root hash", why, l.newest.size)
+			if s.have && !s.bad {
+				return refuse("%s; put back the keys that belong to it", why)
+			}
+			return refuse("%s; if you know that nothing larger than the store's tree of size %d was ever signed, serve --adopt SIZE:ROOT, with both from somebody else's newest checkpoint", why, l.newest.size)
 		}
 		if adopt.Size > l.newest.size {
 			return refuse("%s, and the adopted size %d is larger than the store's %d", why, adopt.Size, l.newest.size)

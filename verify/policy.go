@@ -507,7 +507,7 @@ func (p *Policy) open(msg []byte) (*SignedCheckpoint, error) {
 	}
 	if len(c.LogKeys) == 0 {
 		if !slices.Contains(p.Origins(), checkpoint.Origin) {
-			return nil, &UntrustedError{"it calls itself the copy of another ledger than those that the policy names; is this the right policy?"}
+			return nil, &UntrustedError{"it calls itself the copy of another ledger than those that the policy names: look whether this is the right policy"}
 		}
 		return nil, &UntrustedError{"it bears no signature of a ledger that the policy trusts"}
 	}

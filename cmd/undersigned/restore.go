@@ -24,7 +24,7 @@ type restoreCmd struct {
 func (restoreCmd) Help() string {
 	return `Everything is checked as audit does it, then rebuilt from the entries up, and compared with every checkpoint that the source holds. Nothing is left in DIR if any of it differs.
 
-No copy holds the log's keys or the record of what they signed last: put DIR/keys there yourself, from the ledger that it replaces. If that record says that more was signed than the copy holds, serve refuses to sign. Where the record is lost, serve --adopt SIZE:ROOT takes it on your word that nothing larger was ever signed.
+No copy holds the log's keys or the record of what they signed last: put DIR/keys there yourself, from the ledger that it replaces. If that record says that more was signed than the copy holds, serve refuses to sign. Where the record is lost, docs/operations.md ("The disk is lost") tells how to go on.
 
 A ledger's store is upgraded in the same way: stop it, restore from its directory into a new one, and move DIR/keys, which restore does not touch. Entries that no checkpoint covers yet, and what was taken down, come along then.
 
@@ -145,8 +145,8 @@ func (c *restoreCmd) say(a *app, r *ledger.RestoreReport, beside bool) error {
 	if beside {
 		a.sayf("It was checked under %s, which came with it: make sure that it is the policy that you know.\n", c.Policy)
 	}
-	a.sayf("Not in any copy: the log's keys, the record of what they signed last, and entries recorded after the copy was made.\n")
+	a.sayf("The log's keys and the record of what they signed last are in no copy, and entries recorded after this one was made are not in it.\n")
 	a.sayf("To go on, put the keys and that record into %s and serve it: undersigned serve --dir %s\n", filepath.Join(c.Dir, keysDir), c.Dir)
-	a.sayf("Only if the record is lost and you know that nothing larger was ever signed: undersigned serve --dir %s --adopt %d:%s\n", c.Dir, r.Size, root)
+	a.sayf("If the record is lost, do not sign before you have looked for the newest checkpoint that anybody else has: docs/operations.md, \"The disk is lost\", tells how to go on.\n")
 	return nil
 }
