@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,7 +27,7 @@ type writeFlags struct {
 	recordFlags
 	Key     []string      `setting:"" sep:"none" placeholder:"FILE" help:"A key to sign with, for each that must sign. A public key names one whose signature comes later."`
 	Prepare bool          `help:"Print the exact text that is to be signed, and sign nothing."`
-	Output  string        `short:"o" placeholder:"FILE" help:"Where the text or the half-signed entry goes, instead of standard output."`
+	Output  string        `short:"o" placeholder:"FILE" help:"Where the text goes, or the entry as long as signatures are missing, instead of standard output. A complete entry is sent."`
 	Receipt string        `placeholder:"FILE" help:"Where the receipt goes, instead of SIGNER-INDEX.tlog-proof."`
 	Wait    time.Duration `setting:"" default:"10s" help:"How long to wait until the entry is published, 0s to 60s."`
 	Yes     bool          `short:"y" help:"Do not ask before signing. Off a terminal nobody is asked."`
@@ -169,7 +170,7 @@ func (w *writeFlags) finish(ctx context.Context, a *app, at *place, e *entry.Ent
 		return err
 	}
 	if missing := e.Missing(); len(missing) > 0 {
-		return a.halfSigned(w.Output, e.Bytes(), missing)
+		return a.halfSigned(w.Output, e, e.Bytes(), missing)
 	}
 	if at.record.client == nil {
 		if err := a.write(w.Output, e.Bytes()); err != nil {
@@ -249,7 +250,7 @@ var otherTools = map[keys.Suite]string{
 }
 
 // halfSigned writes an entry that others must sign too, and says who.
-func (a *app) halfSigned(path string, note []byte, missing []entry.Named) error {
+func (a *app) halfSigned(path string, e *entry.Entry, note []byte, missing []entry.Named) error {
 	if err := a.write(path, note); err != nil {
 		return err
 	}
@@ -259,10 +260,21 @@ func (a *app) halfSigned(path string, note []byte, missing []entry.Named) error 
 	}
 	a.sayf("Not yet whole. Still to sign:\n")
 	for _, n := range missing {
-		a.sayf("  %s with %s\n", n.Domain, n.Ref)
+		a.sayf("  %s with %s\n", holder(e, n), n.Ref)
 	}
 	a.sayf("Each of them runs undersigned sign --key KEY %s -o %s, or signs its text with another tool (undersigned attach); then undersigned submit.\n", file, file)
 	return nil
+}
+
+// holder is who has a key: where the operator's role is handed over, the new operator has those that the charter brings,
+// although they sign in the name of the old one.
+func holder(e *entry.Entry, n entry.Named) string {
+	if b, ok := e.Body.(*entry.Charter); ok && !e.Genesis && n.Domain == e.Signer {
+		if slices.ContainsFunc(b.PublicKeys, func(k entry.PublicKey) bool { return k.Ref() == n.Ref }) {
+			return b.Operator
+		}
+	}
+	return n.Domain
 }
 
 // submit sends a whole entry, tells what became of it and keeps its receipt.

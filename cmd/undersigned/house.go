@@ -245,6 +245,13 @@ type service struct {
 
 // listen listens at an address such as "127.0.0.1:8080", where port 0 is any free one.
 func listen(ctx context.Context, address string) (net.Listener, error) {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.DefaultResolver.LookupPort(ctx, "tcp", port)
+	}
+	if err != nil && ctx.Err() == nil {
+		return nil, usagef("--listen %q is not an address such as 127.0.0.1:8080", address)
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen: %w; name another address with --listen", err)

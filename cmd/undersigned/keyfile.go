@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/tccm/undersigned/keys"
@@ -275,6 +276,11 @@ Example:
 
 // Run lists key files.
 func (c *keyListCmd) Run(ctx context.Context, a *app) error {
+	if info, err := os.Stat(c.Dir); err != nil {
+		return fmt.Errorf("cannot list the keys: %w", err)
+	} else if !info.IsDir() {
+		return usagef("%s is not a directory; undersigned key show tells about one file", c.Dir)
+	}
 	var paths []string
 	for _, pattern := range []string{"*.pem", "*.key", "*.pub"} {
 		found, err := filepath.Glob(filepath.Join(c.Dir, pattern))

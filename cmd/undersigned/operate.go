@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -195,6 +196,11 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	adopt, err := adoption("--adopt", c.Adopt)
 	if err != nil {
 		return err
+	}
+	if c.URL != "" {
+		if u, err := url.Parse(c.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+			return usagef("--url %q is not an address such as https://ledger.example/", c.URL)
+		}
 	}
 	limits, quota, err := c.limits()
 	if err != nil {

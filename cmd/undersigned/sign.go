@@ -315,7 +315,7 @@ func (a *app) writeDraft(path string, d *draft) error {
 			left = d.unaccounted(missing)
 		}
 		if len(left) > 0 {
-			return a.halfSigned(path, d.bytes(), left)
+			return a.halfSigned(path, d.entry, d.bytes(), left)
 		}
 	}
 	if err := a.write(path, d.bytes()); err != nil {

@@ -668,6 +668,9 @@ func (c *charterAmendCmd) Run(ctx context.Context, a *app) error {
 				n.PublicKeys = append(n.PublicKeys, publicLine(k))
 			}
 		}
+		if amendsNothing(old, n) {
+			return nil, usagef("this amends nothing: the charter says all of it already")
+		}
 		vouchers, err := a.keyFiles(c.VoucherKey, &c.passwordFlags)
 		if err != nil {
 			return nil, err
@@ -678,4 +681,20 @@ func (c *charterAmendCmd) Run(ctx context.Context, a *app) error {
 		c.extra = slices.Concat(brought, vouchers)
 		return at.draft(n, old.Operator, refs)
 	})
+}
+
+// amendsNothing says whether a charter has the rules that are in force.
+func amendsNothing(old *roll.Charter, n *entry.Charter) bool {
+	var before, after []string
+	for _, k := range old.Keys {
+		before = append(before, k.Ref().String())
+	}
+	for _, k := range n.PublicKeys {
+		after = append(after, k.Ref().String())
+	}
+	same := func(a, b []string) bool {
+		return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+	}
+	return n.Title == old.Title && n.Operator == old.Operator && n.Admission == old.Admission && n.Roll == old.Roll &&
+		same(n.Publishers, old.Publishers) && same(after, before)
 }

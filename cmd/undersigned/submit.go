@@ -100,7 +100,7 @@ func (c *submitCmd) whole(ctx context.Context, a *app, path string) (*entry.Entr
 	}
 	var who []string
 	for _, n := range d.unaccounted(missing) {
-		who = append(who, n.Domain+" with "+n.Ref.String())
+		who = append(who, holder(d.entry, n)+" with "+n.Ref.String())
 	}
 	return nil, fmt.Errorf("%s is not signed by everybody it names: %s must sign (undersigned sign or attach)", nameOf(path), strings.Join(who, ", "))
 }
