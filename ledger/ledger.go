@@ -41,6 +41,8 @@ type Config struct {
 	// seen; an error says that fewer answer than are needed. Until there is none the ledger admits
 	// nothing, and it never does if one of them is larger than what is stored, or inconsistent with it.
 	Witnessed func(ctx context.Context) ([]Sighting, error)
+	// Forks, if set, is where a fork arrives that a witness shows when Cosign has returned already. It stops the ledger.
+	Forks <-chan *ForkError
 	// Republish is after how long without a new one the published checkpoint is cosigned afresh; 0: never.
 	Republish time.Duration
 	// Evidence, if set, is given what proves that the log's keys have signed two histories. It must not block.
@@ -164,6 +166,7 @@ type Ledger struct {
 	cosign       func(ctx context.Context, p *Pending) (*Cosigned, error)
 	witnessed    func(ctx context.Context) ([]Sighting, error)
 	republish    time.Duration
+	forks        <-chan *ForkError
 	evidence     func(*verify.Contradiction)
 	witnessPause time.Duration
 	clockWrong   atomic.Bool // nothing is admitted

@@ -114,6 +114,7 @@ func configure(ctx context.Context, cfg Config) (*Ledger, error) {
 		publish:  make(chan struct{}, 1),
 	}
 	l.witnessed, l.republish, l.evidence, l.witnessPause = cfg.Witnessed, cfg.Republish, cfg.Evidence, witnessPause
+	l.forks = cfg.Forks
 	if l.now == nil {
 		l.now = time.Now
 	}

@@ -320,6 +320,9 @@ func (l *Ledger) publishing() {
 	for {
 		select {
 		case <-l.publish:
+		case f := <-l.forks:
+			l.fail(l.forked(f))
+			return
 		case <-l.republishIn():
 			if err := l.publishAgain(); err != nil {
 				if l.ctx.Err() == nil {

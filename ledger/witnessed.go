@@ -25,7 +25,7 @@ type Pending struct {
 type Cosigned struct {
 	// Note is that of the Pending with signature lines added at its end.
 	Note []byte
-	// Time is when witnesses say that they cosigned it, in the middle of all of them; zero: nobody says.
+	// Time is what time it is by the witnesses without which there is no quorum; zero: nobody says.
 	Time time.Time
 }
 

@@ -435,3 +435,27 @@ func TestClockStepsBack(t *testing.T) {
 		t.Errorf("an honest log convicts itself:\n%s", c.Bytes())
 	}
 }
+
+// What a witness shows after the quorum was there stops the ledger as well.
+func TestLateFork(t *testing.T) {
+	h := newHouse(t, storetest.NewMemory())
+	h.close()
+	w := watched(h)
+	forks := make(chan *ledger.ForkError, 1)
+	h.cfg.Forks = forks
+	if err := h.tryOpen(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it is ready", ready(h.ledger))
+	other := h.ledger.Published()
+	other.Root[3] ^= 1
+	forks <- &ledger.ForkError{Sighting: ledger.Sighting{Who: "w", Note: signedNote(t, other, h.clock(), h.cfg.Signers[0])}}
+	<-h.ledger.Done()
+	if err := h.ledger.Err(); !errors.Is(err, ledger.ErrForked) {
+		t.Error(err)
+	}
+	h.close()
+	if len(w.found) != 1 {
+		t.Fatalf("%d contradictions", len(w.found))
+	}
+}

@@ -460,7 +460,7 @@ func (c *serveCmd) witnesses(a *app, cfg *ledger.Config, log *slog.Logger) (*wit
 	if err != nil {
 		return nil, fmt.Errorf("cannot ask the witnesses of %s: %w", path, err)
 	}
-	cfg.Cosign, cfg.Witnessed, cfg.Republish = asked.Cosign, asked.Witnessed, c.Republish
+	cfg.Cosign, cfg.Witnessed, cfg.Forks, cfg.Republish = asked.Cosign, asked.Witnessed, asked.Forks(), c.Republish
 	cfg.Evidence = func(found *verify.Contradiction) {
 		if err := a.keep(filepath.Join(c.Dir, evidenceDir), []*verify.Contradiction{found}); err != nil {
 			log.Error("cannot keep what proves a contradiction", "error", err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -49,8 +50,11 @@ type Client struct {
 	cancel    context.CancelFunc
 	asking    sync.WaitGroup
 
+	forks chan *ledger.ForkError // the first one
+
 	mu      sync.Mutex
-	largest uint64 // tree size that was ever to be cosigned
+	largest uint64            // tree size that was ever to be cosigned
+	fork    *ledger.ForkError // once there was one
 }
 
 // endpoint is a witness as it is asked: a submission prefix, and whoever answers there.
@@ -75,7 +79,7 @@ const (
 // NewClient returns a Client. A key of the log that the policy lists as a witness is refused, as is a policy whose
 // witnesses with an address are not the quorum.
 func NewClient(cfg ClientConfig) (*Client, error) {
-	c := &Client{ClientConfig: cfg}
+	c := &Client{ClientConfig: cfg, forks: make(chan *ledger.ForkError, 1)}
 	if c.Timeout == 0 {
 		c.Timeout = clientTimeout
 	}
@@ -161,13 +165,30 @@ type answer struct {
 	err   error
 }
 
+// Forks is where the first fork arrives that a witness shows, however late it answers. It fits ledger.Config.Forks.
+func (c *Client) Forks() <-chan *ledger.ForkError { return c.forks }
+
+// forked remembers a fork for good.
+func (c *Client) forked(f *ledger.ForkError) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fork == nil {
+		c.fork = f
+		c.forks <- f
+	}
+}
+
 // Cosign asks all witnesses at once, and returns when those that have cosigned are the quorum and those that are nearly as
 // quick have had their chance. The others are waited for in the background, so that they are not left behind. It fits
 // ledger.Config.Cosign.
 func (c *Client) Cosign(ctx context.Context, p *ledger.Pending) (*ledger.Cosigned, error) {
 	c.mu.Lock()
 	c.largest = max(c.largest, p.Size)
+	fork := c.fork
 	c.mu.Unlock()
+	if fork != nil {
+		return nil, fork
+	}
 	type numbered struct {
 		answer
 		i int
@@ -219,16 +240,35 @@ func (c *Client) Cosign(ctx context.Context, p *ledger.Pending) (*ledger.Cosigne
 	if !enough {
 		return nil, fmt.Errorf("fewer witnesses than the quorum have cosigned: %s", strings.Join(problems, "; "))
 	}
-	result := &ledger.Cosigned{Note: note()}
-	var times []time.Time
-	for _, a := range given {
-		times = append(times, a.times...)
-	}
-	if len(times) > 0 {
-		slices.SortFunc(times, time.Time.Compare)
-		result.Time = times[(len(times)-1)/2]
-	}
+	result := &ledger.Cosigned{Note: note(), Time: c.time(given)}
 	return result, nil
+}
+
+// time is the time by the witnesses: the clock's, unless those whose times are too far away on one side are so many that without
+// them there is no quorum. One that errs, or lies, does not decide what time it is.
+func (c *Client) time(given []answer) time.Time {
+	now := c.Now()
+	for _, side := range []time.Duration{1, -1} {
+		var rest []string
+		nearest := time.Duration(math.MaxInt64)
+		for i, e := range c.endpoints {
+			for _, w := range e.witnesses {
+				apart := time.Duration(0)
+				for _, t := range given[i].times {
+					apart = max(apart, side*t.Sub(now))
+				}
+				if apart <= clockSlack {
+					rest = append(rest, w.Name)
+				} else {
+					nearest = min(nearest, apart)
+				}
+			}
+		}
+		if nearest < math.MaxInt64 && !c.Policy.Met(rest) {
+			return now.Add(side * nearest)
+		}
+	}
+	return now
 }
 
 // ask asks one witness for its cosignatures. One checkpoint at a time is on its way to it.
@@ -350,7 +390,9 @@ func (c *Client) suspect(ctx context.Context, e *endpoint, p *ledger.Pending, pr
 	}
 	if forked {
 		e.failed("it has cosigned another history of this log", c.Logger)
-		return answer{err: &ledger.ForkError{Sighting: ledger.Sighting{Who: e.lag.Who, Note: seen.note}}}
+		fork := &ledger.ForkError{Sighting: ledger.Sighting{Who: e.lag.Who, Note: seen.note}}
+		c.forked(fork)
+		return answer{err: fork}
 	}
 	e.mu.Lock()
 	e.size = seen.Size

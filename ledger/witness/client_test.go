@@ -74,6 +74,7 @@ func (a *asked) restart(t *testing.T) {
 	var err error
 	a.client, err = NewClient(ClientConfig{
 		Origin: testOrigin, Logs: []keys.VKey{a.log[0].VKey, a.log[1].VKey}, Policy: a.policy, Timeout: 2 * time.Second, Grace: 50 * time.Millisecond,
+		Now: func() time.Time { return a.now },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -356,5 +357,82 @@ func TestNewClient(t *testing.T) {
 		} else if err == nil || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// The time is what it is by witnesses without which there is no quorum; fewer do not decide, whatever others are too slow to say.
+func TestClientClock(t *testing.T) {
+	h := leavesOf(30, "a")
+	for _, tt := range []struct {
+		name  string
+		liars int
+		apart time.Duration
+		want  time.Duration
+	}{
+		{"one goes back", 1, -50 * time.Hour, 0},
+		{"one is ahead", 1, 50 * time.Hour, 0},
+		{"two go back", 2, -50 * time.Hour, -50 * time.Hour},
+		{"two are ahead", 2, 50 * time.Hour, 50 * time.Hour},
+		{"two are a little ahead", 2, 4 * time.Minute, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := newAsked(t, 3, 2)
+			c := h.checkpoint(t, 30)
+			for i := range tt.liars {
+				a.put(i, func(w http.ResponseWriter, r *http.Request) {
+					for _, s := range a.more[i].server.Signers {
+						w.Write(line(t, s, a.now.Add(tt.apart), c.Text()))
+					}
+				})
+			}
+			held := make(chan struct{})
+			slow := a.more[2].server
+			a.put(2, func(w http.ResponseWriter, r *http.Request) {
+				if tt.liars == 2 {
+					<-held
+				}
+				slow.ServeHTTP(w, r)
+			})
+			got, err := a.client.Cosign(t.Context(), a.pending(h, 30))
+			close(held)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if apart := got.Time.Sub(a.now); apart != tt.want {
+				t.Errorf("the time is %v away, not %v", apart, tt.want)
+			}
+		})
+	}
+}
+
+// A witness that tells of a fork after the others have cosigned is heard all the same.
+func TestClientLateFork(t *testing.T) {
+	a := newAsked(t, 3, 2)
+	h, other := leavesOf(30, "a"), leavesOf(40, "b")
+	note := a.note(other.checkpoint(t, 40), a.log...)
+	held := make(chan struct{})
+	a.put(2, func(w http.ResponseWriter, r *http.Request) {
+		<-held
+		if r.Method == "GET" {
+			w.Write(note)
+			return
+		}
+		answers(409, "text/x.tlog.size", "40\n")(w, r)
+	})
+	if _, err := a.client.Cosign(t.Context(), a.pending(h, 10)); err != nil {
+		t.Fatal(err)
+	}
+	close(held)
+	a.client.asking.Wait()
+	select {
+	case f := <-a.client.Forks():
+		if !bytes.Equal(f.Note, note) || f.Who != "w2-ed" {
+			t.Errorf("%+v", f)
+		}
+	default:
+		t.Error("nobody is told")
+	}
+	if _, err := a.client.Cosign(t.Context(), a.pending(h, 20)); !errors.Is(err, ledger.ErrForked) {
+		t.Errorf("asked again: %v", err)
 	}
 }
