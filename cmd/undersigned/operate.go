@@ -171,6 +171,7 @@ type serveCmd struct {
 	Listen    string        `setting:"" default:"127.0.0.1:8080" placeholder:"ADDR" help:"The address to listen at (${default}); port 0 is any free one."`
 	URL       string        `setting:"" placeholder:"URL" help:"The public address, if it is another one."`
 	Policy    string        `placeholder:"FILE" help:"The policy whose witnesses cosign; DIR/policy.txt if that is there. With quorum none nobody is asked."`
+	Mirror    []string      `sep:"none" placeholder:"URL" help:"A mirror's copy of this ledger, to be asked at the start what it has seen. May be repeated."`
 	Republish time.Duration `default:"1h" placeholder:"D" help:"After how long without a new one the checkpoint is cosigned afresh (${default}); 0 is never."`
 	ReadOnly  bool          `help:"Serve for reading alone: no keys are needed, nothing is admitted, nothing is written."`
 	Adopt     string        `placeholder:"SIZE:ROOT" help:"Take it on your word that nothing larger than this tree was ever signed with these keys. Only for a last-signed record that is lost."`

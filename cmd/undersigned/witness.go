@@ -439,7 +439,7 @@ func (c *serveCmd) witnesses(a *app, cfg *ledger.Config, log *slog.Logger) (*wit
 	if err != nil {
 		return nil, err
 	}
-	if p.NoQuorum() {
+	if p.NoQuorum() && len(c.Mirror) == 0 {
 		return nil, nil
 	}
 	retired, err := readRetired(c.Dir, cfg.Origin)
@@ -456,7 +456,7 @@ func (c *serveCmd) witnesses(a *app, cfg *ledger.Config, log *slog.Logger) (*wit
 	for _, r := range retired {
 		own = append(own, r.VKey)
 	}
-	asked, err := witness.NewClient(witness.ClientConfig{Origin: cfg.Origin, Logs: own, Policy: p, Logger: log, Now: a.now})
+	asked, err := witness.NewClient(witness.ClientConfig{Origin: cfg.Origin, Logs: own, Policy: p, Mirrors: c.Mirror, Logger: log, Now: a.now})
 	if err != nil {
 		return nil, fmt.Errorf("cannot ask the witnesses of %s: %w", path, err)
 	}

@@ -30,6 +30,9 @@ type ClientConfig struct {
 	Logs   []keys.VKey
 	// Policy names the witnesses, their keys and submission prefixes, and the quorum. Witnesses without an address are not asked.
 	Policy *verify.Policy
+	// Mirrors are addresses of mirrors' copies, each ending with the origin's hash. They are asked at the start which checkpoint
+	// they hold, and never for a cosignature; nothing depends on their answering.
+	Mirrors []string
 	// Timeout bounds one request; 0: 5 s. Grace is how long a Client waits for more cosignatures once they are the quorum; 0: 100 ms.
 	Timeout, Grace time.Duration
 	// Transport carries the requests; nil: one of its own, which keeps connections alive.
@@ -408,7 +411,12 @@ type sighting struct {
 
 // latest reads what a witness has cosigned last; nil: nothing. A note without a good signature of the log's own keys is an error.
 func (c *Client) latest(ctx context.Context, e *endpoint) (*sighting, error) {
-	status, _, body, err := c.do(ctx, http.MethodGet, e.url+"/"+verify.OriginHash(c.Origin)+"/checkpoint", nil)
+	return c.show(ctx, e.url+"/"+verify.OriginHash(c.Origin)+"/checkpoint")
+}
+
+// show reads a checkpoint of the log's own.
+func (c *Client) show(ctx context.Context, url string) (*sighting, error) {
+	status, _, body, err := c.do(ctx, http.MethodGet, url, nil)
 	switch {
 	case err != nil:
 		return nil, err
@@ -428,7 +436,8 @@ func (c *Client) latest(ctx context.Context, e *endpoint) (*sighting, error) {
 	return &sighting{seen, body}, nil
 }
 
-// Witnessed asks every witness for the newest checkpoint of the log that it has cosigned. It returns those that are signed with
+// Witnessed asks every witness for the newest checkpoint of the log that it has cosigned, and every mirror for the one that it
+// holds. It returns those that are signed with
 // the log's own key, and an error if fewer than the quorum answer. It fits ledger.Config.Witnessed.
 func (c *Client) Witnessed(ctx context.Context) ([]ledger.Sighting, error) {
 	type heard struct {
@@ -446,6 +455,24 @@ func (c *Client) Witnessed(ctx context.Context) ([]ledger.Sighting, error) {
 		})
 	}
 	var sightings []ledger.Sighting
+	var shown sync.Mutex
+	var mirrors sync.WaitGroup
+	for _, url := range c.Mirrors {
+		mirrors.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+			defer cancel()
+			seen, err := c.show(ctx, strings.TrimRight(url, "/")+"/checkpoint")
+			switch {
+			case err != nil:
+				c.Logger.Warn("a mirror does not tell which checkpoint it holds", "url", url)
+			case seen != nil:
+				shown.Lock()
+				defer shown.Unlock()
+				sightings = append(sightings, ledger.Sighting{Who: "the mirror at " + url, Note: seen.note})
+			}
+		})
+	}
+	mirrors.Wait()
 	var answered, silent []string
 	for range c.endpoints {
 		h := <-all

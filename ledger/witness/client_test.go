@@ -436,3 +436,27 @@ func TestClientLateFork(t *testing.T) {
 		t.Errorf("asked again: %v", err)
 	}
 }
+
+// A mirror that holds more is heard at the start; one that is away, or shows what the log did not sign, changes nothing.
+func TestWitnessedMirrors(t *testing.T) {
+	a := newAsked(t, 3, 2)
+	h := leavesOf(30, "a")
+	note := a.note(h.checkpoint(t, 30), a.log...)
+	foreign := a.note(h.checkpoint(t, 30), signerOf(t, testOrigin, keys.TypeEd25519, "foreign"))
+	mirror := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/good/checkpoint":
+			w.Write(note)
+		case "/foreign/checkpoint":
+			w.Write(foreign)
+		default:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer mirror.Close()
+	a.client.Mirrors = []string{mirror.URL + "/away", mirror.URL + "/foreign/", mirror.URL + "/good/"}
+	seen, err := a.client.Witnessed(t.Context())
+	if err != nil || len(seen) != 1 || !bytes.Equal(seen[0].Note, note) || !strings.Contains(seen[0].Who, "/good/") {
+		t.Errorf("%+v, %v", seen, err)
+	}
+}
