@@ -20,7 +20,7 @@ import (
 
 const (
 	copyPerLedger = 40 // tries, then a new ledger
-	copyEntries   = 4  // for each server
+	copyEntries   = 4  // for each server, at most
 	copyLate      = 60 * time.Millisecond
 	copyRun       = 1500 * time.Millisecond
 )
@@ -29,6 +29,8 @@ const (
 type copyWorld struct {
 	*record
 	second string // the copy's directory
+	// pace is how long a writer waits after each entry; above zero it writes until the end of a race.
+	pace time.Duration
 
 	mu      sync.Mutex
 	shown   []verify.Checkpoint // published by either of the two
@@ -112,7 +114,11 @@ func (w *copyWorld) race(ctx context.Context, run time.Duration, lines ...[]stri
 			wait *= 8 // the other one may have been cosigned before
 		}
 		var entries []*entry.Entry
-		for range 1 + w.rng.IntN(copyEntries) {
+		n := 1 + w.rng.IntN(copyEntries)
+		if w.pace > 0 {
+			n = int(run / w.pace)
+		}
+		for range n {
 			e, err := w.newcomer()
 			if err != nil {
 				return err
@@ -181,6 +187,7 @@ func (w *copyWorld) live(ctx context.Context, line []string, entries []*entry.En
 		if err := w.look(ctx, c); err != nil {
 			break
 		}
+		time.Sleep(w.pace)
 	}
 	w.look(ctx, c) // unless it has stopped
 	if !kill {

@@ -15,6 +15,7 @@ const (
 	partitionPerLedger = 20 // cycles, then new ledgers
 	partitionRun       = 3 * time.Second
 	partitionStep      = 300 * time.Millisecond
+	partitionPace      = 50 * time.Millisecond
 )
 
 // A space is a network namespace with links to here: one for each witness, and one for whoever writes to the server in it.
@@ -207,7 +208,7 @@ func (w *partitionWorld) begin(ctx context.Context, t *trial, n int, outcome map
 	if err := r.watch(ctx, 3, 2); err != nil {
 		return err
 	}
-	w.pair = &copyWorld{record: r, second: r.dir + ".copy", outcome: outcome}
+	w.pair = &copyWorld{record: r, second: r.dir + ".copy", pace: partitionPace, outcome: outcome}
 	for i := range w.where {
 		if w.where[i], err = w.open(ctx, r, i, nil); err != nil {
 			return err
