@@ -39,6 +39,9 @@ Example:
 
 // Run makes and checks a copy.
 func (c *backupCmd) Run(ctx context.Context, a *app) error {
+	if err := mayRead(c.Source); err != nil {
+		return err
+	}
 	if c.Policy == "" && !(c.As == "database" && hasKeys(c.Source)) {
 		c.Policy = policyBeside(c.Source)
 	}
@@ -98,8 +101,10 @@ func newDirectory(dir string) (undo func(), err error) {
 
 // database copies the store.
 func (c *backupCmd) database(ctx context.Context, a *app) error {
-	if _, err := os.Stat(filepath.Join(c.Source, boltstore.File)); err != nil {
-		return failf(codeUnchecked, "%s holds no ledger: there is no %s in it; a copy of anything else is made with --as archive or tiles", c.Source, boltstore.File)
+	if err := hasStore(c.Source); errors.Is(err, fs.ErrNotExist) {
+		return failf(codeUnchecked, "%w; a copy of anything else is made with --as archive or tiles", err)
+	} else if err != nil {
+		return &failure{codeUnchecked, err}
 	}
 	undo, err := newDirectory(c.Dest)
 	if err != nil {
@@ -227,6 +232,19 @@ func (c *backupCmd) open(ctx context.Context) (rec *record, done func(), err err
 	return rec, func() { rec.Close(); os.RemoveAll(temp) }, nil
 }
 
+// fits refuses a policy that is not one of this record before anything is written.
+func (c *backupCmd) fits(ctx context.Context, a *app, rec *record) error {
+	p, err := a.policy(c.Policy)
+	if err != nil {
+		return err
+	}
+	note, err := rec.fetch(ctx, "checkpoint")
+	if err != nil {
+		return fmt.Errorf("cannot read the checkpoint of %s: %w", c.Source, err)
+	}
+	return policyFits(p, note)
+}
+
 // contents returns which notes and texts of a record to copy.
 func (c *backupCmd) contents(ctx context.Context, a *app, rec *record) (sizes []uint64, texts []entry.Hash, err error) {
 	paths, err := rec.paths(ctx)
@@ -287,6 +305,9 @@ func (c *backupCmd) archive(ctx context.Context, a *app) error {
 		return err
 	}
 	defer done()
+	if err := c.fits(ctx, a, rec); err != nil {
+		return err
+	}
 	sizes, texts, err := c.contents(ctx, a, rec)
 	if err != nil {
 		return err
@@ -326,6 +347,9 @@ func (c *backupCmd) tiles(ctx context.Context, a *app) error {
 		return err
 	}
 	defer done()
+	if err := c.fits(ctx, a, rec); err != nil {
+		return err
+	}
 	sizes, texts, err := c.contents(ctx, a, rec)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -162,6 +163,9 @@ func takeCopy(ctx context.Context, dir string, w io.Writer) error {
 	store, err := boltstore.Open(dir, true)
 	if errors.Is(err, ledger.ErrInUse) {
 		return askForCopy(ctx, dir, w)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return &failure{codeUnchecked, inUse(dir, err)}
 	}
 	if err != nil {
 		return inUse(dir, err)

@@ -226,12 +226,41 @@ func openToRead(ctx context.Context, dir string, now func() time.Time, log *slog
 	return &house{ledger: l, store: store}, nil
 }
 
-// holdsLedger returns an error if a directory holds no ledger.
+// holdsLedger returns an error if a directory holds no ledger, or one that may not be looked at.
 func holdsLedger(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, boltstore.File)); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s holds no ledger: there is no %s in it; make one with undersigned init", dir, boltstore.File)
+	err := hasStore(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w; make one with undersigned init", err)
 	}
-	return nil
+	return err
+}
+
+// hasStore returns an error if there is no store in a directory, which is fs.ErrNotExist, or if that cannot be told.
+func hasStore(dir string) error {
+	_, err := os.Stat(filepath.Join(dir, boltstore.File))
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return &noLedgerError{dir}
+	}
+	return unreadableRecord(dir, err)
+}
+
+// A noLedgerError says that a directory has no store in it. It is fs.ErrNotExist.
+type noLedgerError struct{ dir string }
+
+func (e *noLedgerError) Error() string {
+	return fmt.Sprintf("%s holds no ledger: there is no %s in it", e.dir, boltstore.File)
+}
+func (e *noLedgerError) Unwrap() error { return fs.ErrNotExist }
+
+// unreadableRecord is the error of a ledger or a copy that is there and cannot be looked at.
+func unreadableRecord(path string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%s cannot be read: permission denied; run this as the user who owns it", path)
+	}
+	return fmt.Errorf("cannot read %s: %w", path, err)
 }
 
 // A service is a ledger being served over HTTP.

@@ -62,6 +62,9 @@ func (a *app) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if settings.skip != nil {
+		a.sayf("The configuration is left out: %v\n", settings.skip)
+	}
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}

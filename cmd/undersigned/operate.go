@@ -3,13 +3,16 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -120,6 +123,9 @@ func (c *initCmd) Run(ctx context.Context, a *app) error {
 			return err
 		}
 	}
+	if err := ownersAlone(c.Dir, os.Geteuid()); err != nil {
+		return err
+	}
 	logs, err := makeHouse(ctx, c.Dir, genesis, a.now)
 	if err != nil {
 		return err
@@ -215,6 +221,11 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	if c.ReadOnly && adopt != nil {
 		return usagef("--read-only and --adopt cannot be used together: who only reads signs nothing")
 	}
+	if adopt != nil {
+		if err := ownersAlone(c.Dir, os.Geteuid()); err != nil {
+			return err
+		}
+	}
 	var h *house
 	var asked *witness.Client
 	if c.ReadOnly {
@@ -284,6 +295,7 @@ type fsckCmd struct {
 	jsonFlag
 
 	signed *ledger.LastSigned // to hold the store to; nil: none
+	unsure bool               // there is no record to hold it to
 }
 
 // Help shows how the command is used.
@@ -298,17 +310,25 @@ Example:
 
 // Run checks a ledger's directory.
 func (c *fsckCmd) Run(ctx context.Context, a *app) error {
-	if _, err := os.Stat(filepath.Join(c.Dir, boltstore.File)); err != nil {
-		return failf(codeUnchecked, "%s holds no ledger: there is no %s in it", c.Dir, boltstore.File)
+	if err := hasStore(c.Dir); err != nil {
+		return &failure{codeUnchecked, err}
 	}
 	began := time.Now()
 	store, flaws, err := boltstore.Inspect(c.Dir)
 	if errors.Is(err, ledger.ErrInUse) {
 		return &failure{codeUnchecked, inUse(c.Dir, err)}
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return &failure{codeUnchecked, unreadableRecord(c.Dir, err)}
+	}
 	report := &ledger.CheckReport{}
 	if err == nil {
 		defer store.Close()
+		if c.Policy == "" && !hasKeys(c.Dir) {
+			if c.Policy = policyBeside(c.Dir); c.Policy != "" {
+				a.sayf("There are no keys in %s: it is checked under %s, which lies with it.\n", c.Dir, c.Policy)
+			}
+		}
 		if c.Policy == "" {
 			var letGo func()
 			if letGo, err = c.openLastSigned(ctx, a, store); err != nil {
@@ -331,8 +351,11 @@ func (c *fsckCmd) Run(ctx context.Context, a *app) error {
 	report.Flaws = append(append([]ledger.Flaw{}, flaws...), report.Flaws...)
 	report.FlawCount += len(flaws)
 	code := codeOK
-	if !report.OK() {
+	switch {
+	case !report.OK():
 		code = verify.CodeContradiction
+	case c.unsure:
+		code = codeUnchecked
 	}
 	if c.JSON {
 		err := a.json(struct {
@@ -343,9 +366,19 @@ func (c *fsckCmd) Run(ctx context.Context, a *app) error {
 		}{"undersigned/fsck/v1", report.OK(), base64Of(report.Root[:]), report})
 		return errors.Join(err, answered(code))
 	}
-	if report.OK() {
+	signed := uint64(0) // the size of the tree that was signed last
+	if c.signed != nil {
+		signed, _, _ = c.signed.Signed()
+	}
+	switch {
+	case signed > report.Size && report.Size > 0:
+		a.printf("This is an old copy: the keys have signed a tree of size %d, and %s holds %s. %s found.\n", signed, c.Dir, plural(report.Size, "entry"), plural(report.FlawCount, "flaw"))
+	case report.OK() && c.unsure:
+		a.printf("Nothing else is wrong in %s, but whether this is the newest copy cannot be checked: there is no readable %s. It has %s, root hash %s, recomputed from the leaves.\n",
+			c.Dir, filepath.Join(c.Dir, keysDir, lastSignedFile), plural(report.Size, "entry"), base64Of(report.Root[:]))
+	case report.OK():
 		a.printf("Nothing is wrong in %s: %s, root hash %s, recomputed from the leaves.\n", c.Dir, plural(report.Size, "entry"), base64Of(report.Root[:]))
-	} else {
+	default:
 		a.printf("%s is damaged: %s found.\n", c.Dir, plural(report.FlawCount, "flaw"))
 	}
 	a.printf("Commits %d, tiles %d, checkpoints %d, texts %d.\n", report.Commits, report.Tiles, report.Checkpoints, report.Blobs)
@@ -376,7 +409,7 @@ func (c *fsckCmd) openLastSigned(ctx context.Context, a *app, store ledger.Store
 	switch {
 	case err != nil: // so does it here
 	case !have:
-		a.sayf("There is no readable %s: whether this is the newest copy of the ledger, nobody can tell from here.\n", path)
+		c.unsure = true
 	case !s.Of(origin, logs):
 		a.sayf("%s is of other keys than those in %s: serve tells what to do.\n", path, filepath.Join(c.Dir, keysDir))
 	default:
@@ -396,6 +429,13 @@ func (c *fsckCmd) check(ctx context.Context, a *app, store ledger.Store) (*ledge
 		if o.Policy, err = a.policy(c.Policy); err != nil {
 			return report, err
 		}
+		notes, err := newestNotes(ctx, store)
+		if err == nil {
+			err = policyFits(o.Policy, notes...)
+		}
+		if err != nil {
+			return report, err
+		}
 	} else if _, o.Logs, err = logSigners(c.Dir, origin); err != nil {
 		return report, fmt.Errorf("%w; a copy without keys is checked with --policy", err)
 	} else if o.Retired, err = readRetired(c.Dir, origin); err != nil {
@@ -411,4 +451,53 @@ func (c *fsckCmd) check(ctx context.Context, a *app, store ledger.Store) (*ledge
 		found = report
 	}
 	return found, err
+}
+
+// newestNotes returns the notes of the newest two checkpoints in a store, as far as there are such.
+func newestNotes(ctx context.Context, store ledger.Store) (notes [][]byte, err error) {
+	paths, err := store.List(ctx, "checkpoints/")
+	if err != nil {
+		return nil, err
+	}
+	var sizes []uint64
+	for _, path := range paths {
+		if size, ok := checkpointSize(path); ok {
+			sizes = append(sizes, size)
+		}
+	}
+	slices.Sort(sizes)
+	for _, size := range sizes[max(0, len(sizes)-2):] {
+		note, err := store.Get(ctx, verify.CheckpointPath(size))
+		if err != nil {
+			return nil, err
+		}
+		notes = append(notes, note)
+	}
+	return notes, nil
+}
+
+// policyFits returns an error if none of these notes, of which there are several so that one may be damaged, has a signature line
+// of a key that the policy names for its ledger. It verifies nothing.
+func policyFits(p *verify.Policy, notes ...[]byte) error {
+	for _, note := range notes {
+		origin, _, _ := strings.Cut(string(note), "\n")
+		for line := range strings.Lines(string(note)) {
+			f := strings.Fields(line)
+			if len(f) != 3 || f[0] != "—" || f[1] != origin {
+				continue
+			}
+			sig, err := decodeBase64(f[2])
+			if err != nil || len(sig) < 4 {
+				continue
+			}
+			id := binary.BigEndian.Uint32(sig)
+			if slices.ContainsFunc(p.Logs(), func(l verify.PolicyLog) bool { return l.VKey.Name == origin && l.VKey.KeyID == id }) {
+				return nil
+			}
+		}
+	}
+	if len(notes) == 0 {
+		return nil
+	}
+	return failf(verify.CodeUntrusted, "the policy is for another ledger, or does not name its keys")
 }

@@ -37,6 +37,9 @@ Example:
 
 // Run rebuilds a ledger.
 func (c *restoreCmd) Run(ctx context.Context, a *app) error {
+	if err := mayRead(c.Source); err != nil {
+		return err
+	}
 	beside := c.Policy == ""
 	if beside {
 		if c.Policy = policyBeside(c.Source); c.Policy == "" {
@@ -53,6 +56,9 @@ func (c *restoreCmd) Run(ctx context.Context, a *app) error {
 	}
 	if _, err := os.Lstat(filepath.Join(c.Dir, boltstore.File)); err == nil {
 		return fmt.Errorf("%s has a ledger already; name another directory", c.Dir)
+	}
+	if err := ownersAlone(c.Dir, os.Geteuid()); err != nil {
+		return err
 	}
 	rec, err := openRecord(ctx, c.Source)
 	if err != nil {

@@ -86,6 +86,9 @@ func (c *keyRotateLogCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if err := ownersAlone(c.Dir, os.Geteuid()); err != nil {
+		return err
+	}
 	if adopt != nil {
 		return c.replaceLost(ctx, a, adopt)
 	}

@@ -24,11 +24,13 @@ func variable(flag string) string {
 type settings struct {
 	env  map[string]string
 	path string              // of the configuration file
+	skip error               // why the one in the usual place was not read
 	file map[string][]string // by flag, in the order of the lines
 }
 
 // readSettings reads the configuration file, $XDG_CONFIG_HOME/undersigned/config or, without that variable,
-// ~/.config/undersigned/config. A missing file says nothing. A line is a flag's name without dashes, a space and
+// ~/.config/undersigned/config. A missing file says nothing,
+// and nor does one in the home directory that may not be read, as that of the user who called sudo. A line is a flag's name without dashes, a space and
 // its value; one that begins with "#" is a comment.
 func readSettings(env map[string]string) (settings, error) {
 	s := settings{env: env, file: map[string][]string{}}
@@ -42,6 +44,10 @@ func readSettings(env map[string]string) (settings, error) {
 	s.path = filepath.Join(dir, "undersigned", "config")
 	b, err := os.ReadFile(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if errors.Is(err, fs.ErrPermission) && env["XDG_CONFIG_HOME"] == "" {
+		s.skip = err
 		return s, nil
 	}
 	if err != nil {

@@ -50,7 +50,7 @@ func openRecord(ctx context.Context, src string) (*record, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, failf(codeUnchecked, "there is no record at %s: give the address of a ledger (https://…), a directory with %s or a checkpoint in it, or an archive", src, boltstore.File)
 	case err != nil:
-		return nil, fmt.Errorf("cannot read the record: %w", err)
+		return nil, &failure{codeUnchecked, unreadableRecord(src, err)}
 	case info.IsDir():
 		if _, err := os.Stat(filepath.Join(src, boltstore.File)); errors.Is(err, fs.ErrNotExist) && isTree(src) {
 			return openTree(src)
@@ -60,8 +60,26 @@ func openRecord(ctx context.Context, src string) (*record, error) {
 	return openArchive(src)
 }
 
+// mayRead returns an error if SRC is on this machine and may not be looked at: what lies in it cannot be told then.
+func mayRead(src string) error {
+	if isAddress(src) {
+		return nil
+	}
+	_, err := os.Stat(src)
+	if err == nil {
+		_, err = os.Stat(filepath.Join(src, boltstore.File))
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return &failure{codeUnchecked, unreadableRecord(src, err)}
+	}
+	return nil
+}
+
 func openArchive(path string) (*record, error) {
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, &failure{codeUnchecked, unreadableRecord(path, err)}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the archive: %w", err)
 	}
@@ -144,8 +162,8 @@ func treeCheckpoints(root *os.Root) (sizes []uint64, err error) {
 
 // openDirectory opens a ledger's directory for reading.
 func openDirectory(ctx context.Context, dir string) (*record, error) {
-	if _, err := os.Stat(filepath.Join(dir, boltstore.File)); err != nil {
-		return nil, failf(codeUnchecked, "%s holds no ledger: there is no %s in it", dir, boltstore.File)
+	if err := hasStore(dir); err != nil {
+		return nil, &failure{codeUnchecked, err}
 	}
 	store, err := boltstore.Open(dir, true)
 	if err != nil {
@@ -163,6 +181,9 @@ func openDirectory(ctx context.Context, dir string) (*record, error) {
 func inUse(dir string, err error) error {
 	if errors.Is(err, ledger.ErrInUse) {
 		return &inUseError{dir}
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return unreadableRecord(dir, err)
 	}
 	return fmt.Errorf("cannot open the ledger in %s: %w", dir, err)
 }
