@@ -74,8 +74,10 @@ type Report struct {
 	Beyond     *uint64               `json:"beyond,omitempty"`  // the first entry of a form that this version does not know
 	LastRecord *time.Time            `json:"last_admitted,omitempty"`
 
-	// Contradictions are files that prove some of the findings to anybody, and convict the keys that signed: at most 16.
+	// Contradictions are files that prove some of the findings to anybody, and convict the log's keys that signed: at most 16.
 	Contradictions []*Contradiction `json:"-"`
+	// Misled are files that convict witnesses and no key of the log: at most 16. They say nothing against the record.
+	Misled []*Contradiction `json:"-"`
 
 	// State is the folded record, nil if the audit did not come to it.
 	State *roll.State `json:"-"`

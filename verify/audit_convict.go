@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"slices"
 
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify/entry"
@@ -22,13 +23,44 @@ func (p *Policy) vkeys() []keys.VKey {
 	return vkeys
 }
 
+// Convicts reports whether a contradiction file names a key of the log with this origin, by the policy's log lines. Any other
+// convicts witnesses alone, and says nothing against the record.
+func (p *Policy) Convicts(origin string, c *Contradiction) bool {
+	return slices.ContainsFunc(c.Keys, func(k keys.VKey) bool {
+		return k.Name == origin && slices.ContainsFunc(p.logs, func(l PolicyLog) bool { return l.VKey.SameKey(k) })
+	})
+}
+
 // convict keeps a contradiction file, if there is one. It may be called from any goroutine.
 func (a *auditor) convict(c *Contradiction) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if c != nil && len(a.report.Contradictions) < maxContradictions {
-		a.report.Contradictions = append(a.report.Contradictions, c)
+	if c == nil {
+		return
 	}
+	list := &a.report.Misled
+	if a.policy.Convicts(a.report.Origin, c) {
+		list = &a.report.Contradictions
+	}
+	if len(*list) < maxContradictions {
+		*list = append(*list, c)
+	}
+}
+
+// convictBack convicts those who signed the smaller of two trees as the newest after the larger one, and reports whether the log did.
+func (a *auditor) convictBack(larger, smaller []byte) (log bool) {
+	var tried []keys.VKey
+	for _, k := range a.policy.vkeys() {
+		if slices.ContainsFunc(tried, func(o keys.VKey) bool { return o.String() == k.String() }) {
+			continue // it is the log's and a witness's
+		}
+		tried = append(tried, k)
+		if c := rolledBack([]keys.VKey{k}, larger, smaller); c != nil {
+			a.convict(c)
+			log = log || a.policy.Convicts(a.report.Origin, c)
+		}
+	}
+	return log
 }
 
 // convictNote holds another signed note against the one that is audited.

@@ -204,12 +204,12 @@ func (r *Replay) compare(ctx context.Context, c *SignedCheckpoint) (moves bool, 
 	if root == smaller.Root && smaller != c {
 		return true, nil
 	}
-	found := Contradict(a.policy.vkeys(), smaller.Note, larger.Note, a.hashes.nodes(ctx))
-	a.convict(found)
+	// That a witness has signed an old note again says nothing about the ledger: it is the log's own signature that counts.
 	switch {
 	case root != smaller.Root:
+		a.convict(Contradict(a.policy.vkeys(), smaller.Note, larger.Note, a.hashes.nodes(ctx)))
 		a.find(CodeContradiction, nil, "", fmt.Sprintf("The signed copy of the record of size %d does not continue the signed one of size %d.", larger.Size, smaller.Size))
-	case found != nil:
+	case a.convictBack(larger.Note, smaller.Note):
 		a.find(CodeContradiction, nil, "", fmt.Sprintf("The ledger signed a copy of the record of size %d as its newest after one of size %d.", smaller.Size, larger.Size))
 	}
 	return false, nil

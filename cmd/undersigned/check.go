@@ -86,7 +86,7 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	}
 	v := verify.Judge(in)
 	if in.Record != nil {
-		if err := a.keep(c.Evidence, in.Record.Contradictions); err != nil {
+		if err := a.keep(c.Evidence, slices.Concat(in.Record.Contradictions, in.Record.Misled)); err != nil {
 			return err
 		}
 	}
@@ -168,7 +168,7 @@ func (c *auditCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer closeRecord()
-	if err := a.keep(c.Evidence, r.Contradictions); err != nil {
+	if err := a.keep(c.Evidence, slices.Concat(r.Contradictions, r.Misled)); err != nil {
 		return err
 	}
 	if c.JSON {

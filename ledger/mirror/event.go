@@ -36,23 +36,24 @@ const (
 
 // The events about the record itself. But for the first three of them, which stay for good, they end with an EventNormal.
 const (
-	EventForked          EventType = "record-forked"
-	EventRolledBack      EventType = "record-rolled-back"
-	EventInadmissible    EventType = "entry-inadmissible"
-	EventContradiction   EventType = "record-contradiction"
-	EventDamaged         EventType = "record-damaged"
-	EventUntrusted       EventType = "checkpoint-untrusted"
-	EventQuorumMissed    EventType = "quorum-missed"
-	EventShrunk          EventType = "record-shrunk"
-	EventWithheld        EventType = "record-withheld"
-	EventStale           EventType = "checkpoint-stale"
-	EventUnreachable     EventType = "log-unreachable"
-	EventUnchecked       EventType = "record-unchecked"
-	EventWitnessMissing  EventType = "witness-missing"
-	EventFewCosignatures EventType = "few-cosignatures"
-	EventNormal          EventType = "normal"
-	EventHeartbeat       EventType = "heartbeat"
-	EventTest            EventType = "test"
+	EventForked               EventType = "record-forked"
+	EventRolledBack           EventType = "record-rolled-back"
+	EventInadmissible         EventType = "entry-inadmissible"
+	EventContradiction        EventType = "record-contradiction"
+	EventDamaged              EventType = "record-damaged"
+	EventUntrusted            EventType = "checkpoint-untrusted"
+	EventQuorumMissed         EventType = "quorum-missed"
+	EventShrunk               EventType = "record-shrunk"
+	EventWithheld             EventType = "record-withheld"
+	EventStale                EventType = "checkpoint-stale"
+	EventUnreachable          EventType = "log-unreachable"
+	EventUnchecked            EventType = "record-unchecked"
+	EventWitnessMissing       EventType = "witness-missing"
+	EventWitnessContradiction EventType = "witness-contradiction"
+	EventFewCosignatures      EventType = "few-cosignatures"
+	EventNormal               EventType = "normal"
+	EventHeartbeat            EventType = "heartbeat"
+	EventTest                 EventType = "test"
 )
 
 // A Level says how much an event matters.
@@ -106,21 +107,22 @@ var kinds = map[EventType]struct {
 	EventStatementPublished: {}, EventStatementSuperseded: {}, EventStatementClosed: {}, EventStatementReopened: {},
 	EventEndorsement: {}, EventWithdrawal: {}, EventExpectedMissing: {level: LevelWarning},
 
-	EventForked:          {LevelAlert, 20},
-	EventRolledBack:      {LevelAlert, 20},
-	EventInadmissible:    {LevelAlert, 20},
-	EventContradiction:   {LevelAlert, 20},
-	EventDamaged:         {LevelAlert, 20},
-	EventQuorumMissed:    {LevelAlert, 21},
-	EventUntrusted:       {LevelAlert, 13},
-	EventShrunk:          {LevelAlert, 3},
-	EventWithheld:        {LevelAlert, 3},
-	EventStale:           {LevelAlert, 3},
-	EventUnreachable:     {LevelWarning, 3},
-	EventUnchecked:       {LevelWarning, 3},
-	EventWitnessMissing:  {level: LevelWarning},
-	EventFewCosignatures: {level: LevelWarning},
-	EventNormal:          {level: LevelInfo}, EventHeartbeat: {level: LevelInfo}, EventTest: {level: LevelAlert},
+	EventForked:               {LevelAlert, 20},
+	EventRolledBack:           {LevelAlert, 20},
+	EventInadmissible:         {LevelAlert, 20},
+	EventContradiction:        {LevelAlert, 20},
+	EventDamaged:              {LevelAlert, 20},
+	EventQuorumMissed:         {LevelAlert, 21},
+	EventUntrusted:            {LevelAlert, 13},
+	EventShrunk:               {LevelAlert, 3},
+	EventWithheld:             {LevelAlert, 3},
+	EventStale:                {LevelAlert, 3},
+	EventUnreachable:          {LevelWarning, 3},
+	EventUnchecked:            {LevelWarning, 3},
+	EventWitnessMissing:       {level: LevelWarning},
+	EventWitnessContradiction: {level: LevelAlert},
+	EventFewCosignatures:      {level: LevelWarning},
+	EventNormal:               {level: LevelInfo}, EventHeartbeat: {level: LevelInfo}, EventTest: {level: LevelAlert},
 }
 
 // gravity is the order of exit codes, the gravest first.

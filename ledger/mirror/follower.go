@@ -30,6 +30,8 @@ type FollowerConfig struct {
 	// Entry, if set, is called with each admissible entry, in order, those that were kept before the start first. State holds
 	// it by then; raw are the bytes of the leaf.
 	Entry func(index uint64, raw []byte, leaf *entry.Leaf)
+	// Misled, if set, is given what proves that a witness contradicted itself. It says nothing against the record.
+	Misled func(*verify.Contradiction)
 	// Progress, if set, is told from time to time how many entries are done.
 	Progress func(done, total uint64)
 }
@@ -121,6 +123,7 @@ func (f *Follower) Compare(ctx context.Context, note []byte) (told bool, err err
 	if err != nil || report == nil {
 		return false, err
 	}
+	f.misled(report)
 	if !report.OK {
 		return true, &FoundError{report}
 	}
@@ -145,6 +148,7 @@ func (f *Follower) advance(ctx context.Context, note []byte) (*verify.Report, er
 	if err != nil {
 		return nil, err
 	}
+	f.misled(report)
 	if err := f.flush(ctx); err != nil {
 		return nil, err
 	}
@@ -152,6 +156,16 @@ func (f *Follower) advance(ctx context.Context, note []byte) (*verify.Report, er
 		return report, &FoundError{report}
 	}
 	return report, f.agrees(ctx, report.Size)
+}
+
+// misled hands on what convicts witnesses.
+func (f *Follower) misled(report *verify.Report) {
+	if f.Misled == nil {
+		return
+	}
+	for _, c := range report.Misled {
+		f.Misled(c)
+	}
 }
 
 // agrees holds what is kept to the checkpoint that was followed.

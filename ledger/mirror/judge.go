@@ -16,7 +16,7 @@ type JudgeConfig struct {
 	// Open returns a Follower with a Copy that has read nothing yet, and what releases it. It is called when it is needed first,
 	// and again after the Follower has failed.
 	Open func(ctx context.Context) (*Follower, func() error, error)
-	// Evidence, if set, is given what proves that the record contradicts itself. It must not block.
+	// Evidence, if set, is given what proves that the record contradicts itself, or a witness. It must not block.
 	Evidence func(*verify.Contradiction)
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
@@ -36,6 +36,7 @@ type Judge struct {
 	release  func() error
 	refused  *RefusedError
 	told     map[string]bool // contradictions that were handed to Evidence
+	misled   misled
 }
 
 // A RefusedError says that a checkpoint, and whatever follows it, is never to be cosigned.
@@ -51,7 +52,7 @@ const clockSlack = 5 * time.Minute
 
 // NewJudge returns a Judge, which begins to read what is kept.
 func NewJudge(cfg JudgeConfig) *Judge {
-	j := &Judge{JudgeConfig: cfg, turn: make(chan struct{}, 1), told: make(map[string]bool)}
+	j := &Judge{JudgeConfig: cfg, turn: make(chan struct{}, 1), told: make(map[string]bool), misled: make(misled)}
 	if j.Now == nil {
 		j.Now = time.Now
 	}
@@ -123,6 +124,7 @@ func (j *Judge) open() (err error) {
 		j.follower = nil
 		return err
 	}
+	j.follower.Misled = func(c *verify.Contradiction) { j.misled.tell(c, j.Evidence, j.Logger) }
 	if j.follower.absent, err = recallAbsence(j.ctx, j.follower.Copy, j.Now); err != nil {
 		return j.settle(err)
 	}

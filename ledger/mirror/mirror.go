@@ -36,7 +36,7 @@ type Config struct {
 	Copy *ledger.Copy
 	// Signers are the mirror's keys, all of one name: types 0x04 and 0x06.
 	Signers []ledger.Signer
-	// Evidence, if set, is given what proves that the ledger contradicts itself. It must not block.
+	// Evidence, if set, is given what proves that the ledger contradicts itself, or a witness. It must not block.
 	Evidence func(*verify.Contradiction)
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
@@ -52,6 +52,7 @@ type Mirror struct {
 	ahead    []ledger.Sighting    // that are larger than what was followed, or not compared yet
 	boundary map[uint64]bool      // sizes of published checkpoints that are not kept yet
 	missing  map[entry.Hash]int64 // when a text was found missing, Unix seconds
+	misled   misled
 
 	mu     sync.RWMutex
 	shown  *shown // nil: nothing yet
@@ -98,7 +99,7 @@ func New(ctx context.Context, cfg Config) (*Mirror, error) {
 			return nil, errors.New("a mirror's keys must all have its name, which is not the ledger's")
 		}
 	}
-	m := &Mirror{Config: cfg, boundary: make(map[uint64]bool), missing: make(map[entry.Hash]int64), status: Status{Origin: cfg.Origin}}
+	m := &Mirror{Config: cfg, boundary: make(map[uint64]bool), misled: make(misled), missing: make(map[entry.Hash]int64), status: Status{Origin: cfg.Origin}}
 	if m.Now == nil {
 		m.Now = time.Now
 	}
@@ -111,6 +112,7 @@ func New(ctx context.Context, cfg Config) (*Mirror, error) {
 	m.follower = NewFollower(FollowerConfig{
 		Origin: cfg.Origin, Policy: cfg.Policy, Fetch: cfg.Fetch, Copy: cfg.Copy,
 		Boundary: func(size uint64) bool { return m.boundary[size] },
+		Misled:   func(c *verify.Contradiction) { m.misled.tell(c, m.Evidence, m.Logger) },
 	})
 	note, err := cfg.Copy.Get(ctx, cosignedPath)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

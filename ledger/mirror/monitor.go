@@ -80,7 +80,7 @@ type monitored struct {
 	MonitoredLedger
 	*ledgerState
 	review verify.QuorumReview
-	logs   []keys.VKey // of the policy
+	logs   []keys.VKey // of the ledger, in the policy
 	vkeys  []keys.VKey // those and the witnesses'
 	replay *verify.Replay
 	agreed map[string]verify.Checkpoint // sightings that were compared, by who, with the checkpoint that they agreed with
@@ -138,7 +138,9 @@ func NewMonitor(cfg MonitorConfig) (*Monitor, error) {
 		}
 		one := &monitored{MonitoredLedger: l, ledgerState: st, review: l.Policy.ReviewQuorum(), agreed: make(map[string]verify.Checkpoint)}
 		for _, k := range l.Policy.Logs() {
-			one.logs = append(one.logs, k.VKey)
+			if k.VKey.Name == l.Origin {
+				one.logs = append(one.logs, k.VKey)
+			}
 		}
 		one.vkeys = slices.Clone(one.logs)
 		for _, k := range l.Policy.Witnesses() {
@@ -484,8 +486,10 @@ func (r *round) ages() {
 	case !r.Fresh.IsZero() && r.now.Sub(r.Fresh) > r.m.MaxAge:
 		r.raise("", Event{Type: EventStale, Size: &r.Size, Sentence: fmt.Sprintf("The newest checkpoint of %s that was to be had is of %s: what came after it could be withheld.", r.Origin, r.Fresh.Format(time.RFC3339))})
 	}
+	r.looked[EventWitnessContradiction] = true
 	for _, w := range r.Policy.Witnesses() {
 		name := w.VKey.Name
+		r.stands[string(EventWitnessContradiction)+" "+name] = true // as long as the policy names it
 		last := r.Cosigned[name]
 		if base := later(last, r.Since); r.now.Sub(base) > r.m.Silence {
 			sentence := fmt.Sprintf("The witness %s has not cosigned %s since %s.", name, r.Origin, last.Format(time.RFC3339))
@@ -571,11 +575,17 @@ func (r *round) continues(ctx context.Context, c *verify.SignedCheckpoint, fresh
 		if !same {
 			return false, r.fork(found, c.Size, "what it showed before")
 		}
+		if err := r.misled(known, r.Note, c.Checkpoint, c.Note); err != nil {
+			return false, err
+		}
 		return true, r.remember(c)
 	}
 	same, found, err := r.agree(ctx, c.Checkpoint, c.Note, known, r.Note)
 	if err == nil && !same || found != nil {
 		return false, r.fork(found, c.Size, "what it showed before")
+	}
+	if err := r.misled(c.Checkpoint, c.Note, known, r.Note); err != nil {
+		return false, err
 	}
 	if fresh.IsZero() || r.now.Sub(fresh).Abs() > cacheSlack {
 		r.raise("", Event{Type: EventShrunk, Size: &c.Size, Sentence: fmt.Sprintf("%s shows a record of %d entries, although it has shown %d.", r.Origin, c.Size, r.Size)})
@@ -634,6 +644,30 @@ func (r *round) agree(ctx context.Context, smaller verify.Checkpoint, smallerNot
 	}
 	nodes := func(level uint, index uint64) ([32]byte, error) { return hashes.Node(ctx, level, index) }
 	return root == smaller.Root, prove(nodes), nil
+}
+
+// misled tells of witnesses that have signed a smaller tree as the newest after a larger one. That says nothing about the ledger. Errors are
+// those of Save.
+func (r *round) misled(a verify.Checkpoint, noteA []byte, b verify.Checkpoint, noteB []byte) error {
+	if a.Size == b.Size {
+		return nil
+	}
+	for _, w := range r.Policy.Witnesses() {
+		if slices.ContainsFunc(r.logs, w.VKey.SameKey) {
+			continue
+		}
+		found := verify.Contradict([]keys.VKey{w.VKey}, noteA, noteB, nil)
+		if found == nil {
+			continue
+		}
+		name := w.VKey.Name
+		err := r.prove(found, name, Event{Type: EventWitnessContradiction, Witness: name, Sentence: fmt.Sprintf(
+			"The witness %s signed an old copy of the record of %s as the newest after it had signed a larger one. Nothing that it signs can be relied on; it says nothing against the ledger.", name, r.Origin)})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fork tells of another history.
@@ -813,6 +847,9 @@ func (r *round) compare(ctx context.Context, c *verify.SignedCheckpoint, sights 
 			same, found, err := r.agree(ctx, smaller.Checkpoint, smaller.Note, larger.Checkpoint, larger.Note)
 			if err == nil && !same || found != nil {
 				return r.fork(found, s.Size, "what the witness "+s.who+" has seen")
+			}
+			if err := r.misled(smaller.Checkpoint, smaller.Note, larger.Checkpoint, larger.Note); err != nil {
+				return err
 			}
 			if err == nil && s.Size <= c.Size {
 				r.agreed[s.who] = s.Checkpoint

@@ -648,6 +648,32 @@ func TestMonitorForks(t *testing.T) {
 		s.expect(m, 20, EventRolledBack)
 		s.convicts(EventRolledBack, verify.CaseRollback)
 	})
+	t.Run("a witness that goes back", func(t *testing.T) {
+		s := newStage(t, 3, 2)
+		old := s.fork()
+		s.rec.Join("a.example")
+		s.publish()
+		m := s.monitor("")
+		s.expect(m, 0)
+		s.later(time.Minute)
+		signed := old.note(s.now, s.witnesses[2])
+		line := signed[bytes.LastIndex(signed[:len(signed)-1], []byte("\n"))+1:]
+		s.sights["witness2.example"] = append(old.note(old.rec.Now), line...)
+		s.expect(m, 0, EventWitnessContradiction)
+		if e := s.last(); e.Witness != "witness2.example" || e.Evidence == "" {
+			t.Errorf("the event is %+v", e)
+		}
+		s.expect(s.monitor(""), 0)
+		s.rec.Join("b.example")
+		s.publish()
+		s.expect(m, 0)
+		if m.ledgers[0].Told != 3 {
+			t.Errorf("%d entries are read", m.ledgers[0].Told)
+		}
+		s.witnesses = s.witnesses[:2]
+		s.publish()
+		s.expect(s.monitor(""), 0, EventNormal)
+	})
 	t.Run("an old view", func(t *testing.T) {
 		s := newStage(t, 3, 2)
 		old := maps.Clone(s.files)
