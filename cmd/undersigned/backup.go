@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/ledger/boltstore"
 	"github.com/tccm/undersigned/verify"
@@ -19,13 +21,13 @@ type backupCmd struct {
 	Source string `arg:"" name:"src" help:"The ledger's directory, whether or not it is being served. For an archive or tiles also an address or an archive."`
 	Dest   string `arg:"" help:"Where the copy goes: a new or empty directory, or a new file for an archive."`
 	As     string `default:"database" enum:"database,archive,tiles" help:"What to make: ${enum}."`
-	Policy string `setting:"" placeholder:"FILE" help:"The policy file that the copy is checked under. Without it: the keys in SRC, or policy.txt there."`
+	Policy string `setting:"" placeholder:"FILE" help:"The policy file that the copy is checked under. A database of a SRC with keys is checked by these unless the flag itself is given; else, without a policy, policy.txt in SRC counts."`
 	jsonFlag
 }
 
 // Help shows how the command is used.
 func (backupCmd) Help() string {
-	return `The copy is of one moment, is checked from its first entry to its last, and only then gets its name. It never holds a key or the record of what was signed last: those stay with the ledger, and an old copy of that record would be no protection.
+	return `The copy is of one moment, is checked from its first entry to its last, and only then gets its name. It never holds a key or the record of what was signed last: those stay with the ledger, and an old copy of that record would be no protection. If the log's keys were ever changed, the public list of those of before comes along: as retired.txt in a database, as DEST.retired.txt beside an archive or tiles.
 
 A database is what serve and restore take; an archive is one file, for anybody; tiles are the files of the record under the paths of its address, for any web server. An archive and tiles hold the published record, a database also entries that no checkpoint covers yet.
 
@@ -38,11 +40,14 @@ Example:
 }
 
 // Run makes and checks a copy.
-func (c *backupCmd) Run(ctx context.Context, a *app) error {
+func (c *backupCmd) Run(ctx context.Context, a *app, parsed *kong.Context) error {
 	if err := mayRead(c.Source); err != nil {
 		return err
 	}
-	if c.Policy == "" && !(c.As == "database" && hasKeys(c.Source)) {
+	// A reader's setting must not stand in for the keys that sign this ledger.
+	if c.As == "database" && hasKeys(c.Source) && !isGiven(parsed, "policy") {
+		c.Policy = ""
+	} else if c.Policy == "" {
 		c.Policy = policyBeside(c.Source)
 	}
 	switch c.As {
@@ -136,11 +141,39 @@ func (c *backupCmd) database(ctx context.Context, a *app) error {
 			return err
 		}
 	}
+	if path := retiredWith(c.Source); path != "" {
+		if err := c.retired(path, filepath.Join(c.Dest, retiredFile)); err != nil {
+			return err
+		}
+	}
 	if err := boltstore.Install(temp, c.Dest); err != nil {
 		return fmt.Errorf("cannot give the copy its name: %w", err)
 	}
 	root := base64Of(report.Root[:])
 	return c.done(a, report.Size, report.Published, root, report.Checkpoints, report.Blobs)
+}
+
+// retired copies the list of the log's retired keys.
+func (c *backupCmd) retired(from, to string) error {
+	b, err := os.ReadFile(from)
+	if err != nil {
+		return fmt.Errorf("cannot read the list of the log's retired keys: %w", err)
+	}
+	return writeFile(to, b)
+}
+
+// beside puts the list of the log's retired keys beside an archive or a directory of tiles.
+func (c *backupCmd) beside(install func() error) func() error {
+	path := retiredWith(c.Source)
+	if path == "" {
+		return install
+	}
+	return func() error {
+		if err := c.retired(path, retiredBeside(c.Dest)); err != nil {
+			return err
+		}
+		return install()
+	}
 }
 
 // done says what was made.
@@ -325,13 +358,13 @@ func (c *backupCmd) archive(ctx context.Context, a *app) error {
 		os.Remove(temp)
 		return fmt.Errorf("cannot write the archive: %w", err)
 	}
-	return c.accept(ctx, a, temp, func() error {
+	return c.accept(ctx, a, temp, c.beside(func() error {
 		// A link never replaces a file that another process made meanwhile.
 		if err := os.Link(temp, c.Dest); err != nil {
 			return err
 		}
 		return errors.Join(os.Remove(temp), syncDirectory(filepath.Dir(c.Dest)))
-	})
+	}))
 }
 
 // tiles writes the record into a directory.
@@ -377,13 +410,13 @@ func (c *backupCmd) tiles(ctx context.Context, a *app) error {
 		os.RemoveAll(temp)
 		return fmt.Errorf("cannot write the tiles: %w", err)
 	}
-	return c.accept(ctx, a, temp, func() error {
+	return c.accept(ctx, a, temp, c.beside(func() error {
 		// The directory is empty, or this fails.
 		if err := os.Remove(c.Dest); err != nil {
 			return err
 		}
 		return errors.Join(os.Rename(temp, c.Dest), syncDirectory(filepath.Dir(c.Dest)))
-	})
+	}))
 }
 
 // writeDurably makes a new file.

@@ -388,6 +388,9 @@ func (c *fsckCmd) Run(ctx context.Context, a *app) error {
 	if n := report.FlawCount - len(report.Flaws); n > 0 {
 		a.printf("And %d more.\n", n)
 	}
+	if c.Policy == "" && retiredIn(c.Dir) == "" && slices.ContainsFunc(report.Flaws, func(f ledger.Flaw) bool { return strings.HasPrefix(f.Where, "checkpoints/") }) {
+		a.sayf("%s is not there: if the log's keys were ever changed, put back the one of a backup.\n", filepath.Join(c.Dir, keysDir, retiredFile))
+	}
 	a.sayf("Checked in %v.\n", time.Since(began).Round(time.Millisecond))
 	return answered(code)
 }
@@ -418,6 +421,25 @@ func (c *fsckCmd) openLastSigned(ctx context.Context, a *app, store ledger.Store
 	return func() { s.Close() }, nil
 }
 
+// pastLogs returns what past checkpoints are held to if the list of retired keys is missing and the policy beside the
+// ledger tells that there were others: all of its log keys. Else it is nil.
+func (c *fsckCmd) pastLogs(a *app, origin string, logs []keys.VKey) (*verify.Policy, error) {
+	path := filepath.Join(c.Dir, policyFile)
+	if !fileExists(path) {
+		return nil, nil
+	}
+	p, err := a.policy(path)
+	if err != nil {
+		return nil, err
+	}
+	others := otherLogs(p, origin, logs)
+	if len(others) == 0 {
+		return nil, nil
+	}
+	a.sayf("%s is missing, though the log's keys have been changed: any key that %s names will do for any checkpoint. Put back the list of a backup.\n", filepath.Join(c.Dir, keysDir, retiredFile), path)
+	return verify.ParsePolicy(policyText(slices.Concat(logs, others), ""))
+}
+
 func (c *fsckCmd) check(ctx context.Context, a *app, store ledger.Store) (*ledger.CheckReport, error) {
 	report := &ledger.CheckReport{}
 	origin, err := ledger.Origin(ctx, store)
@@ -442,6 +464,11 @@ func (c *fsckCmd) check(ctx context.Context, a *app, store ledger.Store) (*ledge
 		return report, err
 	} else {
 		o.Snapshot = filepath.Join(c.Dir, snapshotFile)
+		if retiredIn(c.Dir) == "" {
+			if o.Policy, err = c.pastLogs(a, origin, o.Logs); err != nil {
+				return report, err
+			}
+		}
 	}
 	progress, done := a.progress("Checking")
 	defer done()

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/ledger/boltstore"
@@ -112,7 +113,30 @@ func (c *restoreCmd) Run(ctx context.Context, a *app) error {
 		}
 	}
 	done()
+	if err := c.retired(a, p, report.Checkpoint.Origin); err != nil {
+		return err
+	}
 	return c.say(a, report, beside)
+}
+
+// retired puts the list of the log's retired keys that came with the copy beside the policy. A ledger's own list moves
+// with its keys.
+func (c *restoreCmd) retired(a *app, p *verify.Policy, origin string) error {
+	path := retiredWith(c.Source)
+	if path == "" || retiredIn(c.Dir) != "" || path == filepath.Join(c.Source, keysDir, retiredFile) {
+		return nil
+	}
+	retired, err := readRetiredFile(path, origin)
+	if err != nil {
+		return err
+	}
+	for _, r := range retired {
+		if !slices.ContainsFunc(p.Logs(), func(l verify.PolicyLog) bool { return l.VKey.SameKey(r.VKey) }) {
+			a.sayf("%s names keys that the policy does not, and was left where it is.\n", path)
+			return nil
+		}
+	}
+	return writeRetired(filepath.Join(c.Dir, retiredFile), retired)
 }
 
 // sameRecord recomputes what is in the file and holds it to what was restored.

@@ -20,7 +20,8 @@ import (
 )
 
 // retiredFile is in keysDir and has a line for each key with which the log signed before, oldest first: the tree
-// size of the last checkpoint that it may have signed, a space, its verifier key.
+// size of the last checkpoint that it may have signed, a space, its verifier key. All of it is public: backups have it
+// beside the policy, where it lies in a restored ledger too until its keys change again.
 const retiredFile = "retired.txt"
 
 // A logKey is one of the log's keys, as it lies in keysDir.
@@ -245,6 +246,9 @@ func (h *house) prepareRotation(dir string) ([]keys.VKey, error) {
 		}
 		policy = policyText(all, "")
 	}
+	if p, err := verify.ParsePolicy(policy); err == nil && retiredIn(dir) == "" && len(otherLogs(p, origin, slices.Concat(fresh, h.logs))) > 0 {
+		return nil, fmt.Errorf("the log's keys have been changed before, and %s is missing, which says when: put back the one of a backup", filepath.Join(dir, keysDir, retiredFile))
+	}
 	if policy, err = withLogs(policy, fresh, h.logs); err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, policyFile), err)
 	}
@@ -254,7 +258,7 @@ func (h *house) prepareRotation(dir string) ([]keys.VKey, error) {
 			retired = append(retired, ledger.Retired{VKey: v, Until: size})
 		}
 	}
-	if err := writeRetired(dir, retired); err != nil {
+	if err := writeRetired(filepath.Join(dir, keysDir, retiredFile), retired); err != nil {
 		return nil, err
 	}
 	if err := writeFile(filepath.Join(dir, policyFile), policy); err != nil {
@@ -335,11 +339,50 @@ const maxRetired = 1 << 20
 
 // readRetired returns the keys with which the log signed before; none if there is no list.
 func readRetired(dir, origin string) ([]ledger.Retired, error) {
-	path := filepath.Join(dir, keysDir, retiredFile)
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	path := retiredIn(dir)
+	if path == "" {
 		return nil, nil
 	}
+	return readRetiredFile(path, origin)
+}
+
+// retiredIn returns where a directory has the list of the log's retired keys, "" if it has none.
+func retiredIn(dir string) string {
+	for _, path := range []string{filepath.Join(dir, keysDir, retiredFile), filepath.Join(dir, retiredFile)} {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			return path
+		}
+	}
+	return ""
+}
+
+// retiredWith returns where the list lies that belongs to a copy of a record: in a directory with a database, beside an
+// archive or a directory of tiles.
+func retiredWith(src string) string {
+	if isAddress(src) {
+		return ""
+	}
+	if info, err := os.Stat(src); err == nil && info.IsDir() {
+		if path := retiredIn(src); path != "" {
+			return path
+		}
+	}
+	if path := retiredBeside(src); fileExists(path) {
+		return path
+	}
+	return ""
+}
+
+// retiredBeside names the list that is beside an archive or a directory of tiles.
+func retiredBeside(path string) string { return filepath.Clean(path) + "." + retiredFile }
+
+func fileExists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+func readRetiredFile(path, origin string) ([]ledger.Retired, error) {
+	info, err := os.Stat(path)
 	if err == nil && info.Size() > maxRetired {
 		err = fmt.Errorf("%s is larger than %d bytes", path, maxRetired)
 	}
@@ -365,12 +408,23 @@ func readRetired(dir, origin string) ([]ledger.Retired, error) {
 	return retired, nil
 }
 
-func writeRetired(dir string, retired []ledger.Retired) error {
+func writeRetired(path string, retired []ledger.Retired) error {
 	var b bytes.Buffer
 	for _, r := range retired {
 		fmt.Fprintf(&b, "%d %s\n", r.Until, r.VKey)
 	}
-	return writeFile(filepath.Join(dir, keysDir, retiredFile), b.Bytes())
+	return writeFile(path, b.Bytes())
+}
+
+// otherLogs returns the keys of an origin that a policy names beside these: those of before, as far as nobody is
+// changing them.
+func otherLogs(p *verify.Policy, origin string, these []keys.VKey) (others []keys.VKey) {
+	for _, l := range p.Logs() {
+		if l.VKey.Name == origin && !slices.ContainsFunc(these, l.VKey.SameKey) {
+			others = append(others, l.VKey)
+		}
+	}
+	return others
 }
 
 // tell says what the log's keys are now.

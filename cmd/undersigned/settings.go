@@ -107,3 +107,8 @@ func (s settings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 	}
 	return lines[len(lines)-1], nil
 }
+
+// isGiven says whether a flag was given on the command line, not by a variable or the configuration file.
+func isGiven(parsed *kong.Context, flag string) bool {
+	return slices.ContainsFunc(parsed.Path, func(p *kong.Path) bool { return p.Flag != nil && p.Flag.Name == flag && !p.Resolved })
+}
