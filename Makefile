@@ -2,6 +2,8 @@
 GO ?= go
 BIN ?= bin/undersigned
 FUZZTIME ?= 30s
+# Long tests of one goroutine, in which no race can be.
+PLAIN = TestHistories|TestHostileServer|TestRestoreDamaged|TestCheckBits|TestFaults|TestAppendOnly|TestPages|TestMirrorCatchesUp|TestFollowCrashes
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
 .PHONY: demo test check build fuzz vectors cover frozen torture sabotage interop
@@ -28,7 +30,7 @@ check:
 	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/undersigned
 	GOARCH=386 $(GO) vet ./verify/... ./keys/...
 	cd torture && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test ./...
-	$(GO) test -race ./keys ./verify/... ./ledger/...
+	$(GO) test -race -short -skip '$(PLAIN)' ./keys ./verify/... ./ledger/...
 
 # Wycheproof (109 MB) and the RFC 6962 proof vectors, in a module of their own.
 vectors:
