@@ -291,7 +291,7 @@ func adoption(flag, text string) (*ledger.Adoption, error) {
 type fsckCmd struct {
 	Dir    string `arg:"" help:"The ledger's directory."`
 	Hashes bool   `help:"Leave out rules and signatures: recompute hashes alone."`
-	Policy string `placeholder:"FILE" help:"Hold checkpoints against the log keys of a policy, any of which will do, instead of those in DIR/keys."`
+	Policy string `placeholder:"FILE" help:"Hold checkpoints against the log keys of a policy, any of which will do, instead of those in DIR/keys. Where there is no DIR/keys: DIR/policy.txt."`
 	jsonFlag
 
 	signed *ledger.LastSigned // to hold the store to; nil: none
@@ -300,7 +300,7 @@ type fsckCmd struct {
 
 // Help shows how the command is used.
 func (fsckCmd) Help() string {
-	return `It recomputes everything from the leaves to the root, and compares what is stored: commits, tiles, checkpoints, texts; and it holds that to the record of what the keys signed last, so that an old copy is not taken for the ledger. The ledger must not be being served. A flaw is exit code 20.
+	return `It recomputes everything from the leaves to the root, and compares what is stored: commits, tiles, checkpoints, texts; and it holds that to the record of what the keys signed last, so that an old copy is not taken for the ledger. The ledger must not be being served. A flaw is exit code 20; where that record is lost, so that nobody can tell here whether this is the newest copy, it is 3.
 
 Example:
 
