@@ -194,17 +194,17 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "last-signed-size", defence: "a store that is older than the last-signed record does not sign",
-		edits: []edit{{"ledger/open.go", "if s.last.size > l.newest.size {\n\t\treturn refuse(", "if false && s.last.size > l.newest.size {\n\t\treturn refuse("}},
+		edits: []edit{{"ledger/open.go", "if s.have && s.last.size > l.newest.size {\n\t\treturn refuse(", "if false && s.last.size > l.newest.size {\n\t\treturn refuse("}},
 		test:  "./ledger TestOldCopy",
 	},
 	{
 		name: "last-signed-root", defence: "a store with another history than the last-signed record does not sign",
-		edits: []edit{{"ledger/open.go", "if root != s.last.root {\n\t\treturn refuse(", "if false && root != s.last.root {\n\t\treturn refuse("}},
+		edits: []edit{{"ledger/open.go", "if root != s.last.root {\n\t\t\treturn refuse(", "if false && root != s.last.root {\n\t\t\treturn refuse("}},
 		test:  "./ledger TestOldCopy",
 	},
 	{
 		name: "last-signed-keys", defence: "a last-signed record of other keys does not count",
-		edits: []edit{{"ledger/open.go", "ours := s.have && s.last.origin == l.origin && s.last.keys == l.keys", "ours := s.have && s.last.origin == l.origin"}},
+		edits: []edit{{"ledger/open.go", "ours := s.have && !s.bad && s.last.origin == l.origin && s.last.keys == l.keys", "ours := s.have && !s.bad && s.last.origin == l.origin"}},
 		test:  "./ledger TestOldCopy",
 	},
 	{
@@ -325,7 +325,7 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "old-store", defence: "a store that is older than the last-signed record does not sign, in the program as well",
-		edits: []edit{{"ledger/open.go", "if s.last.size > l.newest.size {\n\t\treturn refuse(", "if false && s.last.size > l.newest.size {\n\t\treturn refuse("}},
+		edits: []edit{{"ledger/open.go", "if s.have && s.last.size > l.newest.size {\n\t\treturn refuse(", "if false && s.last.size > l.newest.size {\n\t\treturn refuse("}},
 		part:  "-cycles 11 stale",
 	},
 	{
