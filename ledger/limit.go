@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime"
 	"sync"
 	"time"
@@ -31,11 +32,21 @@ func (e *LimitedError) Error() string {
 // quotas counts the admitted entries of each signer in the period of the last of them. Only what
 // was admitted counts, so that nobody can use up what is another's; and because the record has all
 // of that with its times, replaying it counts the same again.
+//
+// While the clock is behind the last of them, because it was ahead before, all entries get that one's time. Then the
+// periods are the clock's own: the first begins with what was counted, so that a clock that goes back gives nothing
+// back, and so does the one in which the ledger is opened; the next begins with nothing.
 type quotas struct {
 	Quota
 
 	mu     sync.Mutex
-	begin  time.Time // of the period
+	last   tally // by the record's times
+	behind tally // by the clock, while it is in an earlier period than last
+}
+
+// A tally is what signers have had admitted in a period.
+type tally struct {
+	begin  time.Time
 	counts map[string]int
 }
 
@@ -52,18 +63,49 @@ func spends(e *entry.Entry) bool {
 	return true
 }
 
-// check returns a *LimitedError if an entry must not be admitted now.
+// check returns a *LimitedError if an entry must not be admitted now, which is what the clock says.
 func (q *quotas) check(e *entry.Entry, now time.Time) error {
 	if q.Entries == 0 || !spends(e) {
 		return nil
 	}
-	begin := now.UTC().Truncate(q.Period)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if begin.After(q.begin) || q.counts[e.Signer] < q.Entries {
+	t := q.at(now)
+	if t.counts[e.Signer] < q.Entries {
 		return nil
 	}
-	return &LimitedError{q.begin.Add(q.Period).Sub(now)}
+	return &LimitedError{t.begin.Add(q.Period).Sub(now)}
+}
+
+// at returns the tally of the clock's period. It is called with the lock held.
+func (q *quotas) at(now time.Time) *tally {
+	begin := now.UTC().Truncate(q.Period)
+	switch {
+	case begin.After(q.last.begin):
+		return &tally{begin: begin}
+	case begin.Equal(q.last.begin):
+		return &q.last
+	case q.behind.counts == nil:
+		q.behind = tally{begin, maps.Clone(q.last.counts)}
+	case begin.Before(q.behind.begin):
+		q.behind.begin = begin
+	case begin.After(q.behind.begin):
+		q.behind = tally{begin, make(map[string]int)}
+	}
+	return &q.behind
+}
+
+// admit is count for an entry that is admitted now, which is what the clock says.
+func (q *quotas) admit(e *entry.Entry, admitted, now time.Time) {
+	q.count(e, admitted)
+	if q.Entries == 0 || !spends(e) {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if t := q.at(now); t == &q.behind {
+		t.counts[e.Signer]++
+	}
 }
 
 // count takes up an admitted entry. Times never go back.
@@ -73,17 +115,17 @@ func (q *quotas) count(e *entry.Entry, admitted time.Time) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if begin := admitted.UTC().Truncate(q.Period); begin.After(q.begin) {
-		q.begin, q.counts = begin, make(map[string]int)
+	if begin := admitted.UTC().Truncate(q.Period); begin.After(q.last.begin) {
+		q.last, q.behind = tally{begin, make(map[string]int)}, tally{}
 	}
-	q.counts[e.Signer]++
+	q.last.counts[e.Signer]++
 }
 
 // forget takes back all that was counted.
 func (q *quotas) forget() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.begin, q.counts = time.Time{}, nil
+	q.last, q.behind = tally{}, tally{}
 }
 
 // recount counts again what commits up to and with the newest have admitted in the period of the last of them.

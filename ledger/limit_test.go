@@ -88,6 +88,57 @@ func TestQuota(t *testing.T) {
 	h.audited()
 }
 
+// TestQuotaAfterTheClockWasAhead admits entries twenty days ahead. When the clock is right again, each of its days has the
+// quota anew, though the record's time stands still.
+func TestQuotaAfterTheClockWasAhead(t *testing.T) {
+	const day = 24 * time.Hour
+	h := prepare(t, memory())
+	h.cfg.Quota = ledger.Quota{Entries: 3, Period: day}
+	if err := h.create(); err != nil {
+		t.Fatal(err)
+	}
+	h.open()
+	o := h.join("apnic.net")
+	ahead := 20 * day
+	h.setClock(h.clock().Add(ahead))
+	hash := h.publish("We stand by this.\n")
+	stands := false
+	next := func() *entry.Entry {
+		if stands { // to change one's name spends, and is always possible
+			return rolltest.Sign(h.rec.Draft(&entry.Membership{Action: entry.Update, Member: o.Domain, Name: "Name " + h.clock().String(), Quorum: 1}, o))
+		}
+		return h.endorsement(entry.Endorse, o, hash, h.after())
+	}
+	spend := func(n int) {
+		t.Helper()
+		for range n {
+			e := next()
+			h.rec.Must(e)
+			h.must(e)
+			stands = true
+			h.setClock(h.clock().Add(time.Second))
+		}
+		left := h.clock().Truncate(day).Add(day).Sub(h.clock())
+		if got := limited(t, h.submit(next())[0]); got != left {
+			t.Errorf("wait %v, not %v", got, left)
+		}
+	}
+	spend(3)
+	h.setClock(h.clock().Add(-ahead))
+	spend(0) // nothing is given back
+	h.setClock(h.clock().Add(day))
+	spend(3)
+	h.setClock(h.clock().Add(day))
+	spend(3)
+	h.reopen() // the record cannot tell these days apart
+	spend(0)
+	h.setClock(h.clock().Add(day))
+	spend(3)
+	h.setClock(h.clock().Add(ahead))
+	spend(3)
+	h.audited()
+}
+
 // TestQuotaRaced submits at once what was prepared while the quota still had room.
 func TestQuotaRaced(t *testing.T) {
 	h := prepare(t, memory())

@@ -70,7 +70,7 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 	}
 	l.durable.Lock()
 	defer l.durable.Unlock()
-	now := l.admitTime()
+	clock, now := l.now(), l.admitTime()
 	rec := &record{seq: l.newest.seq + 1, prev: l.newest.sum, from: l.newest.size, size: l.newest.size}
 	var added []*item
 	here := make(map[entry.Hash]uint64, len(batch))
@@ -87,7 +87,7 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 			it.refusal = ErrFull
 			continue
 		}
-		if it.refusal = l.quotas.check(it.entry, now); it.refusal != nil {
+		if it.refusal = l.quotas.check(it.entry, clock); it.refusal != nil {
 			continue
 		}
 		leaf := &entry.Leaf{Admitted: now, Entry: it.entry}
@@ -95,7 +95,7 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 			it.refusal = refusal(err)
 			continue
 		}
-		l.quotas.count(it.entry, now)
+		l.quotas.admit(it.entry, now, clock)
 		it.index, it.admitted = rec.size, now
 		here[it.id] = it.index
 		rec.leaves = append(rec.leaves, leaf.Bytes())
