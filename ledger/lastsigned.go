@@ -76,7 +76,31 @@ func OpenLastSigned(path string) (*LastSigned, error) {
 		f.Close()
 		return nil, err
 	}
-	for b = b[:n]; len(b) > 0; {
+	s.take(b[:n])
+	return s, nil
+}
+
+// SignedOf reads how large a tree the record at path says was signed last under an origin, with whichever keys. It locks
+// and changes nothing, for those who may not sign; false if there is nothing that can be read.
+func SignedOf(path, origin string) (size uint64, ok bool) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, false
+	}
+	defer f.Close()
+	b := make([]byte, 2*signedSlot)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && err != io.EOF {
+		return 0, false
+	}
+	var s LastSigned
+	s.take(b[:n])
+	return s.last.size, s.have && s.last.origin == origin
+}
+
+// take takes up what the file holds.
+func (s *LastSigned) take(b []byte) {
+	for len(b) > 0 {
 		slot := b[:min(signedSlot, len(b))]
 		b = b[len(slot):]
 		if len(bytes.Trim(slot, "\x00")) == 0 {
@@ -89,7 +113,6 @@ func OpenLastSigned(path string) (*LastSigned, error) {
 			s.last, s.have = r, true
 		}
 	}
-	return s, nil
 }
 
 // Close releases the record.

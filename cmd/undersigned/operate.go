@@ -253,6 +253,11 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	}
 	if c.ReadOnly {
 		a.sayf("This ledger is closed for writing: it is served for reading alone.\n")
+		signedPath := filepath.Join(c.Dir, keysDir, lastSignedFile)
+		stored := h.ledger.Stats().Stored
+		if signed, ok := ledger.SignedOf(signedPath, h.ledger.Origin()); ok && signed > stored {
+			a.sayf("This is an old copy, or entries were lost: its keys have signed a tree of size %d, as %s says, but the store holds %d. Serve the newer store.\n", signed, signedPath, stored)
+		}
 	} else if err := h.ledger.ReadOnly(); errors.Is(err, ledger.ErrUnwitnessed) {
 		a.sayf("It admits entries as soon as enough witnesses have said what they saw last.\n")
 	} else if err != nil {
