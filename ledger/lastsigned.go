@@ -138,10 +138,16 @@ func (s *LastSigned) write(origin string, keys [32]byte, size uint64, root [32]b
 			return err
 		}
 	} else {
+		if err := InPlace(s.file, s.path); err != nil {
+			return err
+		}
 		if _, err := s.file.WriteAt(r.slot(), int64(r.count%2)*signedSlot); err != nil {
 			return err
 		}
 		if err := s.sync(s.file); err != nil {
+			return err
+		}
+		if err := InPlace(s.file, s.path); err != nil {
 			return err
 		}
 	}

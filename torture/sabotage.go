@@ -233,12 +233,12 @@ var sabotages = []sabotage{
 		name: "store-lock", defence: "one process holds the store",
 		edits: []edit{
 			{
-				"ledger/boltstore/boltstore.go", "s.db, err = bolt.Open(path, 0o600, options(readOnly))",
-				"o := options(readOnly)\n\t\topen, unlock := unlocked()\n\t\to.OpenFile = open\n\t\tif s.db, err = bolt.Open(path, 0o600, o); err == nil {\n\t\t\terr = unlock()\n\t\t}",
+				"ledger/boltstore/boltstore.go", "s.db.AllocSize = growth",
+				"s.db.AllocSize = growth\n\t\t\terr = unlock(s.file)",
 			},
 			{
 				"ledger/boltstore/lock_unix.go", "// syncDir makes",
-				"func unlocked() (open func(string, int, os.FileMode) (*os.File, error), unlock func() error) {\n\tvar f *os.File\n\topen = func(path string, flag int, mode os.FileMode) (_ *os.File, err error) {\n\t\tf, err = os.OpenFile(path, flag, mode)\n\t\treturn f, err\n\t}\n\treturn open, func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }\n}\n\n// syncDir makes",
+				"func unlock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }\n\n// syncDir makes",
 			},
 		},
 		test: "./ledger TestInUse",

@@ -34,7 +34,7 @@ func Build(dir string, fill, accept func(ledger.Store) error) (err error) {
 	o := options(false)
 	o.NoSync = true
 	s := &store{path: temp}
-	if err := s.guard(func() (err error) { s.db, err = bolt.Open(temp, 0o600, o); return err }); err != nil {
+	if err := s.open(o); err != nil {
 		return err
 	}
 	if s.space, err = openSpace(temp); err != nil {
@@ -112,8 +112,9 @@ func InspectFile(path string) (ledger.Store, []ledger.Flaw, error) {
 // Copy writes the file of a store that this package has opened, as it is after one of its transactions.
 // Others may write to the store meanwhile. begin is told the size in bytes and says where to write to.
 //
-// As long as it runs, no page of that moment is used again, and the file can grow only within what is mapped
-// into memory: what it writes to must not stall.
+// As long as it runs, no page of that moment is used again, so that the file grows, and it can grow only within what
+// is mapped into memory: what it writes to must not stall. If somebody has put another file in place of the store's
+// that is an error.
 func Copy(ctx context.Context, s ledger.Store, begin func(size int64) (io.Writer, error)) error {
 	bs, ok := s.(*store)
 	if !ok {
@@ -122,7 +123,12 @@ func Copy(ctx context.Context, s ledger.Store, begin func(size int64) (io.Writer
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	// bbolt reads the file that is there now.
+	there := func() error { return ledger.InPlace(bs.file, bs.path) }
 	return bs.guard(func() error {
+		if err := there(); err != nil {
+			return err
+		}
 		return bs.db.View(func(tx *bolt.Tx) error {
 			w, err := begin(tx.Size())
 			if err != nil {
@@ -131,6 +137,9 @@ func Copy(ctx context.Context, s ledger.Store, begin func(size int64) (io.Writer
 			n, err := tx.WriteTo(w)
 			if err == nil && n != tx.Size() {
 				err = io.ErrShortWrite
+			}
+			if err == nil {
+				err = there()
 			}
 			return err
 		})

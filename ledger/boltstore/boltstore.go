@@ -19,8 +19,12 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
+	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,10 +75,7 @@ func Open(dir string, readOnly bool) (ledger.Store, error) {
 		return nil, fmt.Errorf("%s: %w: %s", path, ledger.ErrCorrupt, flaws[0])
 	}
 	s := &store{path: path, readOnly: readOnly}
-	err = s.guard(func() (err error) {
-		s.db, err = bolt.Open(path, 0o600, options(readOnly))
-		return err
-	})
+	err = s.open(options(readOnly))
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, inUse(dir)
 	}
@@ -96,12 +97,52 @@ func Open(dir string, readOnly bool) (ledger.Store, error) {
 }
 
 func options(readOnly bool) *bolt.Options {
-	return &bolt.Options{
+	o := &bolt.Options{
 		Timeout:      time.Millisecond, // to wait for the lock
 		ReadOnly:     readOnly,
 		FreelistType: bolt.FreelistMapType,
 		NoStatistics: true,
 	}
+	if !readOnly && mapsAhead {
+		o.InitialMmapSize = mapped
+	}
+	return o
+}
+
+const (
+	// mapped is how much address space is taken for the file, in bytes: 64 GiB, or 256 MiB where addresses have
+	// 32 bits. Only when the file grows beyond it must a commit wait for who reads, and who reads for the commit.
+	mapped = 1 << (28 + 8*(strconv.IntSize/64))
+	// growth is how much longer than needed bbolt makes the file, so that it need not do so each time. Blocks it
+	// has only where something is written.
+	growth = 1 << 20
+)
+
+// mapsAhead says that a system maps a file beyond its end at no cost. On Windows the file would be made as long;
+// OpenBSD is asked to look at all that is mapped on each sync.
+var mapsAhead = slices.Contains([]string{"linux", "android", "darwin", "freebsd", "netbsd", "dragonfly"}, runtime.GOOS)
+
+// open opens the file with bbolt.
+func (s *store) open(o *bolt.Options) error {
+	o.OpenFile = func(path string, flag int, mode os.FileMode) (*os.File, error) {
+		f, err := os.OpenFile(path, flag, mode)
+		if s.file == nil { // else it is a copy that is being made
+			s.file = f
+		}
+		return f, err
+	}
+	return s.guard(func() (err error) {
+		s.db, err = bolt.Open(s.path, 0o600, o)
+		if err != nil && o.InitialMmapSize > 0 && !errors.Is(err, berrors.ErrTimeout) {
+			// There may be a limit to the address space.
+			s.file, o.InitialMmapSize = nil, 0
+			s.db, err = bolt.Open(s.path, 0o600, o)
+		}
+		if err == nil {
+			s.db.AllocSize = growth
+		}
+		return err
+	})
 }
 
 func inUse(dir string) error { return fmt.Errorf("the ledger in %s is %w", dir, ledger.ErrInUse) }
@@ -109,6 +150,7 @@ func inUse(dir string) error { return fmt.Errorf("the ledger in %s is %w", dir, 
 type store struct {
 	path     string
 	db       *bolt.DB
+	file     *os.File // that bbolt has opened, and closes
 	readOnly bool
 	space    *space      // nil if readOnly
 	writing  sync.Mutex  // held during a transaction, as bbolt's own lock is, which a panic may leave locked
@@ -143,6 +185,15 @@ func (s *store) view(ctx context.Context, f func(commits, objects *bolt.Bucket) 
 	})
 }
 
+// inPlace returns an error unless the store's path leads to the file that is written to. Nothing more is done then.
+func (s *store) inPlace() error {
+	err := ledger.InPlace(s.file, s.path)
+	if err != nil {
+		s.broken.Store(true)
+	}
+	return err
+}
+
 // update runs one transaction. After an error of bbolt's own, which may or may not have kept the
 // transaction, nothing more is done: what is in memory need not be what is in the file.
 func (s *store) update(ctx context.Context, f func(commits, objects *bolt.Bucket) error) error {
@@ -156,12 +207,18 @@ func (s *store) update(ctx context.Context, f func(commits, objects *bolt.Bucket
 	defer s.writing.Unlock()
 	var own error // of f, which leaves the file as it was
 	return s.guard(func() error {
+		if err := s.inPlace(); err != nil {
+			return err
+		}
 		err := s.db.Update(func(tx *bolt.Tx) error {
 			own = f(tx.Bucket(commitBucket), tx.Bucket(objBucket))
 			return own
 		})
 		if err != nil && own == nil {
 			s.broken.Store(true)
+		}
+		if err == nil {
+			err = s.inPlace() // it is acknowledged only if it is in the file that the next start opens
 		}
 		return err
 	})
