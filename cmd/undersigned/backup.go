@@ -244,12 +244,14 @@ func (c *backupCmd) open(ctx context.Context) (rec *record, done func(), err err
 	if c.Policy == "" {
 		return nil, nil, usagef("--policy is needed: there is no %s in %s", policyFile, c.Source)
 	}
-	rec, err = openRecord(ctx, c.Source)
-	if err == nil {
-		return rec, func() { rec.Close() }, nil
-	}
-	if !errors.Is(err, ledger.ErrInUse) {
-		return nil, nil, err
+	if !mayBeServed(c.Source) {
+		rec, err = openRecord(ctx, c.Source)
+		if err == nil {
+			return rec, func() { rec.Close() }, nil
+		}
+		if !errors.Is(err, ledger.ErrInUse) {
+			return nil, nil, err
+		}
 	}
 	temp, err := os.MkdirTemp(filepath.Dir(filepath.Clean(c.Dest)), ".undersigned-")
 	if err != nil {
@@ -276,6 +278,15 @@ func (c *backupCmd) fits(ctx context.Context, a *app, rec *record) error {
 		return fmt.Errorf("cannot read the checkpoint of %s: %w", c.Source, err)
 	}
 	return policyFits(p, note)
+}
+
+// mayBeServed says whether a process may be serving a directory, or was and could not end in good order.
+func mayBeServed(src string) bool {
+	if isAddress(src) {
+		return false
+	}
+	_, err := os.Lstat(filepath.Join(src, controlFile))
+	return err == nil || errors.Is(nobodySigns(src), ledger.ErrInUse)
 }
 
 // contents returns which notes and texts of a record to copy.

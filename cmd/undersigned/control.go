@@ -34,6 +34,7 @@ const (
 	copyRequest  = "undersigned/copy/v1\n"
 	maxSocket    = 100 // bytes of a socket's path; systems allow 104 and more
 	copyPatience = 10 * time.Second
+	copyRate     = 1 << 20 // bytes per second that a copy takes at least, on the whole
 )
 
 // A control hands out copies of a store.
@@ -124,7 +125,7 @@ func (c *control) answer(conn *net.UnixConn) error {
 	if _, err := io.ReadFull(conn, request); err != nil || string(request) != copyRequest {
 		return errors.New("the request was not one for a copy")
 	}
-	w := &steady{conn: conn, patience: c.patience}
+	w := &steady{conn: conn, patience: c.patience, now: time.Now}
 	if !c.copying.TryLock() {
 		_, err := io.WriteString(w, "error another copy is being made\n")
 		return err
@@ -139,7 +140,7 @@ func (c *control) answer(conn *net.UnixConn) error {
 	})
 	if err != nil {
 		if !begun {
-			io.WriteString(w, "error the store cannot be read\n")
+			fmt.Fprintf(w, "error the store cannot be read: %s\n", printable(err.Error()))
 		}
 		return err
 	}
@@ -147,22 +148,47 @@ func (c *control) answer(conn *net.UnixConn) error {
 	return err
 }
 
-// steady is a connection that breaks when one write takes too long.
+// steady is a connection that breaks when one write takes too long, or all of them are slower than copyRate.
 type steady struct {
 	conn     net.Conn
 	patience time.Duration
+	now      func() time.Time
+
+	end time.Time // by when what was written so far must have been; zero: nothing was
 }
 
 func (s *steady) Write(b []byte) (int, error) {
-	s.conn.SetWriteDeadline(time.Now().Add(s.patience))
+	now := s.now()
+	if s.end.IsZero() {
+		s.end = now.Add(s.patience)
+	}
+	s.end = s.end.Add(time.Duration(len(b)) * time.Second / copyRate)
+	deadline := now.Add(s.patience)
+	if s.end.Before(deadline) {
+		deadline = s.end
+	}
+	s.conn.SetWriteDeadline(deadline)
 	return s.conn.Write(b)
 }
 
-// takeCopy writes a consistent copy of the store's file in a directory, whether or not it is being served.
+// takeCopy writes a consistent copy of the store's file in a directory, whether or not it is being served. That the file
+// is not locked does not say that it is not: somebody may have put it in place of the one that is. So whoever
+// serves is asked first.
 func takeCopy(ctx context.Context, dir string, w io.Writer) error {
+	conn, unserved := (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(dir, controlFile))
+	if unserved == nil {
+		return askForCopy(ctx, dir, conn, w)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	store, err := boltstore.Open(dir, true)
+	if err == nil {
+		defer store.Close()
+		err = nobodySigns(dir)
+	}
 	if errors.Is(err, ledger.ErrInUse) {
-		return askForCopy(ctx, dir, w)
+		return failf(codeUnchecked, "another process is using %s and hands out no copies at %s (%w): stop it first", dir, filepath.Join(dir, controlFile), unserved)
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		return &failure{codeUnchecked, inUse(dir, err)}
@@ -170,23 +196,26 @@ func takeCopy(ctx context.Context, dir string, w io.Writer) error {
 	if err != nil {
 		return inUse(dir, err)
 	}
-	defer store.Close()
 	return boltstore.Copy(ctx, store, func(int64) (io.Writer, error) { return w, ctx.Err() })
 }
 
-// askForCopy gets the copy from whoever serves the directory.
-func askForCopy(ctx context.Context, dir string, w io.Writer) error {
-	path := filepath.Join(dir, controlFile)
-	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
-	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return failf(codeUnchecked, "another process is using %s and hands out no copies at %s (%w): stop it first", dir, path, err)
+// nobodySigns returns ledger.ErrInUse if another process holds the last-signed record in a directory.
+func nobodySigns(dir string) error {
+	signed, err := ledger.OpenLastSigned(filepath.Join(dir, keysDir, lastSignedFile))
+	if err == nil {
+		return signed.Close()
 	}
+	if errors.Is(err, ledger.ErrInUse) {
+		return err
+	}
+	return nil // a copy needs no keys
+}
+
+// askForCopy gets the copy from whoever serves the directory.
+func askForCopy(ctx context.Context, dir string, conn net.Conn, w io.Writer) error {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	err = receive(conn, w, sha256.New())
+	err := receive(conn, w, sha256.New())
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
