@@ -8,6 +8,9 @@ import (
 	"syscall"
 )
 
+// openAtOnce has opening not wait for somebody at the other end of a pipe.
+const openAtOnce = syscall.O_NONBLOCK
+
 // LockFile takes the lock of a file for as long as it is open, or returns ErrInUse.
 func LockFile(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)

@@ -7,6 +7,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// openAtOnce is nothing: no file has somebody at its other end here.
+const openAtOnce = 0
+
 // LockFile takes the lock of a file for as long as it is open, or returns ErrInUse. The locked
 // byte lies beyond what is ever written, so that the file can be read meanwhile.
 func LockFile(f *os.File) error {

@@ -145,7 +145,10 @@ func (s *snapshot) write(path, origin string, key signer) error {
 		return errors.New("signing it: the signature does not verify")
 	}
 	temp := path + ".new"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err := os.Remove(temp); err != nil && !isNotExist(err) {
+		return err
+	}
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -192,11 +195,18 @@ const errNotOurs = snapshotError("it does not carry a signature of the log's Ed2
 // readSnapshot returns the header and body of the snapshot at path, which must be signed by one of these
 // keys. Before that is sure, no more than the header is read.
 func readSnapshot(path, origin string, signedBy ...keys.VKey) (h snapshotHeader, body []byte, err error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|openAtOnce, 0)
 	if err != nil {
 		return h, nil, err
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return h, nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return h, nil, snapshotError("it is not a regular file")
+	}
 	b := make([]byte, maxSnapshotHeader)
 	n, err := io.ReadFull(f, b)
 	if err != nil && err != io.ErrUnexpectedEOF {
@@ -220,10 +230,6 @@ func readSnapshot(path, origin string, signedBy ...keys.VKey) (h snapshotHeader,
 		return h, nil, snapshotError("it is of another ledger")
 	}
 	at := int64(len(text) + 1 + len(line))
-	info, err := f.Stat()
-	if err != nil {
-		return h, nil, err
-	}
 	if uint64(info.Size()-at) != h.length {
 		return h, nil, snapshotError("it is not as long as it says")
 	}
