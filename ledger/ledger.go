@@ -155,6 +155,8 @@ type Stats struct {
 	// Scrubbed counts the entries that have been read and judged again since the ledger was opened
 	// from a snapshot, of ToScrub; both are 0 if it was not.
 	Scrubbed, ToScrub uint64
+	// ScrubEnded is when the last of them was; zero: not yet, or there are none.
+	ScrubEnded time.Time
 }
 
 // A Ledger is an open ledger. All its methods may be called by many goroutines.
@@ -282,6 +284,9 @@ func (l *Ledger) Origin() string { return l.origin }
 // Stats returns the counters of this moment.
 func (l *Ledger) Stats() Stats {
 	s := Stats{Queued: l.queue.len(), Scrubbed: l.snapshots.scrubbed.Load(), ToScrub: l.snapshots.toScrub}
+	if at := l.snapshots.ended.Load(); at != nil {
+		s.ScrubEnded = *at
+	}
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	s.Stored, s.Commits, s.Admitted = l.newest.size, l.newest.seq, l.newest.admitted

@@ -30,6 +30,8 @@ func (l *Ledger) scrub() {
 			l.fail(fmt.Errorf("reading the record again: %w", err))
 			return
 		}
+		now := l.now()
+		x.ended.Store(&now)
 		x.scrubbed.Store(x.toScrub)
 		l.log.Info("the record was read again and is what the snapshot says", "size", at.size)
 	})

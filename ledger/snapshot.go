@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -334,6 +335,7 @@ type snapshots struct {
 
 	toScrub  uint64
 	scrubbed atomic.Uint64
+	ended    atomic.Pointer[time.Time] // nil: not yet
 }
 
 // recallSnapshot makes the contents of the ledger from its snapshot and the commits after it, and returns

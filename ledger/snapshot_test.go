@@ -387,6 +387,9 @@ func TestScrub(t *testing.T) {
 	}
 	h.must(h.many(o, hash, 2)...)
 	h.scrubbed()
+	if s := h.ledger.Stats(); s.ScrubEnded.IsZero() {
+		t.Errorf("%+v", s)
+	}
 	h.close()
 	if s := log.take(); strings.Contains(s, "WARN") || !strings.Contains(s, "read again") {
 		t.Errorf("the operator is told: %s", s)

@@ -56,6 +56,12 @@ func newMetrics(s *Server) *metrics {
 		gauge("undersigned_commits", "Commits in the store.", func(st ledger.Stats) float64 { return float64(st.Commits) }),
 		gauge("undersigned_scrubbed_entries", "Entries that were read and judged again since the ledger was opened from a snapshot.", func(st ledger.Stats) float64 { return float64(st.Scrubbed) }),
 		gauge("undersigned_to_scrub_entries", "Entries that are to be read and judged again; 0 if the ledger was not opened from a snapshot.", func(st ledger.Stats) float64 { return float64(st.ToScrub) }),
+		gauge("undersigned_scrub_ended_timestamp_seconds", "When that was done; 0: not yet, or the ledger was not opened from a snapshot.", func(st ledger.Stats) float64 {
+			if st.ScrubEnded.IsZero() {
+				return 0
+			}
+			return float64(st.ScrubEnded.UnixMilli()) / 1000
+		}),
 		gauge("undersigned_queue_entries", "Entries that wait for a commit.", func(st ledger.Stats) float64 { return float64(st.Queued) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "undersigned_signing", Help: "1 if the ledger admits entries, 0 if it can only be read or has failed.",

@@ -462,6 +462,7 @@ func TestMetrics(t *testing.T) {
 		`undersigned_entries_total{outcome="admitted"} 1`,
 		`undersigned_refused_total{rule="syntax"} 1`,
 		`undersigned_record_stored 11`,
+		`undersigned_scrub_ended_timestamp_seconds 0`,
 		`undersigned_record_published 11`,
 		`undersigned_queue_entries 0`,
 		`undersigned_signing 1`,
