@@ -172,6 +172,7 @@ func openHouse(ctx context.Context, dir string, adopt *ledger.Adoption, now func
 		h.store.Close()
 		return nil, inUse(dir, err)
 	}
+	removeLeftovers(dir)
 	letGo := func() { h.signed.Close(); h.store.Close() }
 	origin, err := ledger.Origin(ctx, h.store)
 	if err != nil {
@@ -201,6 +202,17 @@ func openHouse(ctx context.Context, dir string, adopt *ledger.Adoption, now func
 		return nil, fmt.Errorf("cannot open the ledger in %s: %w", dir, err)
 	}
 	return h, nil
+}
+
+// removeLeftovers removes what a process that was killed left half made in a directory, which must be locked. What cannot
+// be removed does no harm.
+func removeLeftovers(dir string) {
+	for _, pattern := range []string{boltstore.File + ".new-*", ".control-*", filepath.Join(keysDir, lastSignedFile) + ".new-*"} {
+		names, _ := fs.Glob(os.DirFS(dir), filepath.ToSlash(pattern))
+		for _, name := range names {
+			os.RemoveAll(filepath.Join(dir, filepath.FromSlash(name)))
+		}
+	}
 }
 
 // openToRead opens the ledger in a directory to serve it for reading alone. It needs no keys, writes nothing, and lets

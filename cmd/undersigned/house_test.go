@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/tccm/undersigned/keys/source"
@@ -81,5 +82,47 @@ func TestMakeHouseAgain(t *testing.T) {
 				t.Error("a ledger was made where there was one")
 			}
 		})
+	}
+}
+
+// What a killed process left half made is gone once a ledger is opened to be served, and nothing else.
+func TestLeftovers(t *testing.T) {
+	genesis, _ := aCharter(t)
+	dir := t.TempDir()
+	if _, err := makeHouse(t.Context(), dir, genesis, noon); err != nil {
+		t.Fatal(err)
+	}
+	list := func() (names []string) {
+		for _, d := range []string{dir, filepath.Join(dir, keysDir)} {
+			entries, err := os.ReadDir(d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range entries {
+				names = append(names, e.Name())
+			}
+		}
+		return names
+	}
+	if err := os.WriteFile(filepath.Join(dir, "ledger.db.newer"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := list()
+	for _, name := range []string{"ledger.db.new-123", ".control-123/s", "keys/last-signed.new-123"} {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h, err := openHouse(t.Context(), dir, nil, noon, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if got := list(); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
