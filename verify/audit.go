@@ -227,7 +227,7 @@ func (a *auditor) latest(c *SignedCheckpoint) {
 	}
 	a.report.LastRecord = new(time.Time)
 	*a.report.LastRecord = a.last
-	if newest := c.clock(); !newest.IsZero() && a.last.After(newest.Add(slack)) {
+	if newest := c.notAfter; !newest.IsZero() && a.last.After(newest.Add(slack)) {
 		a.find(CodeContradiction, nil, "", "The last entry says that it was recorded after every time in the signatures on this copy of the record.")
 	}
 }
@@ -445,7 +445,7 @@ type pastNote struct {
 	quotes []quote   // to be checked when done
 	hash   [32]byte  // of the whole note; valid when done
 	note   []byte    // the same, until it is kept; nil in an audit
-	from   time.Time // the earliest time in it; zero if there is none
+	from   time.Time // not before which it was signed; zero if nobody whose word counts says
 	bad    bool      // it was not to be had or is found wrong: that is one finding, not one for every quote
 }
 
@@ -511,12 +511,12 @@ func (a *auditor) start(ctx context.Context, n *pastNote) {
 		}
 		n.done, n.bad, n.hash = true, err != nil, hash
 		if c != nil {
-			n.from = earlier(c.FirstSeen(), c.LogTime)
+			n.from = c.notBefore
 			if a.replay != nil {
 				n.note = c.Note
 			}
 			if err == nil && !n.from.IsZero() {
-				a.spans = append(a.spans, span{size: n.size, from: n.from, to: c.clock()})
+				a.spans = append(a.spans, span{size: n.size, from: n.from, to: c.notAfter})
 			}
 		}
 		quotes := n.quotes
@@ -576,7 +576,7 @@ func (a *auditor) compare(n *pastNote, q quote) {
 	}
 }
 
-// span is when the published note of a size came to be: its first and its newest time.
+// span is when the published note of a size came to be, at the earliest and at the latest.
 type span struct {
 	size     uint64
 	from, to time.Time

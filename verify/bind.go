@@ -190,7 +190,7 @@ func (j *judge) times(r *Receipt, b *bound, after entry.After) {
 	if !dateAllowed(b.leaf.Entry.Date, admitted) {
 		j.problem(CodeContradiction, when, "The date that the endorsement claims is earlier or later than the record allows.")
 	}
-	newest := b.checkpoint.clock()
+	newest := b.checkpoint.notAfter
 	if !newest.IsZero() && admitted.After(newest.Add(slack)) {
 		j.problem(CodeContradiction, when, "The entry says that it was recorded after every time in the signatures on this receipt.")
 	}
@@ -213,13 +213,13 @@ func (j *judge) times(r *Receipt, b *bound, after entry.After) {
 		return
 	}
 	j.how("It quotes the record's copy of size %d, which had been published before.", c.Size)
-	if first := earlier(c.FirstSeen(), c.LogTime); first.After(admitted.Add(slack)) {
+	if c.notBefore.After(admitted.Add(slack)) {
 		j.problem(CodeContradiction, when, "The entry says that it was recorded before the copy of the record that it quotes was signed.")
 	}
+	since := j.in.Policy.since(c)
 	switch {
-	case !c.FirstSeen().IsZero():
-		t := c.FirstSeen()
-		j.v.NotBefore = &t
+	case !since.IsZero():
+		j.v.NotBefore = &since
 	case !c.LogTime.IsZero():
 		j.noBefore = fmt.Sprintf("By the ledger's own clock it was signed after %s: it quotes a copy of the record of that time.", minute(c.LogTime))
 	}

@@ -375,6 +375,11 @@ type SignedCheckpoint struct {
 	LogTime      time.Time     // the latest time in the log's own 0x06 signatures; zero if they hold none
 	Cosignatures []Cosignature // of the policy's witnesses, in the order of the note
 	Fresh        time.Time     // since when a quorum has seen it (Policy.Open); zero without a quorum or times
+
+	quorum bool // the policy's is met
+	// There was a time, not before the first and not after the second of these, at which this was the newest checkpoint. Witnesses say so
+	// who are a quorum together, for one of them alone may lie; where there is none, only the log itself. Zero: nobody says.
+	notBefore, notAfter time.Time
 }
 
 // Cosignature is a witness's signature on a checkpoint.
@@ -408,15 +413,6 @@ func (c *SignedCheckpoint) FirstSeen() time.Time {
 	return t
 }
 
-// clock returns the newest time that says when the checkpoint was there: the witnesses', and only where
-// they say nothing the log's own.
-func (c *SignedCheckpoint) clock() time.Time {
-	if t := c.Seen(); !t.IsZero() {
-		return t
-	}
-	return c.LogTime
-}
-
 // Open checks a checkpoint note under the policy: one of its logs signed it under its own
 // origin, every signature line of a key that the policy knows is good, and the witnesses that
 // cosigned are the quorum. Lines of unknown keys are ignored. Errors are *FormatError,
@@ -426,44 +422,68 @@ func (p *Policy) Open(msg []byte) (*SignedCheckpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	cosigned := make(map[int]bool)
-	voices := 0
-	for _, s := range c.Cosignatures {
-		for _, w := range p.known[keyName{s.VKey.Name, s.VKey.KeyID}].witnesses {
-			if !cosigned[w] {
-				cosigned[w] = true
-				voices++
+	if !c.quorum {
+		voices := make(map[int]bool)
+		for _, s := range c.Cosignatures {
+			for _, w := range p.of(s) {
+				voices[w] = true
 			}
 		}
+		return c, &QuorumError{len(voices), len(p.witnesses)}
 	}
-	if !p.enough(cosigned) {
-		return c, &QuorumError{voices, len(p.witnesses)}
-	}
-	c.Fresh = p.fresh(c)
+	c.Fresh = p.since(c)
 	return c, nil
 }
 
-// fresh returns the latest time since which witnesses that are the quorum have seen the checkpoint, or
+// of returns the witness lines, by index, that name the key of a cosignature.
+func (p *Policy) of(s Cosignature) []int {
+	return p.known[keyName{s.VKey.Name, s.VKey.KeyID}].witnesses
+}
+
+// since returns the latest time since which witnesses that are the quorum have seen the checkpoint, or
 // the zero time. One witness, or the log by itself, cannot make an old checkpoint fresh.
-func (p *Policy) fresh(c *SignedCheckpoint) time.Time {
+func (p *Policy) since(c *SignedCheckpoint) time.Time {
+	return p.vouched(c, func(a, b Cosignature) int { return b.Time.Compare(a.Time) })
+}
+
+// until returns the earliest time by which witnesses that are the quorum had seen the checkpoint, or the zero time. One witness
+// cannot make a young checkpoint old.
+func (p *Policy) until(c *SignedCheckpoint) time.Time {
+	return p.vouched(c, func(a, b Cosignature) int { return a.Time.Compare(b.Time) })
+}
+
+// vouched returns the time of the cosignature that makes up the quorum, in this order of them.
+func (p *Policy) vouched(c *SignedCheckpoint, order func(a, b Cosignature) int) time.Time {
 	if p.NoQuorum() {
 		return time.Time{}
 	}
-	byTime := slices.Clone(c.Cosignatures)
-	slices.SortStableFunc(byTime, func(a, b Cosignature) int { return b.Time.Compare(a.Time) })
-	since := make(map[int]bool)
-	for _, s := range byTime {
-		if s.Time.IsZero() {
-			break
+	timed := slices.DeleteFunc(slices.Clone(c.Cosignatures), func(s Cosignature) bool { return s.Time.IsZero() })
+	slices.SortStableFunc(timed, order)
+	cosigned := make(map[int]bool)
+	for _, s := range timed {
+		for _, w := range p.of(s) {
+			cosigned[w] = true
 		}
-		for _, w := range p.known[keyName{s.VKey.Name, s.VKey.KeyID}].witnesses {
-			since[w] = true
-		}
-		if p.enough(since) {
+		if p.enough(cosigned) {
 			return s.Time
 		}
 	}
 	return time.Time{}
+}
+
+// weigh sets what hangs on who has cosigned a checkpoint, and when.
+func (p *Policy) weigh(c *SignedCheckpoint) {
+	cosigned := make(map[int]bool)
+	for _, s := range c.Cosignatures {
+		for _, w := range p.of(s) {
+			cosigned[w] = true
+		}
+	}
+	c.quorum = p.enough(cosigned)
+	c.notBefore = earlier(p.since(c), c.LogTime)
+	if c.notAfter = p.until(c); c.notAfter.IsZero() {
+		c.notAfter = c.LogTime
+	}
 }
 
 // OpenPast checks a checkpoint note as Open does but without asking for the quorum: what an
@@ -511,6 +531,7 @@ func (p *Policy) open(msg []byte) (*SignedCheckpoint, error) {
 		}
 		return nil, &UntrustedError{"it bears no signature of a ledger that the policy trusts"}
 	}
+	p.weigh(c)
 	return c, nil
 }
 

@@ -217,8 +217,8 @@ func (r *Replay) compare(ctx context.Context, c *SignedCheckpoint) (moves bool, 
 
 // remember keeps when a checkpoint was there, for the entry that follows it.
 func (r *Replay) remember(c *SignedCheckpoint) {
-	from := earlier(c.FirstSeen(), c.LogTime)
-	if from.IsZero() || slices.ContainsFunc(r.a.spans, func(s span) bool { return s.size == c.Size }) {
+	from := c.notBefore
+	if !c.quorum || from.IsZero() || slices.ContainsFunc(r.a.spans, func(s span) bool { return s.size == c.Size }) {
 		return
 	}
 	r.a.spans = append(r.a.spans, span{size: c.Size, from: from, note: c.Note, compared: true})

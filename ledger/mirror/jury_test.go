@@ -116,3 +116,29 @@ func TestMirrorOfAWitnessThatGoesBack(t *testing.T) {
 		t.Errorf("after the ledger went back itself: %v", err)
 	}
 }
+
+// A note on whose way somebody has left nothing but one liar's line makes no honest entry look dated back.
+func TestMirrorOfAStrippedNote(t *testing.T) {
+	j := newJury(t)
+	full := j.all(j.note())
+	var stripped []byte
+	for line := range bytes.Lines(j.note()) {
+		stripped = append(stripped, line...)
+		if bytes.HasPrefix(line, []byte("— ")) {
+			break // the log's Ed25519 line, which says no time
+		}
+	}
+	j.put("checkpoint", cosign(t, j.witnesses[2], stripped, j.now.Add(1000*time.Hour)))
+	if err := j.mirror.Round(ctx); err == nil {
+		t.Error("the quorum was not missed")
+	}
+	j.put("checkpoint", full)
+	j.round()
+	j.now = j.now.Add(time.Minute)
+	j.step(5)
+	j.witnessed()
+	j.round()
+	if st := j.mirror.Status(); st.Contradicted || len(j.found) > 0 || st.Size != 15 {
+		t.Errorf("the status is %+v, with %d proofs", st, len(j.found))
+	}
+}
