@@ -19,6 +19,18 @@ type absence struct {
 	seen []sighting // by size; those that say something about entries that are not read yet
 }
 
+// An absentError says that an entry was not there when it says that it was recorded. Nobody has signed that: a ledger that was cut off
+// from here, and whose old checkpoint came by late, looks the same. So nothing is refused for good.
+type absentError struct {
+	index uint64
+	sighting
+}
+
+func (e *absentError) Error() string {
+	return fmt.Sprintf("entry %d says that it was recorded before the record of size %d, which does not hold it, came by here at %s",
+		e.index, e.size, e.at.UTC().Format(time.RFC3339))
+}
+
 // sighting is when a checkpoint of a tree size came by first.
 type sighting struct {
 	size uint64
@@ -31,7 +43,7 @@ const (
 	// maxSightings bounds those that are kept. There are several only while a record is being caught up with.
 	maxSightings = 64
 	// absenceSlack is how much before a checkpoint came by an entry may be dated that it does not hold: what a ledger's clock may be
-	// behind, and as much again, because the refusal is for good.
+	// behind, and as much again.
 	absenceSlack = 2 * clockSlack
 )
 
@@ -77,7 +89,7 @@ func (a *absence) sight(size, read uint64) {
 func (a *absence) compare(index uint64, admitted time.Time) error {
 	for _, s := range a.seen {
 		if index == s.size && admitted.Before(s.at.Add(-absenceSlack)) {
-			return &RefusedError{fmt.Sprintf("Entry %d says that it was recorded before the record of size %d, which does not hold it, came by here.", index, s.size)}
+			return &absentError{index, s}
 		}
 	}
 	return nil

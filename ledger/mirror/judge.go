@@ -37,6 +37,7 @@ type Judge struct {
 	refused  *RefusedError
 	told     map[string]bool // contradictions that were handed to Evidence
 	misled   misled
+	absent   *absentError // nothing is read beyond it until the next start; nil: nothing
 }
 
 // A RefusedError says that a checkpoint, and whatever follows it, is never to be cosigned.
@@ -92,7 +93,7 @@ func (j *Judge) Close() error {
 // Judge returns nil if the checkpoint of a note may be cosigned: the ledger shows no larger one, the record was read up to it,
 // everything holds that an audit looks at, and the times in it fit the clock here: no entry was recorded five minutes in the future,
 // or over ten minutes before a checkpoint came by that does not hold it. A *RefusedError says that it is never to be; any other error
-// that this could not be told, or not before ctx ended, and may be asked again.
+// that this could not be told, or not before ctx ended, or that the times do not fit, and may be asked again.
 func (j *Judge) Judge(ctx context.Context, note []byte) error {
 	reading := errors.New("the record is still being read")
 	select {
@@ -135,6 +136,9 @@ func (j *Judge) open() (err error) {
 func (j *Judge) judge(note []byte) error {
 	if j.refused != nil {
 		return j.refused
+	}
+	if j.absent != nil {
+		return j.absent
 	}
 	if err := j.open(); err != nil {
 		return err
@@ -189,6 +193,11 @@ func (j *Judge) settle(err error) error {
 		if found.Report.Code == verify.CodeContradiction {
 			err = &RefusedError{found.Report.Findings[0].Sentence}
 		}
+	}
+	var absent *absentError
+	if errors.As(err, &absent) {
+		j.absent = absent
+		j.Logger.Error("a record seems to be dated back, so it is not cosigned: ask its operator; if it was cut off from here at that time, throw its copy away and start again", "problem", absent)
 	}
 	var refused *RefusedError
 	if errors.As(err, &refused) && (found == nil || j.follower.replay.Contrary()) {
