@@ -100,6 +100,17 @@ func (p *Policy) ReviewQuorum() QuorumReview {
 	return r
 }
 
+// ReviewReplaying is ReviewQuorum of the group ReplayingGroup in place of the quorum, and false if there is none.
+func (p *Policy) ReviewReplaying() (QuorumReview, bool) {
+	at := slices.IndexFunc(p.names, func(n policyName) bool { return n.group && p.groups[n.index].name == ReplayingGroup })
+	if at < 0 {
+		return QuorumReview{}, false
+	}
+	replaying := *p
+	replaying.quorum = at
+	return replaying.ReviewQuorum(), true
+}
+
 // apart returns the voters whose counted keys, if there are several, are not all members of one group any that has no other member.
 func (p *Policy) apart(voters []string, of []int) []string {
 	keysOf := make([]int, len(voters))

@@ -146,6 +146,15 @@ func reviewPolicy(p *verify.Policy, r verify.QuorumReview) []policyRemark {
 			warn("same-hands", "%s", s)
 		}
 	}
+	replaying, some := p.ReviewReplaying()
+	if some && replaying.Smallest == 1 && len(replaying.Voters) > 1 {
+		warn("replaying-alone", "in the group %s one of %s suffices: whoever has its key, and the log's, can have readers believe that every entry was checked; ask for more than half", verify.ReplayingGroup, strings.Join(replaying.Voters, ", "))
+	}
+	if some {
+		note("replaying", "that every entry was checked, readers believe when %d of %s say so: %s", replaying.Smallest, plural(len(replaying.Voters), "witness"), strings.Join(replaying.Voters, ", "))
+	} else if len(witnesses) > 0 {
+		note("no-replaying", "there is no group %s: readers must audit the record to know that every entry was checked", verify.ReplayingGroup)
+	}
 	for _, name := range r.Idle {
 		note("idle", "the quorum never counts the witness %s", name)
 	}
