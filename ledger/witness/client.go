@@ -478,7 +478,7 @@ func (c *Client) Witnessed(ctx context.Context) ([]ledger.Sighting, error) {
 		h := <-all
 		if h.err != nil {
 			silent = append(silent, h.e.lag.Who)
-			h.e.failed("asked at the start, it does not tell what it cosigned last", c.Logger)
+			h.e.failed("asked what it cosigned last, it does not tell", c.Logger)
 			continue
 		}
 		for _, w := range h.e.witnesses {
