@@ -325,7 +325,7 @@ func (w *copyWorld) forget(ctx context.Context) error {
 		clear(p.roots)
 		p.largest = 0
 		w.fleet.mu.Unlock()
-		if err := p.begin(ctx); err != nil {
+		if err := p.begin(ctx, "--forget"); err != nil {
 			return err
 		}
 	}

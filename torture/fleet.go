@@ -121,8 +121,8 @@ func (f *fleet) policyText(ctx context.Context, logs []byte, url func(*post) str
 }
 
 // begin starts the witness, which remembers what it has signed.
-func (p *post) begin(ctx context.Context) error {
-	c, out, err := launch(p.fleet.bin, "witness", "serve", p.dir, "--listen", "127.0.0.1:0")
+func (p *post) begin(ctx context.Context, flags ...string) error {
+	c, out, err := launch(append([]string{p.fleet.bin, "witness", "serve", p.dir, "--listen", "127.0.0.1:0"}, flags...)...)
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func demoWitnesses(dir string) []*demoWitness {
 
 // begin makes the witness, which knows the log and the address of its record, and serves it. It returns what a policy says of it.
 func (w *demoWitness) begin(ctx context.Context, a *app, logs []keys.VKey, address string) (policyVoter, error) {
-	vkeys, err := makeCosigner(w.dir, w.name)
+	vkeys, err := makeWitness(w.dir, w.name)
 	if err != nil {
 		return policyVoter{}, err
 	}

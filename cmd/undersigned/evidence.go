@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,27 +22,54 @@ type evidenceFlag struct {
 // keep writes contradiction files and says where they are.
 func (a *app) keep(dir string, files []*verify.Contradiction) error {
 	for _, c := range files {
-		b := c.Bytes()
-		path := filepath.Join(dir, evidenceName(c, b))
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return fmt.Errorf("cannot keep the proof of a contradiction: %w", err)
+		if _, err := a.keepOne(dir, c); err != nil {
+			return err
 		}
-		if err := writeFile(path, b); err != nil {
-			return fmt.Errorf("cannot keep the proof of a contradiction: %w", err)
-		}
-		a.sayf("What proves this to anybody is in %s; undersigned verify %s explains it.\n", path, path)
 	}
 	return nil
 }
 
+// keepOne writes a contradiction file, says where it is, and returns that.
+func (a *app) keepOne(dir string, c *verify.Contradiction) (path string, err error) {
+	b := c.Bytes()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("cannot keep the proof of a contradiction: %w", err)
+	}
+	name := filepath.Join(dir, evidenceName(c, b))
+	path = name + ".txt"
+	// What has its name and is something else, because it was changed or damaged, is nobody's to replace.
+	for n := 2; ; n++ {
+		there, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if err == nil && bytes.Equal(there, b) {
+			break
+		}
+		if n > maxSameName {
+			return "", fmt.Errorf("cannot keep the proof of a contradiction: %s, and what is named like it, is something else", path)
+		}
+		path = fmt.Sprintf("%s-%d.txt", name, n)
+	}
+	if err := writeFile(path, b); err != nil {
+		return "", fmt.Errorf("cannot keep the proof of a contradiction: %w", err)
+	}
+	a.sayf("What proves this to anybody is in %s; undersigned verify %s explains it.\n", path, path)
+	return path, nil
+}
+
+// maxSameName is how many files may stand where one contradiction file belongs.
+const maxSameName = 64
+
 // evidenceName names a contradiction file by the ledger that it is about and by its bytes, so that the same one is kept once.
+// Whoever made it may have chosen some of its bytes: the sum is too long for two files to be found that share it.
 func evidenceName(c *verify.Contradiction, b []byte) string {
 	origin := ""
 	if v, err := c.Check(); err == nil {
 		origin = v.Origin
 	}
 	ledger, file := sha256.Sum256([]byte(origin)), sha256.Sum256(b)
-	return fmt.Sprintf("contradiction-%x-%x.txt", ledger[:4], file[:4])
+	return fmt.Sprintf("contradiction-%x-%x", ledger[:4], file[:16])
 }
 
 // contradiction explains a contradiction file.

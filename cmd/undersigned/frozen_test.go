@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"errors"
 	"flag"
 	"net/http"
 	"net/http/httptest"
@@ -114,7 +115,17 @@ func newFrozenWitnesses(t *testing.T, logs []keys.VKey, now func() time.Time, fe
 	var voters, asked []policyVoter
 	for i, name := range []string{"north.example/witness", "south.example/witness", "east.example/replaying-witness"} {
 		signers, vkeys := frozenKeys(t, name, "witness "+name, keys.TypeCosignatureEd25519)
-		state, err := witness.OpenState(filepath.Join(t.TempDir(), witnessStateFile))
+		dir := t.TempDir()
+		path, beside := filepath.Join(dir, witnessStateFile), filepath.Join(dir, lastCosignedFile)
+		if err := errors.Join(ledger.CreateLastCosigned(beside), witness.CreateState(path)); err != nil {
+			t.Fatal(err)
+		}
+		last, err := ledger.OpenLastCosigned(beside)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { last.Close() })
+		state, err := witness.OpenState(path, last)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -88,12 +88,13 @@ type mirrorServeCmd struct {
 	Listen string        `setting:"" default:"127.0.0.1:8092" placeholder:"ADDR" help:"The address to listen at (${default}); port 0 is any free one."`
 	Every  time.Duration `setting:"" default:"30s" placeholder:"TIME" help:"How often each ledger is looked at (${default}); SIGHUP does it at once."`
 	Once   bool          `help:"Look at each ledger once, and serve nothing."`
+	forgetFlag
 	tlsFlags
 }
 
 // Help shows how the command is used.
 func (mirrorServeCmd) Help() string {
-	return `It copies the ledgers whose policies are in DIR/ledgers, checks every hash, signature and rule as undersigned audit does, holds them to what the witnesses of the policies have seen, and serves each copy below the hash of its origin: every command reads it there as from the ledger itself. Each copy is in DIR/HASH; never put an old one back. A ledger that contradicts itself is not cosigned any more; what proves it is kept in DIR/evidence, and undersigned verify explains it. What was copied before is served on.
+	return `It copies the ledgers whose policies are in DIR/ledgers, checks every hash, signature and rule as undersigned audit does, holds them to what the witnesses of the policies have seen, and serves each copy below the hash of its origin: every command reads it there as from the ledger itself. Each copy is in DIR/HASH; never put an old one back. What the keys have cosigned last is in DIR/keys/last-cosigned: without it the mirror does not start, and a copy that was lost or put back is cosigned again when it has that tree. If it never will, make a mirror with another name, or say --forget. A ledger that contradicts itself is not cosigned any more; what proves it is kept in DIR/evidence, and undersigned verify explains it. What was copied before is served on.
 
 With --once the exit code is 0 if every copy is complete, 20 if a record contradicts itself, 21 if witnesses are missing, 3 if one could not be copied or checked.
 
@@ -135,9 +136,18 @@ func (c *mirrorServeCmd) serve(ctx context.Context, a *app, begun func(name, url
 	if len(policies) == 0 {
 		return failf(codeUnchecked, "there is no policy in %s: each ledger to copy has one there, NAME.txt", filepath.Join(c.Dir, mirroredDir))
 	}
+	lost, err := remember("mirror", c.Dir, c.Forget, memoryOf(c.Dir))
+	if err != nil {
+		return err
+	}
+	last, err := openLastCosigned("mirror", c.Dir)
+	if err != nil {
+		return err
+	}
+	defer last.Close()
 	var mirrors []*mirror.Mirror
 	for _, path := range policies {
-		m, release, err := c.open(ctx, a, path, signers, log)
+		m, release, err := c.open(ctx, a, path, signers, last, log)
 		if err != nil {
 			return err
 		}
@@ -146,6 +156,9 @@ func (c *mirrorServeCmd) serve(ctx context.Context, a *app, begun func(name, url
 			return fmt.Errorf("%s is of a ledger of which another file in that directory is too", path)
 		}
 		mirrors = append(mirrors, m)
+	}
+	if err := c.gaps(mirrors, lost, log); err != nil {
+		return err
 	}
 	if c.Once {
 		return c.once(ctx, a, mirrors)
@@ -168,8 +181,33 @@ func (c *mirrorServeCmd) serve(ctx context.Context, a *app, begun func(name, url
 	return a.serveHTTP(ctx, c.Listen, cert, handler, failed, func(url string) { begun(vkeys[0].Name, url, origins) })
 }
 
+// gaps says of which ledgers the keys have cosigned more than the copy has.
+func (c *mirrorServeCmd) gaps(mirrors []*mirror.Mirror, lost bool, log *slog.Logger) error {
+	if c.Forget && lost {
+		log.Warn("what was cosigned is lost, and " + forgotten)
+	}
+	for _, m := range mirrors {
+		kept, cosigned, ok := m.Gap()
+		switch {
+		case !ok:
+		case c.Forget:
+			if err := m.Forget(); err != nil {
+				return err
+			}
+			lost = true
+			log.Warn(forgotten, "origin", m.Origin, "kept", kept, "cosigned", cosigned)
+		default:
+			log.Error("nothing of this ledger is cosigned until the copy has what the keys have cosigned: it was lost or is an old one", "origin", m.Origin, "kept", kept, "cosigned", cosigned)
+		}
+	}
+	if c.Forget && !lost {
+		return fmt.Errorf(nothingForgotten, c.Dir)
+	}
+	return nil
+}
+
 // open opens the copy of the ledger of a policy.
-func (c *mirrorServeCmd) open(ctx context.Context, a *app, path string, signers []ledger.Signer, log *slog.Logger) (*mirror.Mirror, func() error, error) {
+func (c *mirrorServeCmd) open(ctx context.Context, a *app, path string, signers []ledger.Signer, last *ledger.LastCosigned, log *slog.Logger) (*mirror.Mirror, func() error, error) {
 	p, err := a.policy(path)
 	if err != nil {
 		return nil, nil, err
@@ -201,7 +239,7 @@ func (c *mirrorServeCmd) open(ctx context.Context, a *app, path string, signers 
 		return nil, nil, err
 	}
 	cfg := mirror.Config{
-		Origin: origin, Policy: p, Fetch: source.fetch, Sizes: source.checkpointsFrom, Copy: kept, Signers: signers, Now: a.now, Logger: log,
+		Origin: origin, Policy: p, Fetch: source.fetch, Sizes: source.checkpointsFrom, Copy: kept, Signers: signers, LastCosigned: last, Now: a.now, Logger: log,
 		Evidence: func(found *verify.Contradiction) {
 			if err := a.keep(filepath.Join(c.Dir, evidenceDir), []*verify.Contradiction{found}); err != nil {
 				log.Error("cannot keep what proves a contradiction", "error", err)

@@ -101,8 +101,7 @@ func (c *monitorCmd) Run(ctx context.Context, a *app) error {
 	}
 	cfg.Save = func(b []byte) error { return writeFile(path, b) }
 	cfg.Evidence = func(found *verify.Contradiction) (string, error) {
-		dir := filepath.Join(c.State, evidenceDir)
-		return filepath.Join(dir, evidenceName(found, found.Bytes())), a.keep(dir, []*verify.Contradiction{found})
+		return a.keepOne(filepath.Join(c.State, evidenceDir), found)
 	}
 	cfg.Deliver = a.deliverLines
 	if command := strings.Fields(c.Exec); len(command) > 0 {

@@ -24,8 +24,8 @@ import (
 const replayDir = "replay"
 
 // replays makes sure that a key which has cosigned without replaying never serves as one that says it does, nor the other
-// way round.
-func replays(dir string, asked bool) error {
+// way round. fresh says that it has cosigned nothing.
+func replays(dir string, asked, fresh bool) error {
 	_, err := os.Stat(filepath.Join(dir, replayDir))
 	did := err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -37,7 +37,7 @@ func replays(dir string, asked bool) error {
 	if did {
 		return fmt.Errorf("%s is a witness that replays what it cosigns: serve it with --replay", dir)
 	}
-	if _, err := os.Stat(filepath.Join(dir, witnessStateFile)); err == nil {
+	if !fresh {
 		return fmt.Errorf("%s has cosigned without replaying: a witness that replays has a name and keys of its own; make one with undersigned witness new", dir)
 	}
 	return os.Mkdir(filepath.Join(dir, replayDir), 0o700)

@@ -32,11 +32,13 @@ type witnessCmd struct {
 	Show  witnessShowCmd  `cmd:"" help:"Print a witness's lines for a policy."`
 }
 
-// What is in a witness's directory. No backup may hold the state: an old one put back makes the keys sign what they must not.
+// What is in a witness's directory. No backup may hold the state, nor the record beside the keys: old ones put back make the keys sign
+// what they must not.
 const (
 	witnessStateFile = "witness.db"
 	witnessLogsFile  = "logs.txt"
-	witnessKeysFile  = "witness.txt" // its verifier keys, for everybody
+	witnessKeysFile  = "witness.txt"   // its verifier keys, for everybody
+	lastCosignedFile = "last-cosigned" // in keysDir; a mirror has it too
 	evidenceDir      = "evidence"
 )
 
@@ -71,7 +73,7 @@ Example:
 
 // Run makes a witness.
 func (c *witnessNewCmd) Run(a *app) error {
-	vkeys, err := makeCosigner(c.Dir, c.Name)
+	vkeys, err := makeWitness(c.Dir, c.Name)
 	if err != nil {
 		return err
 	}
@@ -112,16 +114,57 @@ func (c *witnessShowCmd) Run(a *app) error {
 	return nil
 }
 
-// makeCosigner makes a directory with the keys of a cosigner.
-func makeCosigner(dir, name string) ([]keys.VKey, error) {
+// makeWitness makes a directory with the keys of a witness, which have cosigned nothing.
+func makeWitness(dir, name string) ([]keys.VKey, error) {
+	return makeCosigner(dir, name, memory{filepath.Join(dir, witnessStateFile), witness.CreateState})
+}
+
+// memory is a file without which keys do not know what they have cosigned.
+type memory struct {
+	path   string
+	create func(path string) error
+}
+
+// memoryOf is what every cosigner has.
+func memoryOf(dir string) memory {
+	return memory{filepath.Join(dir, keysDir, lastCosignedFile), ledger.CreateLastCosigned}
+}
+
+// makeCosigner makes a directory with the keys of a cosigner, and what they are to remember by. That is there before there is a
+// key: where there are keys without it, it was lost. witnessKeysFile comes last: without it the same can be done again.
+func makeCosigner(dir, name string, more ...memory) ([]keys.VKey, error) {
 	if err := keys.CheckOrigin(name); err != nil {
 		return nil, usagef("--name %q cannot be used: %w", name, plain(err))
 	}
 	if _, err := os.Lstat(filepath.Join(dir, witnessKeysFile)); err == nil {
 		return nil, fmt.Errorf("%s has keys already; to print them, undersigned witness show %s", dir, dir)
 	}
-	if err := os.MkdirAll(filepath.Join(dir, keysDir), 0o700); err != nil {
+	if err := makeDirectory(filepath.Join(dir, keysDir)); err != nil {
 		return nil, fmt.Errorf("cannot make the directory: %w", err)
+	}
+	keyed := false
+	for _, ck := range cosignerKeys {
+		_, err := os.Lstat(filepath.Join(dir, keysDir, ck.file))
+		keyed = keyed || !errors.Is(err, fs.ErrNotExist)
+	}
+	for _, m := range append(more, memoryOf(dir)) {
+		_, err := os.Lstat(m.path)
+		if err == nil {
+			continue
+		}
+		if errors.Is(err, fs.ErrNotExist) && keyed {
+			return nil, fmt.Errorf("there are keys in %s, and what they have cosigned is lost: there is no %s; take another directory, and another name", dir, m.path)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = m.create(m.path)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("cannot make %s: %w", m.path, err)
+		}
+	}
+	// Those that an attempt made that was killed are durable before there is a key, too.
+	if err := errors.Join(syncDirectory(dir), syncDirectory(filepath.Join(dir, keysDir))); err != nil {
+		return nil, err
 	}
 	var lines []byte
 	for _, ck := range cosignerKeys {
@@ -143,8 +186,55 @@ func makeCosigner(dir, name string) ([]keys.VKey, error) {
 	for _, v := range vkeys {
 		lines = fmt.Appendf(lines, "%s\n", v)
 	}
+	if err := syncDirectory(filepath.Join(dir, keysDir)); err != nil {
+		return nil, err
+	}
 	return vkeys, writeFile(filepath.Join(dir, witnessKeysFile), lines)
 }
+
+// remember makes sure that a cosigner's keys know what they have cosigned. With forget it makes what is missing, empty, and returns
+// whether anything was.
+func remember(kind, dir string, forget bool, needed ...memory) (lost bool, err error) {
+	for _, m := range needed {
+		_, err := os.Lstat(m.path)
+		if err == nil {
+			continue
+		}
+		if errors.Is(err, fs.ErrNotExist) && !forget {
+			return false, fmt.Errorf("the keys in %s do not know any more what they have cosigned: there is no %s. They would cosign a second history of a log. "+
+				"Best make a %s with another name, and so with new keys, with undersigned %s new, and have the policies name it. To go on with these keys all the same, on your word, start it once with --forget", dir, m.path, kind, kind)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			lost, err = true, m.create(m.path)
+		}
+		if err != nil {
+			return lost, fmt.Errorf("cannot make %s: %w", m.path, err)
+		}
+	}
+	return lost, nil
+}
+
+// openLastCosigned opens the record of what a cosigner's keys have cosigned.
+func openLastCosigned(kind, dir string) (*ledger.LastCosigned, error) {
+	last, err := ledger.OpenLastCosigned(memoryOf(dir).path)
+	if errors.Is(err, ledger.ErrInUse) {
+		return nil, fmt.Errorf("another process is using %s: a %s runs once", dir, kind)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the record of what was cosigned last: %w", err)
+	}
+	return last, nil
+}
+
+// forgetFlag is the operator's word.
+type forgetFlag struct {
+	Forget bool `help:"Go on with keys that do not know what they have cosigned, because it was lost or is an old copy, on your word: they may cosign a second history. For one start."`
+}
+
+const (
+	forgotten        = "forgotten on the operator's word: these keys may from now on cosign a second history, and whoever relies on them should be told"
+	nothingForgotten = "there is nothing to forget: %s remembers all that its keys have cosigned; start it without --forget"
+)
 
 // cosigners returns the keys in a cosigner's directory.
 func cosigners(dir string) ([]ledger.Signer, []keys.VKey, error) {
@@ -203,12 +293,13 @@ type witnessServeCmd struct {
 	Dir    string `arg:"" help:"The witness's directory."`
 	Listen string `setting:"" default:"127.0.0.1:8090" placeholder:"ADDR" help:"The address to listen at (${default}); port 0 is any free one."`
 	Replay bool   `help:"Read each record and replay it by its own rules, and cosign only what is admissible."`
+	forgetFlag
 	tlsFlags
 }
 
 // Help shows how the command is used.
 func (witnessServeCmd) Help() string {
-	return `It cosigns for the logs in DIR/logs.txt, which is read again when it changes or on SIGHUP. What it has cosigned is in DIR/witness.db: never put an old copy of that file back. What proves that a log has two histories is kept in DIR/evidence, and undersigned verify explains it.
+	return `It cosigns for the logs in DIR/logs.txt, which is read again when it changes or on SIGHUP. What it has cosigned is in DIR/witness.db, and beside the keys in DIR/keys/last-cosigned: never put an old copy of those files back. Without them it does not start; of a log of which the second has more than the first it cosigns nothing. Then make a witness with another name, or say --forget. What proves that a log has two histories is kept in DIR/evidence, and undersigned verify explains it.
 
 With --replay it reads each record from the address on its log line, from the first entry to the last, and cosigns a checkpoint only if every entry under it is admissible: it makes this statement beside the usual one. Such a witness has a name and keys of its own, and stands in the group undersigned-replaying of policies. What it has read is kept in DIR/replay, which can be removed while it does not run: it is read again.
 
@@ -245,18 +336,23 @@ func (c *witnessServeCmd) serve(ctx context.Context, a *app, begun func(name str
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(c.Dir, witnessStateFile)
-	if err := replays(c.Dir, c.Replay); err != nil {
+	lost, err := remember("witness", c.Dir, c.Forget, memory{filepath.Join(c.Dir, witnessStateFile), witness.CreateState}, memoryOf(c.Dir))
+	if err != nil {
 		return err
 	}
-	state, err := witness.OpenState(path)
-	if errors.Is(err, ledger.ErrInUse) {
-		return fmt.Errorf("another process is using %s: a witness runs once", path)
-	}
+	last, err := openLastCosigned("witness", c.Dir)
 	if err != nil {
-		return fmt.Errorf("cannot use what the witness has cosigned so far: %w", err)
+		return err
+	}
+	defer last.Close()
+	state, err := c.state(last, lost, logs.origins(), log)
+	if err != nil {
+		return err
 	}
 	defer state.Close()
+	if err := replays(c.Dir, c.Replay, len(last.Origins()) == 0); err != nil {
+		return err
+	}
 	cfg := witness.Config{
 		Signers: signers, State: state, Logs: logs.of, Now: a.now, Logger: log,
 		Evidence: func(found *verify.Contradiction) {
@@ -279,6 +375,45 @@ func (c *witnessServeCmd) serve(ctx context.Context, a *app, begun func(name str
 	defer stop()
 	go logs.follow(ctx)
 	return a.serveHTTP(ctx, c.Listen, cert, handler, handler.Failed(), func(url string) { begun(vkeys[0].Name, len(logs.origins()), url) })
+}
+
+// state opens what the witness has cosigned, and says of which of it the keys have cosigned more.
+func (c *witnessServeCmd) state(last *ledger.LastCosigned, lost bool, origins []string, log *slog.Logger) (*witness.State, error) {
+	path := filepath.Join(c.Dir, witnessStateFile)
+	state, err := witness.OpenState(path, last)
+	if errors.Is(err, ledger.ErrInUse) {
+		return nil, fmt.Errorf("another process is using %s: a witness runs once", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot use what the witness has cosigned so far: %w", err)
+	}
+	if !c.Forget {
+		for _, g := range state.Gaps() {
+			log.Error("nothing of this log is cosigned: the keys have cosigned more than witness.db has, or something else; it was lost or is an old copy. Make a witness with another name, or start this one once with --forget",
+				"origin", g.Origin, "kept", g.Kept, "cosigned", g.Cosigned)
+		}
+		return state, nil
+	}
+	gaps, err := state.Forget()
+	if err == nil && !lost && len(gaps) == 0 {
+		err = fmt.Errorf(nothingForgotten, c.Dir)
+	}
+	for _, origin := range origins {
+		// Whatever was lost, the keys are not new.
+		if _, _, ok := last.Of(origin); !ok && err == nil {
+			err = last.Forget(origin, 0, [32]byte{})
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, state.Close())
+	}
+	if lost {
+		log.Warn("what was cosigned is lost, and " + forgotten)
+	}
+	for _, g := range gaps {
+		log.Warn(forgotten, "origin", g.Origin, "kept", g.Kept, "cosigned", g.Cosigned)
+	}
+	return state, nil
 }
 
 // certificate reads the certificate that the flags name; nil if they name none.

@@ -118,7 +118,7 @@ func over(address string) verify.Fetch {
 // A mirror that was stopped for thousands of entries catches up over HTTP, is killed on the way, and has the same bytes in the end.
 func TestMirrorCatchesUp(t *testing.T) {
 	const missed = 3000
-	r, dir := newReal(t), t.TempDir()
+	r, dir, last := newReal(t), t.TempDir(), lastCosigned(t)
 	open := func(fetch verify.Fetch) (*mirror.Mirror, func()) {
 		store, err := boltstore.Open(dir, false)
 		if err != nil {
@@ -128,7 +128,7 @@ func TestMirrorCatchesUp(t *testing.T) {
 		}
 		kept := openCopy(t, store)
 		m, err := mirror.New(ctx, mirror.Config{
-			Origin: rolltest.Origin, Policy: r.policy(t), Fetch: fetch, Copy: kept, Signers: mirrorSigners(t),
+			Origin: rolltest.Origin, Policy: r.policy(t), Fetch: fetch, Copy: kept, Signers: mirrorSigners(t), LastCosigned: last,
 			Sizes: func(ctx context.Context, from uint64) (sizes []uint64, err error) {
 				all, err := r.ledger.CheckpointSizes(ctx)
 				for _, size := range all {

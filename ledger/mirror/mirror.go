@@ -36,6 +36,8 @@ type Config struct {
 	Copy *ledger.Copy
 	// Signers are the mirror's keys, all of one name: types 0x04 and 0x06.
 	Signers []ledger.Signer
+	// LastCosigned is the record beside the keys of what they cosigned last. It stays the caller's to close.
+	LastCosigned *ledger.LastCosigned
 	// Evidence, if set, is given what proves that the ledger contradicts itself, or a witness. It must not block.
 	Evidence func(*verify.Contradiction)
 	// Now is the clock; nil: time.Now.
@@ -91,6 +93,9 @@ func New(ctx context.Context, cfg Config) (*Mirror, error) {
 	if len(cfg.Signers) == 0 {
 		return nil, errors.New("a mirror needs a key")
 	}
+	if cfg.LastCosigned == nil {
+		return nil, errors.New("a mirror needs a record of what it cosigned last")
+	}
 	for _, s := range cfg.Signers {
 		if s.VKey.Type != keys.TypeCosignatureEd25519 && s.VKey.Type != keys.TypeCosignatureMLDSA44 {
 			return nil, errors.New("a mirror's keys must be of the types 0x04 and 0x06")
@@ -123,6 +128,10 @@ func New(ctx context.Context, cfg Config) (*Mirror, error) {
 			return nil, err
 		}
 		m.status.Size, m.status.Seen = m.shown.Size, m.shown.Size
+		// What was kept by a process that was killed before the record had it is shown from now on.
+		if err := m.LastCosigned.Advance(m.Origin, m.shown.Size, m.shown.Root); err != nil && !errors.Is(err, ledger.ErrCosigned) {
+			return nil, err
+		}
 	}
 	said, err := cfg.Copy.Get(ctx, contradictedPath)
 	if err == nil {
@@ -155,6 +164,45 @@ func (m *Mirror) recall(ctx context.Context, note []byte) (*shown, error) {
 		return nil, fmt.Errorf("what was cosigned last, a tree of size %d, is not what is kept: %w", c.Size, ledger.ErrCorrupt)
 	}
 	return &shown{c.Checkpoint, note, uint64(max(0, c.Seen().Unix()))}, nil
+}
+
+// Gap returns the tree size that the mirror shows and the one that its keys have cosigned, if they have cosigned more than that,
+// or something else: the copy was lost, or is an old one. It cosigns again when the copy has that tree too.
+func (m *Mirror) Gap() (kept, cosigned uint64, ok bool) {
+	size, root := m.showing()
+	cosigned, _, _ = m.LastCosigned.Of(m.Origin)
+	return size, cosigned, m.LastCosigned.Behind(m.Origin, size, root)
+}
+
+// Forget makes the mirror go on from what it shows, whatever else its keys have cosigned: they may then cosign a second history.
+func (m *Mirror) Forget() error {
+	size, root := m.showing()
+	return m.LastCosigned.Forget(m.Origin, size, root)
+}
+
+func (m *Mirror) showing() (size uint64, root [32]byte) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.shown == nil {
+		return 0, root
+	}
+	return m.shown.Size, m.shown.Root
+}
+
+// continues returns an error unless a tree of this size, as it is kept, continues what the keys cosigned last.
+func (m *Mirror) continues(ctx context.Context, size uint64) error {
+	last, root, ok := m.LastCosigned.Of(m.Origin)
+	if !ok || last == 0 {
+		return nil
+	}
+	if size < last {
+		return fmt.Errorf("the keys of this mirror have cosigned a tree of size %d, and the ledger shows %d: nothing is cosigned until the copy has that tree", last, size)
+	}
+	kept, err := m.Copy.RootAt(ctx, last)
+	if err == nil && kept != root {
+		err = fmt.Errorf("the keys of this mirror have cosigned another tree of size %d than the copy has: nothing is cosigned", last)
+	}
+	return err
 }
 
 // Status returns how the mirror is doing.
@@ -446,6 +494,9 @@ func (m *Mirror) cosign(ctx context.Context, c *verify.SignedCheckpoint) error {
 	if root != c.Root {
 		return fmt.Errorf("what is kept is not the tree of size %d: %w", c.Size, ledger.ErrCorrupt)
 	}
+	if err := m.continues(ctx, c.Size); err != nil {
+		return err
+	}
 	note := m.strip(c.Note)
 	now := uint64(max(1, m.Now().Unix()))
 	if before := m.shown; before != nil {
@@ -473,6 +524,10 @@ func (m *Mirror) cosign(ctx context.Context, c *verify.SignedCheckpoint) error {
 		return errors.New("the checkpoint bears too many signatures to be cosigned")
 	}
 	if err := m.Copy.Keep(ctx, ledger.Object{Path: cosignedPath, Data: note}); err != nil {
+		return err
+	}
+	// After the copy: the other way round, a process that was killed in between would look like a lost copy.
+	if err := m.LastCosigned.Advance(m.Origin, c.Size, c.Root); err != nil {
 		return err
 	}
 	m.mu.Lock()

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +25,7 @@ import (
 // glass is a mirror of a liar.
 type glass struct {
 	*liar
+	last      *ledger.LastCosigned
 	store     *storetest.Memory
 	mirror    *mirror.Mirror
 	now       time.Time
@@ -35,8 +38,23 @@ func mirrorSigners(tb testing.TB) []ledger.Signer {
 	return []ledger.Signer{signerOf(tb, "mirror.example/m", keys.TypeCosignatureEd25519, "m"), signerOf(tb, "mirror.example/m", keys.TypeCosignatureMLDSA44, "m")}
 }
 
+// lastCosigned is a new record.
+func lastCosigned(tb testing.TB) *ledger.LastCosigned {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "last-cosigned")
+	if err := ledger.CreateLastCosigned(path); err != nil {
+		tb.Fatal(err)
+	}
+	last, err := ledger.OpenLastCosigned(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { last.Close() })
+	return last
+}
+
 func newGlass(t *testing.T) *glass {
-	g := &glass{liar: newLiar(t), store: storetest.NewMemory(), sizes: []uint64{1}}
+	g := &glass{liar: newLiar(t), last: lastCosigned(t), store: storetest.NewMemory(), sizes: []uint64{1}}
 	g.now = g.rec.Now
 	g.step(9)
 	g.open()
@@ -47,7 +65,7 @@ func (g *glass) open() {
 	g.Helper()
 	var err error
 	g.mirror, err = mirror.New(ctx, mirror.Config{
-		Origin: rolltest.Origin, Policy: g.policy(), Fetch: g.fetch, Copy: openCopy(g.TB, g.store), Signers: mirrorSigners(g.TB),
+		Origin: rolltest.Origin, Policy: g.policy(), Fetch: g.fetch, Copy: openCopy(g.TB, g.store), Signers: mirrorSigners(g.TB), LastCosigned: g.last,
 		Sizes: func(_ context.Context, from uint64) (sizes []uint64, err error) {
 			for _, size := range g.sizes {
 				if size >= from {
@@ -321,5 +339,80 @@ func TestMirrorDelayed(t *testing.T) {
 	g.step(1)
 	if err := g.mirror.Round(ctx); err == nil || !strings.Contains(err.Error(), "clock") {
 		t.Errorf("with a clock that went back: %v", err)
+	}
+}
+
+// A mirror whose copy was lost, or is an old one, cosigns nothing that does not continue what its keys cosigned.
+func TestMirrorForgets(t *testing.T) {
+	g := newGlass(t)
+	old := g.twin() // signs a history that parts from the other after ten entries
+	if err := g.mirror.Round(ctx); err != nil {
+		t.Fatal(err)
+	}
+	g.step(4)
+	if err := g.mirror.Round(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if size, _, ok := g.last.Of(rolltest.Origin); !ok || size != 14 {
+		t.Fatalf("the record has %d, %v", size, ok)
+	}
+	refused := func(what string, record *liar) {
+		t.Helper()
+		good := g.liar
+		g.liar, g.store, g.sizes = record, storetest.NewMemory(), nil
+		g.open()
+		if kept, cosigned, ok := g.mirror.Gap(); !ok || kept != 0 || cosigned != 14 {
+			t.Errorf("%s: %d, %d, %v", what, kept, cosigned, ok)
+		}
+		err := g.mirror.Round(ctx)
+		if err == nil || !strings.Contains(err.Error(), "of size 14") || g.mirror.Checkpoint() != nil || g.mirror.Status().Problem == "" {
+			t.Errorf("%s: it cosigns: %v", what, err)
+		}
+		g.liar = good
+	}
+	refused("a smaller tree", old)
+	for n := range 10 {
+		old.rec.Join(fmt.Sprintf("other%d.example", n))
+	}
+	old.publish()
+	refused("another tree", old)
+	if err := g.mirror.Forget(); err != nil {
+		t.Fatal(err)
+	}
+	g.liar = old
+	if err := g.mirror.Round(ctx); err != nil || g.mirror.Status().Size != 20 {
+		t.Errorf("forgotten: %v", err)
+	}
+}
+
+// What was lost is copied again, and cosigned when it has what was cosigned before.
+func TestMirrorCopiesAgain(t *testing.T) {
+	g := newGlass(t)
+	if err := g.mirror.Round(ctx); err != nil {
+		t.Fatal(err)
+	}
+	g.store = storetest.NewMemory()
+	g.open()
+	if _, _, ok := g.mirror.Gap(); !ok {
+		t.Error("no gap")
+	}
+	if err := g.mirror.Round(ctx); err != nil || g.cosigned().Size != 10 {
+		t.Error(err)
+	}
+	if _, _, ok := g.mirror.Gap(); ok {
+		t.Error("a gap stays")
+	}
+	// Killed before the record has what the copy has: it is caught up before anybody is shown it.
+	g.step(2)
+	if err := g.mirror.Round(ctx); err != nil {
+		t.Fatal(err)
+	}
+	_, now, _ := g.last.Of(rolltest.Origin)
+	if err := g.last.Forget(rolltest.Origin, 0, [32]byte{}); err != nil {
+		t.Fatal(err)
+	}
+	g.open()
+	if size, root, _ := g.last.Of(rolltest.Origin); size != 12 || root != now {
+		t.Errorf("the record has %d", size)
 	}
 }

@@ -28,6 +28,8 @@
 //	the note  as it was submitted, without the lines of keys that the witness does not know, and with its own lines
 //	32 bytes  SHA-256 of all bytes before
 //
-// It is written, in one synced transaction, before a cosignature leaves the process. Whoever puts an old copy of the file
-// back under a witness's keys makes it sign what it must not: it belongs in no backup.
+// It is written, in one synced transaction, before a cosignature leaves the process; and after it, also before, the record
+// beside the keys (ledger.LastCosigned), which has the size and the root hash alone. Of a log of which the record has more than the
+// file, nothing is cosigned. Whoever puts old copies of both back under a witness's keys makes it sign what it must not: they
+// belong in no backup.
 package witness

@@ -207,6 +207,10 @@ func (s *Server) handle(ctx context.Context, body []byte) (status int, answer st
 		return http.StatusServiceUnavailable, "another checkpoint of this log is being handled"
 	}
 	defer giveBack()
+	if gap := s.State.gap(sub.Origin); gap != nil {
+		s.Logger.Error("a checkpoint is not cosigned: the keys have cosigned more than the state has, or something else", "origin", sub.Origin, "kept", gap.Kept, "cosigned", gap.Cosigned)
+		return http.StatusServiceUnavailable, fmt.Sprintf("this witness has cosigned a tree of size %d, and what it remembers is a tree of size %d: its operator has to look", gap.Cosigned, gap.Kept)
+	}
 	latest := s.State.get(sub.Origin)
 	size := uint64(0)
 	if latest != nil {

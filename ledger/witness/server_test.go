@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"math/rand/v2"
 	"net/http"
@@ -121,6 +122,7 @@ type bench struct {
 	server *Server
 	state  *State
 	path   string
+	last   *ledger.LastCosigned
 	mu     sync.Mutex
 	now    time.Time
 	found  []*verify.Contradiction
@@ -132,15 +134,26 @@ func newBench(t testing.TB) *bench {
 		t: t, path: filepath.Join(t.TempDir(), "witness.db"), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC),
 		log: []ledger.Signer{signerOf(t, testOrigin, keys.TypeEd25519, "log"), signerOf(t, testOrigin, keys.TypeCosignatureMLDSA44, "log")},
 	}
+	if err := errors.Join(ledger.CreateLastCosigned(b.beside()), CreateState(b.path)); err != nil {
+		t.Fatal(err)
+	}
 	b.open()
-	t.Cleanup(func() { b.state.Close() })
+	t.Cleanup(func() { b.close() })
 	return b
 }
+
+// beside is where the record is.
+func (b *bench) beside() string { return b.path + "-last-cosigned" }
+
+func (b *bench) close() error { return errors.Join(b.state.Close(), b.last.Close()) }
 
 func (b *bench) open() {
 	b.t.Helper()
 	var err error
-	if b.state, err = OpenState(b.path); err != nil {
+	if b.last, err = ledger.OpenLastCosigned(b.beside()); err != nil {
+		b.t.Fatal(err)
+	}
+	if b.state, err = OpenState(b.path, b.last); err != nil {
 		b.t.Fatal(err)
 	}
 	b.server, err = NewServer(Config{
@@ -173,7 +186,7 @@ func (b *bench) open() {
 // reopen is a restart.
 func (b *bench) reopen() {
 	b.t.Helper()
-	if err := b.state.Close(); err != nil {
+	if err := b.close(); err != nil {
 		b.t.Fatal(err)
 	}
 	b.open()
@@ -550,7 +563,7 @@ func TestAppendOnly(t *testing.T) {
 
 func TestStateInUse(t *testing.T) {
 	b := newBench(t)
-	if _, err := OpenState(b.path); !errors.Is(err, ledger.ErrInUse) {
+	if _, err := OpenState(b.path, b.last); !errors.Is(err, ledger.ErrInUse) {
 		t.Error(err)
 	}
 }
@@ -575,7 +588,7 @@ func TestStateDamaged(t *testing.T) {
 		if err := os.WriteFile(path, bad, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, err := OpenState(path)
+		s, err := OpenState(path, b.last)
 		if err != nil {
 			refused++
 			continue
@@ -608,8 +621,145 @@ func TestStateFails(t *testing.T) {
 	if status, _, _ := b.post(b.body(h, 3, 3)); status != 500 {
 		t.Errorf("again: %d", status)
 	}
+	b.last.Close()
 	b.open()
 	b.must(b.body(h, 3, 5))
+}
+
+// Nothing leaves that the record beside the keys does not have.
+func TestRecordFails(t *testing.T) {
+	b := newBench(t)
+	h := leavesOf(5, "a")
+	b.must(b.body(h, 0, 3))
+	if err := errors.Join(os.Rename(b.beside(), b.beside()+"-aside"), os.Mkdir(b.beside(), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, answer := b.post(b.body(h, 3, 5)); status != 500 || strings.Contains(answer, "—") {
+		t.Errorf("%d %s", status, answer)
+	}
+	if _, note := b.get(); bytes.Contains(note, []byte("\n5\n")) {
+		t.Errorf("it shows what the record does not have: %s", note)
+	}
+	select {
+	case <-b.server.Failed():
+	default:
+		t.Error("it goes on")
+	}
+	if err := errors.Join(os.Remove(b.beside()), os.Rename(b.beside()+"-aside", b.beside())); err != nil {
+		t.Fatal(err)
+	}
+	b.reopen()
+	b.must(b.body(h, 5, 5))
+}
+
+// What the keys have cosigned is in the state and in the record. Whichever was lost or is an old copy, no smaller tree and no other
+// history is cosigned; a process that was killed between the two goes on.
+func TestStateForgets(t *testing.T) {
+	type files struct{ state, last []byte }
+	read := func(b *bench) (f files) {
+		t.Helper()
+		if err := b.close(); err != nil {
+			t.Fatal(err)
+		}
+		var err1, err2 error
+		f.state, err1 = os.ReadFile(b.path)
+		f.last, err2 = os.ReadFile(b.beside())
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		b.open()
+		return f
+	}
+	h := leavesOf(9, "a")
+	for _, c := range []struct {
+		name string
+		put  func(none, old, now files) files
+		gap  *Gap
+	}{
+		{"as it is", func(none, old, now files) files { return now }, nil},
+		{"an empty state", func(none, old, now files) files { return files{none.state, now.last} }, &Gap{testOrigin, 0, 8}},
+		{"an old state", func(none, old, now files) files { return files{old.state, now.last} }, &Gap{testOrigin, 3, 8}},
+		{"an old record, as after a kill", func(none, old, now files) files { return files{now.state, old.last} }, nil},
+		{"an empty record", func(none, old, now files) files { return files{now.state, none.last} }, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench(t)
+			none := read(b)
+			b.must(b.body(h, 0, 3))
+			old := read(b)
+			b.must(b.body(h, 3, 8))
+			put := c.put(none, old, read(b))
+			if err := b.close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(os.WriteFile(b.path, put.state, 0o600), os.WriteFile(b.beside(), put.last, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			b.open()
+			gaps := b.state.Gaps()
+			if c.gap == nil {
+				if len(gaps) > 0 {
+					t.Fatalf("gaps: %v", gaps)
+				}
+				if size, root, _ := b.last.Of(testOrigin); size != 8 || root != h.checkpoint(t, 8).Root {
+					t.Errorf("the record is not caught up: %d", size)
+				}
+				b.must(b.body(h, 8, 9))
+				return
+			}
+			if len(gaps) != 1 || gaps[0] != *c.gap {
+				t.Fatalf("gaps: %v", gaps)
+			}
+			for _, body := range [][]byte{b.body(h, int(c.gap.Kept), 5), b.body(h, int(c.gap.Kept), 9), b.body(h, 8, 9), b.body(leavesOf(9, "b"), 0, 9)} {
+				status, _, answer := b.post(body)
+				if status != 503 || !strings.Contains(answer, "of size 8") || strings.Contains(answer, "—") {
+					t.Errorf("%d %s", status, answer)
+				}
+			}
+			b.reopen()
+			if forgot, err := b.state.Forget(); err != nil || len(forgot) != 1 {
+				t.Fatal(forgot, err)
+			}
+			b.reopen()
+			b.must(b.body(h, int(c.gap.Kept), 5))
+		})
+	}
+}
+
+// A state or a record that is not there is not made on the way.
+func TestStateMissing(t *testing.T) {
+	b := newBench(t)
+	if err := CreateState(b.path); !errors.Is(err, fs.ErrExist) {
+		t.Error(err)
+	}
+	if err := ledger.CreateLastCosigned(b.beside()); !errors.Is(err, fs.ErrExist) {
+		t.Error(err)
+	}
+	if _, err := ledger.OpenLastCosigned(b.beside()); !errors.Is(err, ledger.ErrInUse) {
+		t.Error(err)
+	}
+	none := filepath.Join(t.TempDir(), "none")
+	if _, err := OpenState(none, b.last); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	if _, err := ledger.OpenLastCosigned(none); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	if files, err := os.ReadDir(filepath.Dir(none)); err != nil || len(files) > 0 {
+		t.Error(files, err)
+	}
+	// What a killed attempt left is in nobody's way.
+	if err := os.WriteFile(none+".new", []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := CreateState(none); err != nil {
+		t.Fatal(err)
+	}
+	s, err := OpenState(none, b.last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
 }
 
 func FuzzRequest(f *testing.F) {

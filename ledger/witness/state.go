@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -19,11 +20,12 @@ import (
 	"github.com/tccm/undersigned/verify"
 )
 
-// A State is the file in which a witness keeps what it has cosigned. It is read once: what a disk does to it later
-// cannot make a running witness go back.
+// A State is the file in which a witness keeps what it has cosigned, held to the record beside its keys. It is read once: what
+// a disk does to it later cannot make a running witness go back.
 type State struct {
 	path string
 	db   *bolt.DB
+	last *ledger.LastCosigned
 
 	mu     sync.RWMutex
 	latest map[string]*witnessed // by origin
@@ -43,40 +45,112 @@ const (
 	bucketName     = "log"
 )
 
-// OpenState opens the file at path, or makes it. While another process uses it the error is ledger.ErrInUse; if it is
-// damaged ledger.ErrCorrupt.
-func OpenState(path string) (*State, error) {
-	s := &State{path: path, latest: make(map[string]*witnessed), hashes: make(map[string]*witnessed)}
-	_, err := os.Lstat(path)
-	fresh := errors.Is(err, os.ErrNotExist)
-	if err := s.guard(func() error { return s.open(fresh) }); err != nil {
+// CreateState makes a state at path in which nothing was cosigned yet, durably. If there is one the error is fs.ErrExist.
+func CreateState(path string) (err error) {
+	// It has its name only when it is whole.
+	begun := path + ".new"
+	if err := os.Remove(begun); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	db, err := bolt.Open(begun, 0o600, &bolt.Options{Timeout: time.Millisecond, FreelistType: bolt.FreelistMapType, NoStatistics: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.Remove(begun)) }()
+	err = db.Update(func(tx *bolt.Tx) error {
+		_, err := tx.CreateBucket([]byte(bucketName))
+		return err
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		return err
+	}
+	// Unlike a rename, a link never replaces a state.
+	if err := os.Link(begun, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// OpenState opens the file at path. If there is none the error is fs.ErrNotExist: whether nothing was cosigned yet or it was
+// lost cannot be told. While another process uses it the error is ledger.ErrInUse; if it is damaged ledger.ErrCorrupt.
+// The record is the caller's to close, after the state. Of a log of which it has more, nothing is cosigned.
+func OpenState(path string, last *ledger.LastCosigned) (*State, error) {
+	if _, err := os.Lstat(path); err != nil {
+		return nil, err
+	}
+	s := &State{path: path, last: last, latest: make(map[string]*witnessed), hashes: make(map[string]*witnessed)}
+	if err := s.guard(s.open); err != nil {
 		if s.db != nil {
 			s.db.Close()
 		}
 		return nil, err
 	}
+	// What was kept by a process that was killed before the record had it can be read from now on.
+	for origin, w := range s.latest {
+		if s.last.Behind(origin, w.Size, w.Root) {
+			continue
+		}
+		if err := s.last.Advance(origin, w.Size, w.Root); err != nil {
+			return nil, errors.Join(err, s.db.Close())
+		}
+	}
 	return s, nil
 }
 
-func (s *State) open(fresh bool) (err error) {
+// A Gap is a log of which the keys have cosigned more than the state has, or something else.
+type Gap struct {
+	Origin   string
+	Kept     uint64 // tree size of the latest checkpoint in the state
+	Cosigned uint64 // that the keys have cosigned
+}
+
+// Gaps returns the logs of which nothing is cosigned because the state was lost or is an old copy, sorted by origin.
+func (s *State) Gaps() []Gap {
+	var gaps []Gap
+	for _, origin := range s.last.Origins() {
+		if gap := s.gap(origin); gap != nil {
+			gaps = append(gaps, *gap)
+		}
+	}
+	return gaps
+}
+
+func (s *State) gap(origin string) *Gap {
+	size, root := s.kept(origin)
+	if !s.last.Behind(origin, size, root) {
+		return nil
+	}
+	last, _, _ := s.last.Of(origin)
+	return &Gap{origin, size, last}
+}
+
+func (s *State) kept(origin string) (size uint64, root [32]byte) {
+	if w := s.get(origin); w != nil {
+		return w.Size, w.Root
+	}
+	return 0, root
+}
+
+// Forget makes the witness go on from what the state has, whatever else its keys have cosigned: they may then cosign a second
+// history. It returns the gaps that there were.
+func (s *State) Forget() ([]Gap, error) {
+	gaps := s.Gaps()
+	for _, g := range gaps {
+		size, root := s.kept(g.Origin)
+		if err := s.last.Forget(g.Origin, size, root); err != nil {
+			return nil, err
+		}
+	}
+	return gaps, nil
+}
+
+func (s *State) open() (err error) {
 	s.db, err = bolt.Open(s.path, 0o600, &bolt.Options{Timeout: time.Millisecond, FreelistType: bolt.FreelistMapType, NoStatistics: true})
 	if errors.Is(err, berrors.ErrTimeout) {
 		return fmt.Errorf("%s is %w", s.path, ledger.ErrInUse)
 	}
 	if err != nil {
-		if !fresh {
-			err = fmt.Errorf("%s: %w: %w", s.path, ledger.ErrCorrupt, err)
-		}
-		return err
-	}
-	if fresh {
-		if err := s.db.Update(func(tx *bolt.Tx) error {
-			_, err := tx.CreateBucketIfNotExists([]byte(bucketName))
-			return err
-		}); err != nil {
-			return err
-		}
-		return syncDir(filepath.Dir(s.path))
+		return fmt.Errorf("%s: %w: %w", s.path, ledger.ErrCorrupt, err)
 	}
 	return s.db.View(func(tx *bolt.Tx) error {
 		damaged := func(err error) error { return fmt.Errorf("%s: %w: %w", s.path, ledger.ErrCorrupt, err) }
@@ -139,6 +213,10 @@ func (s *State) replace(before, w *witnessed) error {
 				return tx.Bucket([]byte(bucketName)).Put([]byte(w.Origin), w.encode())
 			})
 		})
+	}
+	if err == nil {
+		// After the state: the other way round, a process that was killed in between would look like a lost state.
+		err = s.last.Advance(w.Origin, w.Size, w.Root)
 	}
 	if err != nil {
 		s.broken = fmt.Errorf("the witness cannot keep what it cosigns, and must be started again: %w", err)

@@ -1,0 +1,76 @@
+package ledger_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/tccm/undersigned/ledger"
+)
+
+func TestLastCosigned(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "last-cosigned")
+	if err := ledger.CreateLastCosigned(path); err != nil {
+		t.Fatal(err)
+	}
+	open := func() *ledger.LastCosigned {
+		t.Helper()
+		s, err := ledger.OpenLastCosigned(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	s := open()
+	for _, origin := range []string{"b.example/x", "a.example"} {
+		if err := s.Advance(origin, 3, [32]byte{3}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Close()
+	s = open()
+	for _, c := range []struct {
+		name   string
+		origin string
+		size   uint64
+		root   [32]byte
+		back   bool
+	}{
+		{"the same", "a.example", 3, [32]byte{3}, false},
+		{"a smaller one", "a.example", 2, [32]byte{2}, true},
+		{"another one", "a.example", 3, [32]byte{4}, true},
+		{"none", "b.example/x", 0, [32]byte{}, true},
+		{"a larger one", "a.example", 4, [32]byte{4}, false},
+		{"a new log", "c.example", 0, [32]byte{9}, false},
+	} {
+		if err := s.Advance(c.origin, c.size, c.root); errors.Is(err, ledger.ErrCosigned) != c.back || !c.back && err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	s.Close()
+	s = open()
+	if size, root, ok := s.Of("a.example"); size != 4 || root != [32]byte{4} || !ok {
+		t.Error(size, root, ok)
+	}
+	if size, root, ok := s.Of("b.example/x"); size != 3 || root != [32]byte{3} || !ok {
+		t.Error(size, root, ok)
+	}
+	s.Close()
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// No flipped bit, and no cut, is read as something else.
+	for i := range good {
+		for _, bad := range [][]byte{append(append(bytes.Clone(good[:i]), good[i]^1), good[i+1:]...), good[:i]} {
+			if err := os.WriteFile(path, bad, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := ledger.OpenLastCosigned(path); !errors.Is(err, ledger.ErrCorrupt) {
+				t.Fatalf("at %d: %v", i, err)
+			}
+		}
+	}
+}
