@@ -50,7 +50,7 @@ func newJury(t *testing.T) *jury {
 		t.Fatal(err)
 	}
 	j.mirror, err = mirror.New(ctx, mirror.Config{
-		Origin: rolltest.Origin, Policy: p, Fetch: j.fetch, Copy: openCopy(t, j.store), Signers: mirrorSigners(t),
+		Origin: rolltest.Origin, Policy: p, Fetch: j.fetch, Copy: openCopy(t, j.store), Signers: mirrorSigners(t), LastCosigned: lastCosigned(t),
 		Sightings: func(context.Context) ([]ledger.Sighting, error) { return j.sightings, nil },
 		Evidence:  func(c *verify.Contradiction) { j.found = append(j.found, c) },
 		Now:       func() time.Time { return j.now },
