@@ -300,7 +300,11 @@ func (a *auditor) entries(ctx context.Context) error {
 	reading, cancel := context.WithCancel(ctx) // of bundles; the notes that entries quote outlive the loop
 	from, size := a.report.State.Size(), a.report.Size
 	queue := make(chan *bundle, bundlesAhead)
-	defer func() { // nothing reads from the source after Audit has returned
+	var before *chunk
+	defer func() { // nothing reads from the source, or looks at the state, after Audit has returned
+		if before != nil {
+			before.workers.Wait()
+		}
 		cancel()
 		for b := range queue {
 			<-b.ready
@@ -318,7 +322,6 @@ func (a *auditor) entries(ctx context.Context) error {
 			}
 		}
 	}()
-	var before *chunk
 	done := uint64(0)
 	for b := range queue {
 		<-b.ready
