@@ -168,8 +168,13 @@ func (s *LastSigned) create(r signedRecord) (err error) {
 	if err := LockFile(f); err != nil {
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
+	// The other half says the same, so that a write there which is cut short leaves, sector by sector, the old text or the new one,
+	// and padding that is alike in both.
 	b := make([]byte, 2*signedSlot)
 	copy(b[r.count%2*signedSlot:], r.slot())
+	before := r
+	before.count--
+	copy(b[before.count%2*signedSlot:], before.slot())
 	if _, err := f.Write(b); err != nil {
 		return err
 	}
