@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -212,4 +213,15 @@ func (t *tail) last() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return strings.TrimSpace(string(t.b))
+}
+
+// said returns what the server has written to its standard error, once that holds these words: it comes through a pipe of its
+// own, and may be a little later than the address.
+func (c *child) said(words ...string) string {
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		said := c.stderr.last()
+		if time.Now().After(end) || !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(said, w) }) {
+			return said
+		}
+	}
 }

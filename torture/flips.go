@@ -330,8 +330,8 @@ func (w *flipWorld) program(ctx context.Context, what, file string, used bool) (
 		c.wait()
 	}()
 	word := map[string]string{w.signedFile(): "damaged", w.snapshotFile(): "snapshot"}[file]
-	if !strings.Contains(c.stderr.last(), word) {
-		w.fault("%s: serve does not tell of it: %s", what, c.stderr.last())
+	if said := c.said(word); !strings.Contains(said, word) {
+		w.fault("%s: serve does not tell of it: %s", what, said)
 	}
 	want := maps.Clone(w.served)
 	for i, r := range w.receipts {

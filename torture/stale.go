@@ -183,8 +183,9 @@ func (w *staleWorld) readable(ctx context.Context, size uint64, adopt string, wo
 		return w.didNotStart(ctx, err)
 	}
 	defer c.kill()
-	said := c.stderr.last()
-	for _, word := range append(words, "admits nothing", "refusing to sign") {
+	words = append(words, "admits nothing", "refusing to sign")
+	said := c.said(words...)
+	for _, word := range words {
 		if !strings.Contains(said, word) {
 			w.fault("it does not say %q: %s", word, said)
 		}
@@ -397,9 +398,11 @@ func (w *staleWorld) refused(ctx context.Context, size uint64, words ...string) 
 		return w.didNotStart(ctx, err)
 	}
 	defer c.kill()
-	for _, word := range append(words, "refusing to sign") {
-		if !strings.Contains(c.stderr.last(), word) {
-			w.fault("it does not say %q: %s", word, c.stderr.last())
+	words = append(words, "refusing to sign")
+	said := c.said(words...)
+	for _, word := range words {
+		if !strings.Contains(said, word) {
+			w.fault("it does not say %q: %s", word, said)
 		}
 	}
 	var refused *refusedError
