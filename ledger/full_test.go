@@ -166,6 +166,8 @@ func TestFullAfterAll(t *testing.T) {
 			store.full = func(p string) bool { return p == path && times.Add(1) <= 2 }
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() {
+				// The second time it is the publisher's, and the writer has told what is stored.
+				<-store.refused
 				<-store.refused
 				cancel()
 			}()
