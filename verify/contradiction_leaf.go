@@ -62,6 +62,8 @@ func (c *Contradiction) inadmissible(origin string, l Support) (*entry.Leaf, str
 		return leaf, "only entry 0 has nothing before it"
 	case l.Index == 0 && e.Body.Kind() != entry.KindCharter:
 		return leaf, "entry 0 is not a charter"
+	case e.Body.Kind().ByLog():
+		return leaf, madeWrong(l.Index, leaf)
 	case !dateAllowed(e.Date, leaf.Admitted):
 		return leaf, "its date is earlier or later than is allowed"
 	}
@@ -83,6 +85,24 @@ func (c *Contradiction) inadmissible(origin string, l Support) (*entry.Leaf, str
 		}
 	}
 	return leaf, ""
+}
+
+// madeWrong says what makes a leaf that the log itself made inadmissible, or "".
+func madeWrong(index uint64, leaf *entry.Leaf) string {
+	switch b := leaf.Entry.Body.(type) {
+	case *entry.Roll:
+		if b.Size != index {
+			return "the list that it seals is of another place in the record"
+		}
+		if !b.AsOf.Before(leaf.Admitted) {
+			return "the list that it seals is of a moment that had not passed"
+		}
+	case *entry.Evidence:
+		if b.Size < 1 || b.Size > index {
+			return "it is about a copy of the record that did not exist yet"
+		}
+	}
+	return ""
 }
 
 // inadmissibleBoth returns why not both of two leaves can be admissible, or "".

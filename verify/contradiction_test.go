@@ -190,6 +190,12 @@ func TestContradictEntry(t *testing.T) {
 		}
 	}
 	same := func(leaf []byte) []byte { return leaf }
+	made := func(body entry.Body) func([]byte) []byte {
+		return func([]byte) []byte {
+			return (&entry.Leaf{Admitted: w.rec.Now, Entry: &entry.Entry{Ledger: rolltest.Origin, Body: body}}).Bytes()
+		}
+	}
+	before := w.rec.Now.Add(-time.Millisecond)
 	for _, tt := range []struct {
 		name  string
 		index int
@@ -203,6 +209,12 @@ func TestContradictEntry(t *testing.T) {
 		{"a date long ago", endorsed, edit("date "+w.rec.Now.Format("2006-01"), "date "+w.rec.Now.AddDate(0, -3, 0).Format("2006-01")), "date is earlier or later"},
 		{"a note of later", endorsed, edit("after ", "after 9"), "did not exist yet"},
 		{"a form of later", endorsed, edit("undersigned/endorsement/v1", "undersigned/endorsement/v2"), ""},
+		{"a roll", endorsed, made(&entry.Roll{Size: uint64(endorsed), AsOf: before}), ""},
+		{"a roll of another place", endorsed, made(&entry.Roll{Size: uint64(endorsed) - 1, AsOf: before}), "another place"},
+		{"a roll of its own moment", endorsed, made(&entry.Roll{Size: uint64(endorsed), AsOf: w.rec.Now}), "had not passed"},
+		{"evidence", endorsed, made(&entry.Evidence{Type: entry.RFC3161, Size: uint64(endorsed), Data: []byte("x")}), ""},
+		{"evidence about what is to come", endorsed, made(&entry.Evidence{Type: entry.RFC3161, Size: uint64(endorsed) + 1, Data: []byte("x")}), "did not exist yet"},
+		{"evidence about nothing", endorsed, made(&entry.Evidence{Type: entry.RFC3161, Data: []byte("x")}), "did not exist yet"},
 		{"not first", 1, func([]byte) []byte { return w.rec.Leaves[0] }, "only entry 0 has nothing before it"},
 		{"not a charter", 0, func([]byte) []byte { return w.rec.Leaves[endorsed] }, "only entry 0 has nothing before it"},
 	} {

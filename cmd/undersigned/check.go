@@ -196,7 +196,7 @@ type fact struct{ name, value string }
 
 func auditFacts(r *verify.Report) []fact {
 	facts := []fact{{"Ledger", r.Origin}, {"Entries", fmt.Sprint(r.Size)}}
-	for _, kind := range []entry.Kind{entry.KindCharter, entry.KindMembership, entry.KindKey, entry.KindStatement, entry.KindEndorsement} {
+	for _, kind := range []entry.Kind{entry.KindCharter, entry.KindMembership, entry.KindKey, entry.KindStatement, entry.KindEndorsement, entry.KindRoll, entry.KindEvidence} {
 		facts = append(facts, fact{"  " + string(kind), fmt.Sprint(r.Entries[kind])})
 	}
 	facts = append(facts, fact{"Root hash", r.Root})

@@ -503,8 +503,8 @@ type entryJSON struct {
 	Index    uint64     `json:"index"`
 	Admitted string     `json:"admitted"`
 	Kind     entry.Kind `json:"kind"`
-	Signer   string     `json:"signer"`
-	Date     string     `json:"date"`
+	Signer   string     `json:"signer,omitempty"` // nobody signs what the log makes
+	Date     string     `json:"date,omitempty"`
 	ID       entry.Hash `json:"id"`
 	LeafHash entry.Hash `json:"leaf_hash"`
 	Entry    string     `json:"entry"` // the signed note

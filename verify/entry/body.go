@@ -19,6 +19,7 @@ const (
 	MaxName       = 128      // bytes of a member's name
 	MaxLegalName  = 256      // bytes of a member's legal name
 	MaxStatement  = 16 << 20 // bytes of a statement or rendition
+	MaxEvidence   = 24 << 10 // bytes of evidence
 )
 
 // A Kind is the middle part of an entry's first line, undersigned/<kind>/v1.
@@ -31,7 +32,13 @@ const (
 	KindMembership  Kind = "membership"
 	KindEndorsement Kind = "endorsement"
 	KindKey         Kind = "key"
+	KindRoll        Kind = "roll"     // made by the log
+	KindEvidence    Kind = "evidence" // made by the log
 )
+
+// ByLog reports whether the log itself makes entries of this kind: nobody signs
+// or submits them.
+func (k Kind) ByLog() bool { return k == KindRoll || k == KindEvidence }
 
 // An Action is the value of an entry's action line. Which actions a kind has
 // is said at its body type.
@@ -54,9 +61,10 @@ const (
 )
 
 // A Body is what an entry of one kind says between its previous and its signer
-// line: *Charter, *Statement, *Membership, *Endorsement or *KeyEvent. Printing
-// prints every field that is set, so that one which the action does not have
-// is refused by Check and by parsers and never silently dropped.
+// line: *Charter, *Statement, *Membership, *Endorsement or *KeyEvent; *Roll and
+// *Evidence are all that an entry says after its ledger line. Printing prints
+// every field that is set, so that one which the action does not have is
+// refused by Check and by parsers and never silently dropped.
 type Body interface {
 	Kind() Kind
 	vouchers() []Named
@@ -171,6 +179,31 @@ type KeyEvent struct {
 	CompromisedAfter *uint64    // what the revoked key signed at or after this index is disputed, at most 2^63-1; Rotate and Revoke alone; nil: not said
 }
 
+// A Roll seals who stands behind a statement. Nobody signs it: it is right or
+// wrong by recomputation, which package roll does.
+type Roll struct {
+	Statement Hash      // of the exact bytes of the text file
+	Size      uint64    // the entries before it, its own leaf index: at most 2^63-1
+	AsOf      time.Time // what was admitted later is left out; whole milliseconds
+	Count     uint64    // how many stand behind the statement, at most 2^63-1
+	Root      [32]byte  // RFC 6962 root hash over their lines
+}
+
+// Evidence is something that proves itself, kept in the record so that it has a
+// place and a time in it.
+type Evidence struct {
+	Type EvidenceType
+	Size uint64 // tree size of the published checkpoint that it is about, at most 2^63-1
+	Data []byte // 1 to MaxEvidence bytes
+}
+
+// An EvidenceType says what the bytes of Evidence are.
+type EvidenceType string
+
+// RFC3161 is a TimeStampToken (RFC 3161, section 2.4.2), DER, over the published
+// note checkpoints/<size>, byte for byte.
+const RFC3161 EvidenceType = "rfc3161"
+
 // Kind returns KindCharter.
 func (*Charter) Kind() Kind { return KindCharter }
 
@@ -186,8 +219,16 @@ func (*Endorsement) Kind() Kind { return KindEndorsement }
 // Kind returns KindKey.
 func (*KeyEvent) Kind() Kind { return KindKey }
 
+// Kind returns KindRoll.
+func (*Roll) Kind() Kind { return KindRoll }
+
+// Kind returns KindEvidence.
+func (*Evidence) Kind() Kind { return KindEvidence }
+
 func (c *Charter) vouchers() []Named    { return c.Vouchers }
 func (*Statement) vouchers() []Named    { return nil }
 func (m *Membership) vouchers() []Named { return m.Vouchers }
 func (*Endorsement) vouchers() []Named  { return nil }
 func (*KeyEvent) vouchers() []Named     { return nil }
+func (*Roll) vouchers() []Named         { return nil }
+func (*Evidence) vouchers() []Named     { return nil }

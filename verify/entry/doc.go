@@ -8,7 +8,8 @@
 // # An entry
 //
 // An entry is a signed note (c2sp.org/signed-note): a text, an empty line, and
-// signature lines. This one, entry 4 of its record, puts an organization behind a
+// signature lines. What the log itself makes, "Roll" and "Evidence" below, is a text
+// alone. This one, entry 4 of its record, puts an organization behind a
 // statement:
 //
 //	undersigned/endorsement/v1
@@ -408,11 +409,60 @@
 //
 //	— ledger.example t6z2Jb9oTDWkl14y4WkkfgeWv9a0iM7SU2OSl4NnWIREiwwcIbAwItsUxlEGuPlfiWD4d/DY58p6LXfJI5Oqra9pIgU=
 //
+// # Roll
+//
+// A roll seals who stands behind a statement. The log makes it, nobody signs it,
+// and it cannot be submitted: it is right or wrong by recomputation. After its
+// ledger line stands nothing but
+//
+//	statement <hash>
+//	size <number>                                     of the entries before it: its own leaf index
+//	asof <time>                                       earlier than its admission
+//	count <number>
+//	root <base64>                                     32 bytes
+//
+// It lists those who, by the entries before it that were admitted up to asof, stand
+// behind the statement: whose last endorsement entry says endorse. root is the RFC
+// 6962 root hash over one line for each of the count, each with its line feed,
+// strictly ascending by domain; of none it is SHA-256 of nothing:
+//
+//	undersigned/roll-line/v1 <domain> <leaf index of the endorsement> <its identity>
+//
+// Entry 15, admitted after a withdrawal, seals the list of a day before:
+//
+//	undersigned/roll/v1
+//	ledger ledger.example/tccm
+//	statement sha256:955990594f35f93cfd99f214cd5962bdfccaffb79814a7fa038ae7ec64ff3920
+//	size 15
+//	asof 2024-06-16T23:59:59.999Z
+//	count 1
+//	root oBVJe/y1hcWgS7cExWVQsqIb7gR8cULW+u346bx2DTM=
+//
+// # Evidence
+//
+// Evidence proves itself, and the log keeps it: nobody signs it, and it cannot be
+// submitted. After its ledger line stands nothing but
+//
+//	about checkpoint <number>                         the tree size of a published checkpoint
+//	type rfc3161
+//	data+ <base64>                                    48 bytes each but the last, at most 24,576 together
+//
+// The bytes are a time-stamp token (RFC 3161, section 2.4.2) over the note that was
+// published as checkpoints/<number>, byte for byte. Whether it is one is not looked
+// at here nor by the fold. Entry 16, with bytes that are none:
+//
+//	undersigned/evidence/v1
+//	ledger ledger.example/tccm
+//	about checkpoint 15
+//	type rfc3161
+//	data ZXhhbXBsZSB0aW1lIHN0YW1wIHRva2VuOiB0d28gbGluZXMsIHRvIHNob3cgaG93
+//	data IHRoZXkgYXJlIGN1dA==
+//
 // # Leaf
 //
 // A leaf is what the log holds at one index, and what RFC 6962 hashes: when the
-// sequencer admitted the entry, an empty line, and the entry. It has at most
-// 65,535 bytes. This is the leaf of entry 4:
+// sequencer admitted the entry, an empty line, and the entry, or the text of what
+// the log makes, which has no signatures. It has at most 65,535 bytes. This is the leaf of entry 4:
 //
 //	undersigned/leaf/v1
 //	admitted 2024-06-11T09:30:00.123Z
@@ -433,9 +483,9 @@
 // # What a later version may add
 //
 // Some lines are no mistake and yet not known here: a first line
-// undersigned/<kind>/v<number> of another kind or version (evidence and roll among
-// them), another version of the leaf, rules other than 1, "admission dnssec", the
-// suite sshsig, and, in a leaf, an empty line and evidence lines ("<type>
-// <base64>") after the entry. Reading stops there with an [UnknownError], unless an
+// undersigned/<kind>/v<number> of another kind or version, another version of the
+// leaf, rules other than 1, "admission dnssec", the suite sshsig, evidence "about
+// member" or of another type, and, in a leaf, an empty line and evidence lines
+// ("<type> <base64>") after the entry. Reading stops there with an [UnknownError], unless an
 // earlier line is malformed, and nothing after it is judged.
 package entry

@@ -7,7 +7,9 @@ import (
 	"github.com/tccm/undersigned/keys"
 )
 
-// An Entry is what organizations, publishers and the operator sign. Parse and
+// An Entry is what organizations, publishers and the operator sign, or, of a
+// Kind that is ByLog, what the log says itself: then Ledger and Body alone are
+// set. Parse and
 // ParseText return entries that obey every rule of the package documentation
 // and share no memory with their input; one that is put together in code is
 // held to the rules by Check. An Entry that nobody changes may be read by many
@@ -15,7 +17,7 @@ import (
 type Entry struct {
 	Ledger   string // origin of the one ledger that it is meant for (keys.CheckOrigin)
 	Genesis  bool   // entry 0, a charter without a previous line
-	Previous *Hash  // ID of the last admitted entry on the same subject; nil: "previous none", or Genesis
+	Previous *Hash  // ID of the last admitted entry on the same subject; nil: "previous none", Genesis, or by the log
 	Body     Body
 	Signer   string     // domain on whose behalf the key lines sign
 	Keys     []keys.Ref // keys that sign for Signer, 1 to MaxKeys, none twice

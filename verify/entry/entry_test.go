@@ -99,7 +99,8 @@ func TestRejectLeaf(t *testing.T) {
 		{"cut after the empty line", leaf[strings.Index(leaf, "\n\n")+2:], "", 4, missing(formHeader)},
 		{"cut before the signatures", leaf[strings.LastIndex(leaf, "\n\n")+1:], "", 14, problemNoEmptyLine},
 		{"no final LF", leaf[len(leaf)-2:], "g", 15, problemFinalLF},
-		{"roll", leaf[len(leafStart):], "undersigned/roll/v1\nledger ledger.example/tccm\n", -1, unknownRoll},
+		{"roll without fields", leaf[len(leafStart):], "undersigned/roll/v1\nledger ledger.example/tccm\n", 6, missing(formStatement)},
+		{"evidence about a member", leaf[len(leafStart):], "undersigned/evidence/v1\nledger ledger.example/tccm\nabout member north.example\n\r", -1, unknownAboutMember},
 		{"bytes of a kind to come", leaf[len(leafStart):], "undersigned/image/v1\n\r\xff\x00", -1, unknownKind},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -230,7 +231,7 @@ func TestErrorSentences(t *testing.T) {
 	}{
 		{&SyntaxError{7, problemDate}, "line 7: " + problemDate},
 		{&SyntaxError{0, problemLeafSize}, problemLeafSize},
-		{&UnknownError{unknownRoll}, "this version does not know entries of the kind roll"},
+		{&UnknownError{unknownEvidence}, "this version does not know evidence of this type"},
 	} {
 		if got := c.err.Error(); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
@@ -265,7 +266,15 @@ func TestIdentical(t *testing.T) {
 func TestParsedFields(t *testing.T) {
 	r := example(t)
 	for i, e := range r.entries {
-		read, err := Parse(e.Bytes())
+		parse := Parse
+		if e.Body.Kind().ByLog() {
+			parse = ParseText
+			_, err := Parse(e.Bytes())
+			wantError(t, "Parse", err, 1, problemMade)
+			_, _, err = ParseDraft(e.Bytes())
+			wantError(t, "ParseDraft", err, 1, problemMade)
+		}
+		read, err := parse(e.Bytes())
 		if err != nil {
 			t.Fatalf("entry %d: %v", i, err)
 		}
@@ -276,6 +285,43 @@ func TestParsedFields(t *testing.T) {
 	l, err := ParseLeaf(r.leaf.Bytes())
 	if err != nil || !reflect.DeepEqual(l, r.leaf) {
 		t.Errorf("the leaf reads as %+v (%v)", l, err)
+	}
+	for _, e := range r.entries[15:] {
+		leaf := &Leaf{r.leaf.Admitted, e}
+		l, err := ParseLeaf(leaf.Bytes())
+		if err != nil || !reflect.DeepEqual(l, leaf) {
+			t.Errorf("the leaf of a %s reads as %+v (%v)", e.Body.Kind(), l, err)
+		}
+		for _, more := range []string{"\n", "— north.example AAAAAAA=\n", "\n— north.example AAAAAAA=\n", "\ndnssec AAAA\n", "signer north.example\n"} {
+			_, err := ParseLeaf(append(leaf.Bytes(), more...))
+			wantError(t, "ParseLeaf", err, 3+1+strings.Count(string(e.Text()), "\n"), problemAfterMade)
+		}
+		signed := *e
+		signed.Signer, signed.Date, signed.Keys = "north.example", "2024-06-11", r.entries[1].Keys
+		if err := signed.Check(); err == nil {
+			t.Errorf("a signed %s passes", e.Body.Kind())
+		}
+		previous := *e
+		previous.Previous = new(Hash)
+		if err := previous.Check(); err == nil {
+			t.Errorf("a %s with a previous entry passes", e.Body.Kind())
+		}
+	}
+}
+
+// Evidence of any length is cut into lines in one way.
+func TestEvidenceLines(t *testing.T) {
+	for _, n := range []int{1, 47, 48, 49, 96, 97, MaxEvidence - 1, MaxEvidence} {
+		e := &Entry{Ledger: exampleOrigin, Body: &Evidence{Type: RFC3161, Size: 1, Data: bytes.Repeat([]byte{7}, n)}}
+		if err := e.Check(); err != nil {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+	for _, n := range []int{0, MaxEvidence + 1} {
+		e := &Entry{Ledger: exampleOrigin, Body: &Evidence{Type: RFC3161, Size: 1, Data: bytes.Repeat([]byte{7}, n)}}
+		if err := e.Check(); err == nil {
+			t.Errorf("%d bytes pass", n)
+		}
 	}
 }
 
@@ -514,7 +560,7 @@ func TestTime(t *testing.T) {
 func two(n int) string { return string([]byte{'0' + byte(n/10), '0' + byte(n%10)}) }
 
 func TestErrorsAreTyped(t *testing.T) {
-	_, err := Parse([]byte("undersigned/roll/v1\n"))
+	_, err := Parse([]byte("undersigned/image/v1\n"))
 	var unknown *UnknownError
 	var syntax *SyntaxError
 	if !errors.As(err, &unknown) || errors.As(err, &syntax) {

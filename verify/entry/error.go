@@ -30,12 +30,13 @@ func (e *UnknownError) Error() string {
 const (
 	unknownLeaf       = "leaves of this version"
 	unknownAttachment = "evidence in leaves"
-	unknownEvidence   = "entries of the kind evidence"
-	unknownRoll       = "entries of the kind roll"
+	unknownEvidence   = "evidence of this type"
 	unknownKind       = "entries of this kind or version"
 	unknownRules      = "rules other than number 1"
 	unknownAdmission  = "admission by dnssec"
 	unknownSuite      = "keys of the suite sshsig"
+
+	unknownAboutMember = "evidence about members"
 )
 
 // Lines as problems show them.
@@ -65,6 +66,13 @@ const (
 	formSigner    = "signer <domain>"
 	formKey       = "key <suite> sha256:…"
 	formDate      = "date <YYYY-MM-DD>"
+	formRollSize  = "size <number of entries>"
+	formAsOf      = "asof <YYYY-MM-DDThh:mm:ss.mmmZ>"
+	formCount     = "count <number of signatories>"
+	formRoot      = "root <base64 of 32 bytes>"
+	formAbout     = "about checkpoint <tree size>"
+	formType      = "type rfc3161"
+	formData      = "data <base64>"
 	formAdmitted  = "admitted <YYYY-MM-DDThh:mm:ss.mmmZ>"
 )
 
@@ -100,9 +108,9 @@ const (
 	problemBOM           = "there is a byte order mark (BOM), which may not be there"
 
 	// Structure.
-	problemHeader      = "the first line must be undersigned/<kind>/v1, where kind is charter, statement, membership, endorsement or key"
+	problemHeader      = "the first line must be undersigned/<kind>/v1, where kind is charter, statement, membership, endorsement, key, roll or evidence"
 	problemLeafInside  = "an entry must stand here, not a leaf"
-	problemAfterText   = "the text must end after its date line"
+	problemAfterText   = "the text must end here"
 	problemEmptyLine   = "one empty line must stand here"
 	problemNoEmptyLine = "one empty line must follow: nothing does"
 
@@ -160,8 +168,16 @@ const (
 	problemSignatureSize    = "a signature line must hold a key ID of four bytes and a signature"
 	problemAfterEntry       = "the entry must end here: there is exactly one signature line for each voucher and key line"
 
+	// What the log makes.
+	problemMade  = "entries of the kinds roll and evidence are made by the log itself, and by nobody else"
+	problemRoot  = "a root hash is 32 bytes in base64"
+	problemAbout = "evidence is about a checkpoint and its tree size"
+	problemType  = "the type of evidence is a word in lower case, such as rfc3161"
+	problemData  = "every data line but the last holds 48 bytes in base64, and all of them at most 24576 bytes"
+
 	// Leaves.
 	problemLeafHeader = "the first line of a leaf must be undersigned/leaf/v1"
+	problemAfterMade  = "a leaf of the kinds roll and evidence ends with its text"
 	problemAfterLeaf  = "after its entry a leaf ends, or goes on with an empty line and evidence lines"
 	problemEvidence   = "an evidence line is a type in lower case, a space and base64"
 )

@@ -16,7 +16,7 @@ const MaxEntry = MaxLeaf - len(leafHeader+"\n"+"admitted "+TimeFormat+"\n"+"\n")
 // admitted. Its RFC 6962 leaf hash is over Bytes.
 type Leaf struct {
 	Admitted time.Time // by the sequencer's clock; UTC, whole milliseconds, the years 1970 to 9999
-	Entry    *Entry    // complete
+	Entry    *Entry    // complete, or made by the log
 }
 
 // Bytes returns the leaf as it is logged. The caller owns it.
@@ -41,9 +41,14 @@ func ParseLeaf(b []byte) (*Leaf, error) {
 	}
 	p.empty()
 	e := p.entry()
-	p.signatures(e)
-	if p.peek() {
-		p.evidence()
+	switch {
+	case !e.byLog():
+		p.signatures(e)
+		if p.peek() {
+			p.evidence()
+		}
+	case p.peek():
+		p.fail(problemAfterMade)
 	}
 	if p.err != nil {
 		return nil, p.err

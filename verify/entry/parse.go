@@ -27,6 +27,8 @@ const (
 	admissionVouched  = "vouched"
 	admissionDNSSEC   = "dnssec" // a later version's
 	suiteSSHSIG       = "sshsig" // a later version's
+	aboutMember       = "member" // a later version's
+	aboutCheckpoint   = "checkpoint"
 )
 
 // base64Encoding refuses non-zero trailing bits and missing padding. It skips
@@ -54,10 +56,12 @@ func ParseText(text []byte) (*Entry, error) {
 // for each voucher and key line, in their order and with their owner's name.
 // Neither key IDs nor signatures are checked.
 //
-// The errors are those of ParseText.
+// Of what the log makes itself there is no such form. The errors are those of
+// ParseText.
 func Parse(note []byte) (*Entry, error) {
 	p := newParser(note, MaxEntry, problemEntrySize)
 	e := p.entry()
+	p.bySomebody(e)
 	p.signatures(e)
 	if p.peek() {
 		p.fail(problemAfterEntry)
@@ -77,6 +81,7 @@ func Parse(note []byte) (*Entry, error) {
 func ParseDraft(note []byte) (*Entry, []Signature, error) {
 	p := newParser(note, MaxEntry, problemEntrySize)
 	e := p.entry()
+	p.bySomebody(e)
 	var loose []Signature
 	if p.peek() {
 		p.empty()
@@ -105,6 +110,17 @@ func (e *Entry) names(domain string) bool {
 		}
 	}
 	return e.Signer == domain
+}
+
+// byLog reports whether the log makes this entry; false while there is none.
+func (e *Entry) byLog() bool { return e.Body != nil && e.Body.Kind().ByLog() }
+
+// bySomebody fails for an entry that the log makes.
+func (p *parser) bySomebody(e *Entry) {
+	if p.err == nil && e.byLog() {
+		p.line = 1
+		p.fail(problemMade)
+	}
 }
 
 // A parser walks over lines. Its first error stays: from then on there is no
@@ -271,16 +287,16 @@ func (p *parser) header() Kind {
 		return KindEndorsement
 	case "undersigned/key/v1":
 		return KindKey
+	case "undersigned/roll/v1":
+		return KindRoll
+	case "undersigned/evidence/v1":
+		return KindEvidence
 	}
-	switch kind, version := cutHeader(p.cur); {
-	case kind == "":
+	switch kind, _ := cutHeader(p.cur); kind {
+	case "":
 		p.fail(problemHeader)
-	case kind == "leaf":
+	case "leaf":
 		p.fail(problemLeafInside)
-	case kind == "evidence" && version == "1":
-		p.unknown(unknownEvidence)
-	case kind == "roll" && version == "1":
-		p.unknown(unknownRoll)
 	default:
 		p.unknown(unknownKind)
 	}
@@ -308,6 +324,11 @@ func (p *parser) entry() *Entry {
 	e := &Entry{Ledger: p.field("ledger", formLedger)}
 	if p.err == nil && keys.CheckOrigin(e.Ledger) != nil {
 		p.fail(problemOrigin)
+	}
+	if kind.ByLog() {
+		p.made(e, kind)
+		p.printsAs(e, start, before+1)
+		return e
 	}
 	if kind == KindCharter && !p.is("previous") {
 		e.Genesis = true
@@ -354,14 +375,33 @@ func (p *parser) entry() *Entry {
 	if _, _, _, ok := parseDate(e.Date); !ok {
 		p.fail(problemDate)
 	}
-	if p.err == nil {
-		again := printers.Get().(*printer)
-		again.b = again.b[:0]
-		again.text(e)
-		p.identical(again.b, p.src[start:p.next], before+1)
-		printers.Put(again)
-	}
+	p.printsAs(e, start, before+1)
 	return e
+}
+
+// made takes what the log says itself: what follows the ledger line.
+func (p *parser) made(e *Entry, kind Kind) {
+	if kind == KindRoll {
+		e.Body = p.roll()
+	} else {
+		e.Body = p.evidenceEntry()
+	}
+}
+
+// printsAs fails unless e prints as what was read from start, which is the line first.
+func (p *parser) printsAs(e *Entry, start, first int) {
+	if p.err != nil {
+		return
+	}
+	end := p.next
+	if p.held {
+		end -= len(p.cur) + 1
+	}
+	again := printers.Get().(*printer)
+	again.b = again.b[:0]
+	again.text(e)
+	p.identical(again.b, p.src[start:end], first)
+	printers.Put(again)
 }
 
 // identical fails unless what was parsed prints as what was read, which starts
@@ -436,6 +476,58 @@ func (p *parser) admission(a *Admission) {
 			p.fail(problemAdmission)
 		}
 	}
+}
+
+func (p *parser) roll() *Roll {
+	r := &Roll{
+		Statement: p.hash(p.field("statement", formStatement)),
+		Size:      p.number(p.field("size", formRollSize), 0, math.MaxInt64, problemNumber),
+	}
+	var ok bool
+	if r.AsOf, ok = parseTime(p.field("asof", formAsOf)); !ok {
+		p.fail(problemTime)
+	}
+	r.Count = p.number(p.field("count", formCount), 0, math.MaxInt64, problemNumber)
+	root, err := base64Encoding.DecodeString(p.field("root", formRoot))
+	if err != nil || len(root) != len(r.Root) {
+		p.fail(problemRoot)
+	}
+	copy(r.Root[:], root)
+	return r
+}
+
+func (p *parser) evidenceEntry() *Evidence {
+	v := new(Evidence)
+	w := p.words(p.field("about", formAbout), 2, formAbout)
+	switch w[0] {
+	case aboutMember:
+		p.unknown(unknownAboutMember)
+	case aboutCheckpoint:
+		v.Size = p.number(w[1], 0, math.MaxInt64, problemNumber)
+	default:
+		p.fail(problemAbout)
+	}
+	if v.Type = EvidenceType(p.field("type", formType)); v.Type != RFC3161 {
+		if !isToken(string(v.Type), 32, "-") {
+			p.fail(problemType)
+		}
+		p.unknown(unknownEvidence)
+	}
+	for full := true; full && p.is("data"); {
+		line, err := base64Encoding.DecodeString(p.field("data", formData))
+		switch {
+		case err != nil || len(line) == 0:
+			p.fail(problemBase64)
+		case len(line) > evidenceLine || len(v.Data)+len(line) > MaxEvidence:
+			p.fail(problemData)
+		}
+		v.Data = append(v.Data, line...)
+		full = len(line) == evidenceLine
+	}
+	if len(v.Data) == 0 {
+		p.expected(formData)
+	}
+	return v
 }
 
 func validRoll(s string) bool {

@@ -33,17 +33,22 @@ func (p *printer) text(e *Entry) {
 	p.b = append(p.b, headerSuffix...)
 	p.end()
 	p.str("ledger", e.Ledger)
+	signed := !e.Body.Kind().ByLog()
 	if e.Previous != nil {
 		p.hash("previous", *e.Previous)
-	} else if !e.Genesis {
+	} else if signed && !e.Genesis {
 		p.str("previous", "none")
 	}
 	e.Body.print(p)
-	p.str("signer", e.Signer)
+	if signed || e.Signer != "" {
+		p.str("signer", e.Signer)
+	}
 	for _, ref := range e.Keys {
 		p.ref("key", ref)
 	}
-	p.str("date", e.Date)
+	if signed || e.Date != "" {
+		p.str("date", e.Date)
+	}
 }
 
 func (p *printer) note(e *Entry) {
@@ -157,10 +162,42 @@ func (k *KeyEvent) print(p *printer) {
 		p.ref("revokes", *k.Revokes)
 	}
 	if k.CompromisedAfter != nil {
-		p.begin("compromised-after")
-		p.b = strconv.AppendUint(append(p.b, ' '), *k.CompromisedAfter, 10)
+		p.unsigned("compromised-after", *k.CompromisedAfter)
+	}
+}
+
+func (r *Roll) print(p *printer) {
+	p.hash("statement", r.Statement)
+	p.unsigned("size", r.Size)
+	p.time("asof", r.AsOf)
+	p.unsigned("count", r.Count)
+	p.begin("root")
+	p.b = base64.StdEncoding.AppendEncode(append(p.b, ' '), r.Root[:])
+	p.end()
+}
+
+// evidenceLine is how many bytes a data line holds, the last one aside.
+const evidenceLine = 48
+
+func (v *Evidence) print(p *printer) {
+	p.begin("about")
+	p.word(aboutCheckpoint)
+	p.b = strconv.AppendUint(append(p.b, ' '), v.Size, 10)
+	p.end()
+	p.str("type", string(v.Type))
+	for rest := v.Data; len(rest) > 0; {
+		line := rest[:min(evidenceLine, len(rest))]
+		rest = rest[len(line):]
+		p.begin("data")
+		p.b = base64.StdEncoding.AppendEncode(append(p.b, ' '), line)
 		p.end()
 	}
+}
+
+func (p *printer) unsigned(name string, n uint64) {
+	p.begin(name)
+	p.b = strconv.AppendUint(append(p.b, ' '), n, 10)
+	p.end()
 }
 
 func (p *printer) publicKeys(name string, list []PublicKey) {

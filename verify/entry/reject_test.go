@@ -83,9 +83,9 @@ func many(n int, form string) string {
 }
 
 func TestRejectText(t *testing.T) {
-	texts := make([]string, 15)
-	for i, e := range example(t).entries {
-		texts[i] = string(e.Text())
+	var texts []string
+	for _, e := range example(t).entries {
+		texts = append(texts, string(e.Text()))
 	}
 	const ref0 = "ed25519 " + zeroHash
 	cases := []struct {
@@ -131,12 +131,37 @@ func TestRejectText(t *testing.T) {
 		{"kind of 33 bytes", 4, "endorsement/v1", strings.Repeat("k", 33) + "/v1", 1, problemHeader},
 		{"kind with a tail", 4, "endorsement/v1", "endorsement/x/v1", 1, problemHeader},
 		{"leaf in a leaf", 4, "endorsement/v1", "leaf/v1", 1, problemLeafInside},
-		{"evidence", 4, "endorsement/v1", "evidence/v1", -1, unknownEvidence},
-		{"roll", 4, "endorsement/v1", "roll/v1", -1, unknownRoll},
+		{"evidence", 4, "endorsement/v1", "evidence/v1", 3, misplaced(formAbout)},
+		{"roll", 4, "endorsement/v1", "roll/v1", 3, misplaced(formStatement)},
 		{"other kind", 4, "endorsement/v1", "roll-line/v1", -1, unknownKind},
 		{"other version", 4, "endorsement/v1", "endorsement/v2", -1, unknownKind},
 		{"other version of a kind to come", 4, "endorsement/v1", "roll/v2", -1, unknownKind},
 		{"kind of 32 bytes", 4, "endorsement/v1", strings.Repeat("k", 32) + "/v999999999", -1, unknownKind},
+
+		// What the log makes.
+		{"roll with previous", 15, "statement sha256", "previous none\nstatement sha256", 3, misplaced(formStatement)},
+		{"roll with a signer", 15, "u346bx2DTM=\n", "u346bx2DTM=\nsigner north.example\n", 8, problemAfterText},
+		{"roll of a negative size", 15, "size 15", "size -15", 4, problemNumber},
+		{"roll of a size with a zero in front", 15, "size 15", "size 015", 4, problemNumber},
+		{"roll as of a day", 15, "2024-06-16T23:59:59.999Z", "2024-06-16", 5, problemTime},
+		{"roll as of a day that is none", 15, "2024-06-16T", "2024-06-31T", 5, problemTime},
+		{"roll as of a second", 15, "59.999Z", "59Z", 5, problemTime},
+		{"roll without a count", 15, "count 1\n", "", 6, misplaced(formCount)},
+		{"roll of too large a count", 15, "count 1\n", "count 9223372036854775808\n", 6, problemNumber},
+		{"root of 31 bytes", 15, "root oBVJe/y1hcWgS7cExWVQsqIb7gR8cULW+u346bx2DTM=", "root oBVJe/y1hcWgS7cExWVQsqIb7gR8cULW+u346bx2DQ==", 7, problemRoot},
+		{"root with bits left over", 15, "u346bx2DTM=", "u346bx2DTN=", 7, problemRoot},
+		{"root in hexadecimal", 15, "root oBVJe/y1hcWgS7cExWVQsqIb7gR8cULW+u346bx2DTM=", "root a015", 7, problemRoot},
+		{"evidence with previous", 16, "about", "previous none\nabout", 3, misplaced(formAbout)},
+		{"evidence about something else", 16, "checkpoint 15", "entry 15", 3, problemAbout},
+		{"evidence about a member", 16, "checkpoint 15", "member north.example", -1, unknownAboutMember},
+		{"evidence about nothing", 16, "checkpoint 15", "checkpoint", 3, malformed(formAbout)},
+		{"evidence of a type to come", 16, "rfc3161", "dnssec", -1, unknownEvidence},
+		{"evidence of a type in capitals", 16, "rfc3161", "RFC3161", 4, problemType},
+		{"evidence without data", 16, texts[16][strings.Index(texts[16], "data "):], "", 5, missing(formData)},
+		{"evidence whose last line is empty", 16, "data IHRoZXkgYXJlIGN1dA==\n", "data\n", 6, problemAfterText},
+		{"evidence whose first line is short", 16, "data ZXhh", "data AAAA\ndata ZXhh", 6, problemAfterText},
+		{"evidence with a line too long", 16, "data ZXhh", "data AAAAZXhh", 5, problemData},
+		{"evidence with bits left over", 16, "IHRoZXkgYXJlIGN1dA==", "IHRoZXkgYXJlIGN1dB==", 6, problemBase64},
 
 		// What all kinds have.
 		{"no ledger", 4, "ledger ledger.example/tccm\n", "", 2, misplaced(formLedger)},

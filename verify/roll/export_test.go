@@ -29,3 +29,10 @@ func (x *Signatures) Done() int {
 
 // Rewind takes back what an inadmissible leaf moved: the size.
 func (s *State) Rewind() { s.size-- }
+
+// Unrank takes away what is kept of rankings, which depends on what was asked.
+func (s *State) Unrank() {
+	for _, st := range s.published {
+		st.ranking, st.moved = nil, nil
+	}
+}

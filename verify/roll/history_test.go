@@ -45,7 +45,7 @@ func TestHistories(t *testing.T) {
 		}
 	}
 	for _, kind := range []string{"charter amend", "statement publish", "statement close", "statement reopen", "membership register",
-		"membership update", "membership leave", "endorsement endorse", "endorsement withdraw", "key add", "key rotate", "key revoke", "key suspend"} {
+		"membership update", "membership leave", "endorsement endorse", "endorsement withdraw", "key add", "key rotate", "key revoke", "key suspend", "roll", "evidence"} {
 		if *histories >= 300 && total.admitted[kind] < 20 {
 			t.Errorf("%s was admitted %d times only", kind, total.admitted[kind])
 		}
@@ -64,7 +64,7 @@ func (x *tally) add(y tally) {
 			roll.RuleLedger, roll.RuleGenesis, roll.RuleAdmitted, roll.RuleDate, roll.RulePrevious, roll.RuleSigner, roll.RuleMember,
 			roll.RuleStatement, roll.RuleOpen, roll.RuleCloses, roll.RuleEndorsed, roll.RuleAfter, roll.RuleKey, roll.RulePossession,
 			roll.RuleQuorum, roll.RuleRecovery, roll.RuleRevokes, roll.RuleCompromised, roll.RuleKeyReuse, roll.RuleVoucher,
-			roll.RuleAdmission, roll.RuleLookAlike, roll.RuleSignature,
+			roll.RuleAdmission, roll.RuleLookAlike, roll.RuleSignature, roll.RuleRoll, roll.RuleEvidence,
 		} {
 			x.refused[rule] = 0
 		}
@@ -479,6 +479,10 @@ func (h *history) step() {
 	if h.chance(60) {
 		at = at.Add(-3 * time.Hour)
 	}
+	if h.chance(6) {
+		h.offer(h.sealing(at), at)
+		return
+	}
 	e := h.honest()
 	if len(e.Keys) == 0 || len(e.Keys) > entry.MaxKeys {
 		return
@@ -546,6 +550,106 @@ func (h *history) step() {
 	}
 }
 
+// sealing drafts what the log makes: right, or with one thing wrong.
+func (h *history) sealing(at time.Time) *entry.Entry {
+	size := h.state.Size()
+	e := &entry.Entry{Ledger: rolltest.Origin}
+	if h.chance(5) {
+		e.Body = &entry.Evidence{Type: entry.RFC3161, Size: h.Uint64N(size + 2), Data: []byte{byte(h.IntN(3))}}
+		return e
+	}
+	text := pick(h, h.texts)
+	asOf := at.Add(-time.Millisecond)
+	if h.chance(2) { // of a moment before, perhaps of one when an entry was admitted
+		asOf = h.ref.log[h.IntN(len(h.ref.log))].at.Add(time.Duration(h.IntN(3)-1) * time.Millisecond)
+	}
+	b, ok := h.state.Roll(text, asOf)
+	if !ok {
+		b = &entry.Roll{Statement: text, Size: size, AsOf: asOf, Root: rfc6962(nil)}
+	}
+	e.Body = b
+	lines := h.ref.list(text, asOf)
+	if ok && (b.Root != rootOf(lines) || b.Count != uint64(len(lines))) {
+		h.Fatalf("seed %d: the roll of %s as of %s is not %v", h.seed, text, asOf, lines)
+	}
+	if !slices.Equal(h.state.Lines(text, asOf), lines) && ok {
+		h.Fatalf("seed %d: the lines of %s as of %s are %v, not %v", h.seed, text, asOf, h.state.Lines(text, asOf), lines)
+	}
+	switch h.IntN(14) {
+	case 0: // a name is dropped
+		if len(lines) > 0 {
+			i := h.IntN(len(lines))
+			lines = slices.Delete(lines, i, i+1)
+			b.Count, b.Root = uint64(len(lines)), rootOf(lines)
+		}
+	case 1: // added
+		lines = append(lines, roll.Line{Domain: "zz.example", Index: 1})
+		b.Count, b.Root = uint64(len(lines)), rootOf(lines)
+	case 2: // renamed
+		if len(lines) > 0 {
+			lines[h.IntN(len(lines))].Domain = "zz.example"
+			b.Root = rootOf(lines)
+		}
+	case 3: // by an older entry
+		if len(lines) > 0 {
+			lines[0].Index--
+			b.Root = rootOf(lines)
+		}
+	case 4:
+		b.Count++
+	case 5:
+		b.Size -= min(b.Size, 1+h.Uint64N(3))
+	case 6:
+		b.AsOf = at.Add(time.Duration(h.IntN(2)) * time.Millisecond)
+	}
+	return e
+}
+
+// rolls proves for each roll, and everybody, presence or absence, and looks that the other cannot be proven.
+func (h *history) rolls() {
+	h.Helper()
+	for i, x := range h.ref.log {
+		b, ok := x.e.Body.(*entry.Roll)
+		if !ok {
+			continue
+		}
+		lines := h.state.Lines(b.Statement, b.AsOf)
+		if want := h.ref.list(b.Statement, b.AsOf); !slices.Equal(lines, want) || roll.CheckAll(b, lines) != nil {
+			h.Fatalf("seed %d: the roll of entry %d lists %v, and %v is read", h.seed, i, want, lines)
+		}
+		at := func(place int) roll.Placed {
+			placed, _ := roll.Prove(lines, lines[place].Domain)
+			return placed[0]
+		}
+		for _, domain := range []string{victim, "a.example", "b.example", "publisher.example", "late.example", "operator.example", "never.example", "a", "zz.example"} {
+			present := slices.ContainsFunc(lines, func(l roll.Line) bool { return l.Domain == domain })
+			proof, is := roll.Prove(lines, domain)
+			if is != present || (roll.CheckPresent(b, domain, proof) == nil) != present || (roll.CheckAbsent(b, domain, proof) == nil) == present {
+				h.Fatalf("seed %d: entry %d, %s: present %v, proof %v", h.seed, i, domain, present, proof)
+			}
+			// Nothing that can be put together from the roll proves the contrary.
+			tries := [][]roll.Placed{nil}
+			for place := range lines {
+				tries = append(tries, []roll.Placed{at(place)})
+				for other := range lines {
+					tries = append(tries, []roll.Placed{at(place), at(other)})
+				}
+			}
+			for _, try := range tries {
+				for j := range len(try) + 1 {
+					if j > 0 { // as if the line were elsewhere
+						try = slices.Clone(try)
+						try[j-1].At += h.Uint64N(3) - 1
+					}
+					if present && roll.CheckAbsent(b, domain, try) == nil || !present && roll.CheckPresent(b, domain, try) == nil {
+						h.Fatalf("seed %d: entry %d: %v proves the contrary of the truth about %s", h.seed, i, try, domain)
+					}
+				}
+			}
+		}
+	}
+}
+
 // clone returns a copy of e that shares nothing with it.
 func clone(h *history, e *entry.Entry) *entry.Entry {
 	h.Helper()
@@ -601,7 +705,7 @@ func (h *history) spoil(e *entry.Entry) {
 // offer hands an entry to the fold and the reference.
 func (h *history) offer(e *entry.Entry, at time.Time) {
 	h.Helper()
-	if len(e.Keys) == 0 {
+	if len(e.Keys) == 0 && !e.Body.Kind().ByLog() {
 		h.Errorf("seed %d: %s has nothing left to sign with", h.seed, e.Signer)
 		return
 	}
@@ -657,6 +761,8 @@ func kindOf(e *entry.Entry) string {
 		return "endorsement " + string(b.Action)
 	case *entry.KeyEvent:
 		return "key " + string(b.Action)
+	case *entry.Roll, *entry.Evidence:
+		return string(b.Kind())
 	}
 	if e.Genesis {
 		return "charter"
@@ -668,7 +774,7 @@ func kindOf(e *entry.Entry) string {
 // has not signed must be harmless.
 func (h *history) nothingGained(e *entry.Entry, at time.Time) {
 	h.Helper()
-	if h.willing[e.ID()] {
+	if h.willing[e.ID()] || e.Body.Kind().ByLog() {
 		return
 	}
 	byOperator := true
@@ -695,6 +801,9 @@ func (h *history) nothingGained(e *entry.Entry, at time.Time) {
 // said.
 func (h *history) end() {
 	h.Helper()
+	h.rolls()
+	h.state.Unrank()
+	h.clean.Unrank()
 	if !reflect.DeepEqual(h.state, h.clean) {
 		h.Errorf("seed %d: a refused entry has left a trace, or a snapshot has lost something", h.seed)
 	}
@@ -741,6 +850,9 @@ func (h *history) end() {
 		}
 	}
 	for _, x := range h.ref.log {
+		if x.e.Body.Kind().ByLog() {
+			continue
+		}
 		for _, of := range []string{"member " + x.e.Signer, subjectOf(x.e)} {
 			if last := h.ref.last(of); last != nil {
 				if id, ok := h.state.Previous(last); !ok || id != last.ID() {

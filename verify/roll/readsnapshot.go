@@ -41,12 +41,13 @@ func ReadSnapshot(b []byte) (*State, error) {
 		r.require(s.beyond.Index == s.size)
 	}
 	domains, operators, ks, members, statements, sets, records := r.items(), r.items(), r.items(), r.items(), r.items(), r.items(), r.items()
+	pasts, stamps := r.items(), r.items()
 	hasCharter := r.flag()
 	r.require(domains.n == members.n)
 	if hasCharter {
 		r.require(s.size > 0 && operators.n > 0)
 	} else {
-		r.require(s.admitted == 0 && operators.n|ks.n|members.n|statements.n|sets.n|records.n == 0)
+		r.require(s.admitted == 0 && operators.n|ks.n|members.n|statements.n|sets.n|records.n|pasts.n|stamps.n == 0)
 	}
 	if r.bad {
 		return nil, ErrSnapshot
@@ -62,7 +63,7 @@ func ReadSnapshot(b []byte) (*State, error) {
 	}
 	var bad atomic.Bool
 	inParallel(2, func(i int) {
-		if i == 0 && !(x.readKeys(ks) && x.readMembers(members)) || i == 1 && !(x.readStatements(statements) && x.readSets(sets) && x.readRecords(records)) {
+		if i == 0 && !(x.readKeys(ks) && x.readMembers(members)) || i == 1 && !(x.readStatements(statements) && x.readSets(sets) && x.readRecords(records) && x.readPasts(pasts) && x.readStamps(stamps)) {
 			bad.Store(true)
 		}
 	})
@@ -375,6 +376,12 @@ func (x *snapshotParts) readStatements(l *snapshotItems) bool {
 			r.require(!st.closes.IsZero())
 		}
 		st.lastID = r.hash()
+		if n := r.len(math.MaxInt32); n > 0 {
+			st.rolls = make([]sealed, n)
+		}
+		for i := range st.rolls {
+			st.rolls[i] = sealed{r.most(math.MaxInt64), r.int(minTime, maxTime), r.int(minTime, maxTime), r.most(math.MaxInt64)}
+		}
 	})
 	if !ok {
 		return false
@@ -424,6 +431,40 @@ func (x *snapshotParts) readRecords(l *snapshotItems) bool {
 		of.subjects[subject{e.member, e.statement}] = i
 	}
 	return len(of.subjects) == l.n
+}
+
+// readPasts reads what the records have followed, in the order of their
+// statements.
+func (x *snapshotParts) readPasts(l *snapshotItems) bool {
+	of := &x.s.standings
+	pasts := make([]past, l.n)
+	ok := l.each(func(r *snapshotReader, i int) {
+		pasts[i] = past{uint32(r.of(int(of.n))), 0, 0, r.hash(), false}
+		p := &pasts[i]
+		p.index, p.admitted, p.withdrawn = r.most(math.MaxInt64), r.int(minTime, maxTime), r.flag()
+	})
+	if !ok {
+		return false
+	}
+	for i, p := range pasts {
+		about := of.at(p.record).statement
+		if i > 0 && about < of.at(pasts[i-1].record).statement {
+			return false
+		}
+		st := &x.statements[about]
+		st.past = append(st.past, p)
+	}
+	return true
+}
+
+func (x *snapshotParts) readStamps(l *snapshotItems) bool {
+	if l.n == 0 {
+		return true
+	}
+	x.s.stamps = make([]stamp, l.n)
+	return l.each(func(r *snapshotReader, i int) {
+		x.s.stamps[i] = stamp{r.most(math.MaxInt64), r.int(minTime, maxTime), r.most(math.MaxInt64), r.hash()}
+	})
 }
 
 func (e *record) read(r *snapshotReader, x *snapshotParts) {
@@ -495,6 +536,7 @@ func (x *snapshotParts) stand() {
 		if !e.withdrawn {
 			st.standing++
 		}
+		st.changed = max(st.changed, e.admitted)
 	}
 }
 

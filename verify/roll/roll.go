@@ -114,6 +114,7 @@ type State struct {
 	published  []*statement // by id
 
 	standings standings
+	stamps    []stamp // by index
 }
 
 // New returns the state of an empty record of the ledger with this origin.
@@ -204,6 +205,12 @@ type statement struct {
 	lastID     entry.Hash
 	standing   int
 	about      []uint32 // records in standings, in the order of their coming
+	past       []past   // what those records have followed, in the order of following
+	changed    int64    // when the last endorsement entry about it was admitted, Unix milliseconds; 0: none yet
+	rolls      []sealed // by index
+
+	ranking *ranking // nil: no roll was asked for yet
+	moved   []uint32 // records that have changed since, if there is one; some twice
 }
 
 // open reports whether the statement can be endorsed at a time.

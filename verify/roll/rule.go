@@ -24,6 +24,8 @@ const (
 	RuleCloses    Rule = "closes"     // closes is after admitted
 	RuleEndorsed  Rule = "endorsed"   // who withdraws is endorsing
 	RuleAfter     Rule = "after"      // after quotes a tree size from 1 to the entry's own index
+	RuleRoll      Rule = "roll"       // a roll is of its own index, of a moment before it, and lists what recomputing gives
+	RuleEvidence  Rule = "evidence"   // it is about a checkpoint from before it, and there is none like it
 
 	RuleKey         Rule = "key"               // each key line names a key that may sign this
 	RulePossession  Rule = "possession"        // each key that is registered signs too

@@ -22,7 +22,7 @@ import (
 // none, by the number of members plus its place among the operators. A mark is
 // an index and a time.
 //
-//	"undersigned/state/v1" LF, origin, size, admitted
+//	"undersigned/state/v2" LF, origin, size, admitted
 //	0, or 1 and the leaf beyond which nothing is known: index, what
 //	[n]: domains of members
 //	[n]: domains of operators
@@ -34,13 +34,16 @@ import (
 //	[n]: statement: mark, id, hash, publisher, title, language, media type, size,
 //	     renditions: language, hash, size, media type
 //	     0 or statement superseded + 1, 0 or 1 and the mark of closing, 0 or 1 and closes, last id
+//	     rolls: index, admitted, as of, count
 //	[n]: set of keys that signed together
 //	[n]: endorsement: id, after note, index, after size, admitted, date, member, statement, set, renditions, withdrawn
+//	[n]: what endorsements have followed, by statement, in the order of following: endorsement, id, index, admitted, withdrawn
+//	[n]: time stamp: index, admitted, size, id
 //	0, or 1 and the charter: mark, id, title, operator, keys, publishers, operator admits, vouched, roll
 //
 // What follows from these is not written: who stands behind what, how many
 // are members, what looks like what.
-const snapshotMagic = "undersigned/state/v1\n"
+const snapshotMagic = "undersigned/state/v2\n"
 
 const snapshotGroup = 1024
 
@@ -79,6 +82,12 @@ func (s *State) Snapshot() []byte {
 	w.items(len(s.published), func(w *snapshotWriter, i int) { w.statement(s.published[i]) })
 	w.items(len(s.standings.sets), func(w *snapshotWriter, i int) { w.set(s.standings.sets[i]) })
 	w.items(int(s.standings.n), func(w *snapshotWriter, i int) { w.record(s.standings.at(uint32(i))) })
+	var pasts []past
+	for _, st := range s.published {
+		pasts = append(pasts, st.past...)
+	}
+	w.items(len(pasts), func(w *snapshotWriter, i int) { w.past(pasts[i]) })
+	w.items(len(s.stamps), func(w *snapshotWriter, i int) { w.stamp(s.stamps[i]) })
 	if w.flag(s.charter != nil); s.charter != nil {
 		w.charter(s.charter)
 	}
@@ -295,6 +304,28 @@ func (w *snapshotWriter) statement(st *statement) {
 		w.time(st.closes)
 	}
 	w.hash(st.lastID)
+	w.len(len(st.rolls))
+	for _, r := range st.rolls {
+		w.uint(r.index)
+		w.int(r.admitted)
+		w.int(r.asOf)
+		w.uint(r.count)
+	}
+}
+
+func (w *snapshotWriter) past(p past) {
+	w.len(int(p.record))
+	w.hash(p.id)
+	w.uint(p.index)
+	w.int(p.admitted)
+	w.flag(p.withdrawn)
+}
+
+func (w *snapshotWriter) stamp(k stamp) {
+	w.uint(k.index)
+	w.int(k.admitted)
+	w.uint(k.size)
+	w.hash(k.id)
 }
 
 func (w *snapshotWriter) set(set keySet) {

@@ -22,13 +22,16 @@ func TestSnapshotFields(t *testing.T) {
 		of     any
 		fields []string
 	}{
-		{State{}, []string{"origin", "applying", "mu", "size", "beyond", "admitted", "charter", "operated", "members", "ordered", "joined", "keys", "keysByID", "claims", "statements", "published", "standings"}},
+		{State{}, []string{"origin", "applying", "mu", "size", "beyond", "admitted", "charter", "operated", "members", "ordered", "joined", "keys", "keysByID", "claims", "statements", "published", "standings", "stamps"}},
 		{Beyond{}, []string{"Index", "What"}},
 		{charter{}, []string{"Mark", "id", "title", "operator", "keys", "publishers", "admission", "roll"}},
 		{member{}, []string{"id", "domain", "name", "legalName", "registered", "updated", "named", "left", "leftAt", "quorum", "keys", "recovery", "vouchers", "lastID", "history", "said"}},
 		{voucher{}, []string{"domain", "index", "operator", "member", "keys"}},
 		{key{}, []string{"id", "public", "ref", "domain", "role", "registered", "current", "suspended", "suspendedAt", "revoked", "revokedAt", "compromised", "compromisedAfter"}},
-		{statement{}, []string{"Mark", "id", "entryID", "hash", "publisher", "title", "language", "mediaType", "size", "renditions", "supersedes", "superseded", "closed", "closedAt", "closes", "lastID", "standing", "about"}},
+		{statement{}, []string{"Mark", "id", "entryID", "hash", "publisher", "title", "language", "mediaType", "size", "renditions", "supersedes", "superseded", "closed", "closedAt", "closes", "lastID", "standing", "about", "past", "changed", "rolls", "ranking", "moved"}},
+		{past{}, []string{"record", "index", "admitted", "id", "withdrawn"}},
+		{sealed{}, []string{"index", "admitted", "asOf", "count"}},
+		{stamp{}, []string{"index", "admitted", "size", "id"}},
 		{Mark{}, []string{"Index", "Admitted"}},
 		{Event{}, []string{"Mark", "ID", "Action", "Signer", "Keys", "Added", "About"}},
 		{record{}, []string{"id", "after", "index", "afterSize", "admitted", "date", "member", "statement", "keys", "renditions", "withdrawn"}},
@@ -102,7 +105,7 @@ func large(members, statements int) *State {
 				date: 19885, member: m.id, statement: st.id, keys: s.standings.intern(keySet{m.keys[0].id + 1}), withdrawn: (i+j)%8 == 0,
 			}
 			n := s.standings.add(r)
-			m.said, st.about = append(m.said, n), append(st.about, n)
+			m.said, st.about, st.changed = append(m.said, n), append(st.about, n), s.admitted
 			if !r.withdrawn {
 				st.standing++
 			}

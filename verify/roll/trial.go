@@ -72,6 +72,12 @@ func (t *trial) judge(sigs *Signatures) (commit func(), err error) {
 	if s.charter != nil && t.Admitted.UnixMilli() < s.admitted {
 		return nil, t.refuse(RuleAdmitted, "it is admitted before the entry before it, of %s", entry.FormatTime(time.UnixMilli(s.admitted).UTC()))
 	}
+	switch b := e.Body.(type) {
+	case *entry.Roll:
+		return t.roll(b)
+	case *entry.Evidence:
+		return t.evidence(b)
+	}
 	date, err := time.Parse(time.DateOnly, e.Date)
 	if err != nil {
 		return nil, t.refuse(RuleSyntax, "the date is not a date")

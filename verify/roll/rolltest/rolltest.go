@@ -354,6 +354,17 @@ func (r *Record) Withdraw(o *Org, h entry.Hash) uint64 {
 	return r.Must(r.Endorsement(entry.Withdraw, o, h))
 }
 
+// Seal appends the roll of a statement as of the millisecond before now, and
+// returns its index.
+func (r *Record) Seal(h entry.Hash) uint64 {
+	r.TB.Helper()
+	b, ok := r.State.Roll(h, r.Now.Add(-time.Millisecond))
+	if !ok {
+		r.TB.Fatal("there is no such statement")
+	}
+	return r.Must(&entry.Entry{Ledger: r.Origin, Body: b})
+}
+
 func must(err error) {
 	if err != nil {
 		panic(err)

@@ -1,0 +1,377 @@
+package roll
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tccm/undersigned/verify/entry"
+)
+
+// roll judges what the log seals: it must say what recomputing gives.
+func (t *trial) roll(b *entry.Roll) (func(), error) {
+	st := t.s.statements[b.Statement]
+	if st == nil {
+		return nil, t.refuse(RuleStatement, "the statement %s has not been published", b.Statement)
+	}
+	if b.Size != t.Index {
+		return nil, t.refuse(RuleRoll, "it says that %d entries are before it, and there are %d", b.Size, t.Index)
+	}
+	if !b.AsOf.Before(t.Admitted) {
+		return nil, t.refuse(RuleRoll, "it is as of %s, which is not before its admission", entry.FormatTime(b.AsOf))
+	}
+	list := t.s.listAsOf(st, b.AsOf.UnixMilli())
+	if n := uint64(len(list.rows)); b.Count != n {
+		return nil, t.refuse(RuleRoll, "it lists %d who stand behind the statement, and there were %d", b.Count, n)
+	}
+	if b.Root != list.root() {
+		return nil, t.refuse(RuleRoll, "it does not list those who stood behind the statement: its root hash is another one")
+	}
+	return func() {
+		st.rolls = append(st.rolls, sealed{t.Index, t.Admitted.UnixMilli(), b.AsOf.UnixMilli(), b.Count})
+	}, nil
+}
+
+// evidence judges what the log keeps beside the entries: not whether it proves
+// anything, but whether it can be about what it says.
+func (t *trial) evidence(b *entry.Evidence) (func(), error) {
+	if b.Size < 1 || b.Size > t.Index {
+		return nil, t.refuse(RuleEvidence, "it is about a checkpoint of size %d, which cannot have been published before it", b.Size)
+	}
+	if slices.ContainsFunc(t.s.stamps, func(k stamp) bool { return k.id == t.id }) {
+		return nil, t.refuse(RuleEvidence, "it is in the record already")
+	}
+	return func() {
+		t.s.stamps = append(t.s.stamps, stamp{t.Index, t.Admitted.UnixMilli(), b.Size, t.id})
+	}, nil
+}
+
+// sealed is one roll of a statement.
+type sealed struct {
+	index    uint64
+	admitted int64 // Unix milliseconds
+	asOf     int64 // the same
+	count    uint64
+}
+
+// stamp is one time-stamp token.
+type stamp struct {
+	index    uint64
+	admitted int64  // Unix milliseconds
+	size     uint64 // of the checkpoint
+	id       entry.Hash
+}
+
+// past is an endorsement entry that another one of the same member has followed.
+type past struct {
+	record    uint32 // in standings
+	index     uint64
+	admitted  int64 // Unix milliseconds
+	id        entry.Hash
+	withdrawn bool
+}
+
+// A ranking is the list of those who stand behind a statement, in the order of
+// a roll. Statements have one once a roll is asked for; who holds State.applying
+// may read and change it. It takes 36 bytes for each who stands.
+type ranking struct {
+	rows   []row      // strictly ascending by domain
+	chunks [][32]byte // root hashes of the whole chunks of rows
+	stale  []bool     // whose hash is not right any more
+}
+
+type row struct {
+	member uint32
+	hash   [32]byte // of the line, as a leaf
+}
+
+// A change is what a member's line becomes.
+type change struct {
+	row
+	stands bool
+}
+
+const chunkRows = 1 << 10
+
+// lineOf returns a record's line, hashed as a leaf (RFC 6962, section 2.1).
+func (s *State) lineOf(member uint32, index uint64, id entry.Hash) row {
+	return row{member, Line{s.ordered[member].domain, index, id}.leafHash()}
+}
+
+// listAsOf returns who, by the leaves so far that were admitted up to a moment,
+// stands behind a statement. It belongs to the state, unless more has happened
+// to the statement since. The caller holds applying.
+func (s *State) listAsOf(st *statement, asOf int64) *ranking {
+	s.rank(st)
+	if st.changed <= asOf {
+		return st.ranking
+	}
+	before := st.before(asOf)
+	var undo []change
+	for _, at := range st.about {
+		r := s.standings.at(at)
+		if r.admitted <= asOf {
+			continue
+		}
+		p, ok := before[at]
+		c := change{row: row{member: r.member}, stands: ok && !p.withdrawn}
+		if c.stands {
+			c.row = s.lineOf(r.member, p.index, p.id)
+		}
+		undo = append(undo, c)
+	}
+	list := &ranking{slices.Clone(st.ranking.rows), slices.Clone(st.ranking.chunks), slices.Clone(st.ranking.stale)}
+	list.apply(s, undo)
+	return list
+}
+
+// before returns the last past entry of each record that was admitted up to a
+// moment.
+func (st *statement) before(asOf int64) map[uint32]past {
+	last := make(map[uint32]past)
+	for _, p := range st.past {
+		if p.admitted <= asOf {
+			last[p.record] = p
+		}
+	}
+	return last
+}
+
+// rank makes the statement's ranking, or brings it up to date.
+func (s *State) rank(st *statement) {
+	if st.ranking == nil {
+		st.ranking = new(ranking)
+		st.moved = slices.Clone(st.about)
+	}
+	slices.Sort(st.moved)
+	st.moved = slices.Compact(st.moved)
+	changes := make([]change, len(st.moved))
+	inParallel((len(changes)+chunkRows-1)/chunkRows, func(g int) {
+		for i := g * chunkRows; i < min(len(changes), (g+1)*chunkRows); i++ {
+			r := s.standings.at(st.moved[i])
+			if changes[i] = (change{row{member: r.member}, !r.withdrawn}); !r.withdrawn {
+				changes[i].row = s.lineOf(r.member, r.index, r.id)
+			}
+		}
+	})
+	st.moved = st.moved[:0]
+	st.ranking.apply(s, changes)
+}
+
+// apply takes in changes, at most one for each member.
+func (x *ranking) apply(s *State, changes []change) {
+	domain := func(member uint32) string { return s.ordered[member].domain }
+	slices.SortFunc(changes, func(a, b change) int { return strings.Compare(domain(a.member), domain(b.member)) })
+	find := func(rows []row, member uint32) (int, bool) {
+		return slices.BinarySearchFunc(rows, member, func(r row, member uint32) int {
+			if r.member == member {
+				return 0
+			}
+			return strings.Compare(domain(r.member), domain(member))
+		})
+	}
+	// What only replaces lines moves nothing.
+	first := len(x.rows)
+	rest := changes[:0:0]
+	for _, c := range changes {
+		at, found := find(x.rows, c.member)
+		switch {
+		case found && c.stands:
+			x.rows[at].hash = c.hash
+			if at/chunkRows < len(x.stale) {
+				x.stale[at/chunkRows] = true
+			}
+		case found != c.stands:
+			first = min(first, at)
+			rest = append(rest, c)
+		}
+	}
+	if len(rest) == 0 {
+		return
+	}
+	old := slices.Clone(x.rows[first:])
+	x.rows = x.rows[:first]
+	for _, c := range rest {
+		at, found := find(old, c.member)
+		x.rows = append(x.rows, old[:at]...)
+		old = old[at:]
+		if found {
+			old = old[1:]
+		} else {
+			x.rows = append(x.rows, c.row)
+		}
+	}
+	x.rows = append(x.rows, old...)
+	kept := min(first/chunkRows, len(x.chunks))
+	x.chunks, x.stale = x.chunks[:kept], x.stale[:kept]
+}
+
+// root returns the RFC 6962 root hash over the lines.
+func (x *ranking) root() [32]byte {
+	if len(x.rows) == 0 {
+		return sha256.Sum256(nil)
+	}
+	for len(x.chunks) < len(x.rows)/chunkRows {
+		x.chunks, x.stale = append(x.chunks, [32]byte{}), append(x.stale, true)
+	}
+	inParallel(len(x.chunks), func(i int) {
+		if x.stale[i] {
+			x.chunks[i] = treeHash(hashes(x.rows[i*chunkRows : (i+1)*chunkRows]))
+			x.stale[i] = false
+		}
+	})
+	// Chunks are whole subtrees, whatever follows them.
+	nodes := slices.Clone(x.chunks)
+	if rest := x.rows[len(x.chunks)*chunkRows:]; len(rest) > 0 {
+		nodes = append(nodes, treeHash(hashes(rest)))
+	}
+	return treeHash(nodes)
+}
+
+func hashes(rows []row) [][32]byte {
+	h := make([][32]byte, len(rows))
+	for i := range rows {
+		h[i] = rows[i].hash
+	}
+	return h
+}
+
+// treeHash returns the RFC 6962 root hash over leaf hashes, or over those of
+// whole subtrees of one size, of which the last may be incomplete; there is at
+// least one. It overwrites them.
+func treeHash(nodes [][32]byte) [32]byte {
+	for len(nodes) > 1 {
+		n := 0
+		for i := 0; i < len(nodes); i += 2 {
+			if i+1 < len(nodes) {
+				nodes[n] = nodeHash(&nodes[i], &nodes[i+1])
+			} else {
+				nodes[n] = nodes[i]
+			}
+			n++
+		}
+		nodes = nodes[:n]
+	}
+	return nodes[0]
+}
+
+func nodeHash(left, right *[32]byte) [32]byte {
+	var b [65]byte
+	b[0] = 1
+	copy(b[1:], left[:])
+	copy(b[33:], right[:])
+	return sha256.Sum256(b[:])
+}
+
+// Roll returns the roll of a statement that is admissible as the next leaf, at
+// any time after asOf; false if the statement has not been published. Of a
+// statement that n stand behind, the first one sorts all n; a later one costs
+// n node hashes at most, and few if nobody came or went.
+func (s *State) Roll(h entry.Hash, asOf time.Time) (*entry.Roll, bool) {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	st := s.statements[h]
+	if st == nil {
+		return nil, false
+	}
+	list := s.listAsOf(st, asOf.UnixMilli())
+	return &entry.Roll{Statement: h, Size: s.size, AsOf: asOf.UTC(), Count: uint64(len(list.rows)), Root: list.root()}, true
+}
+
+// Lines returns who, by the leaves applied that were admitted up to asOf, stands
+// behind a statement, strictly ascending by domain: the lines of a roll as of
+// then, if it is among the leaves or the next. It is nil for a statement that has not been published.
+func (s *State) Lines(h entry.Hash, asOf time.Time) []Line {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	st := s.statements[h]
+	if st == nil {
+		return nil
+	}
+	before := st.before(asOf.UnixMilli())
+	lines := make([]Line, 0, st.standing)
+	for _, at := range st.about {
+		r := s.standings.at(at)
+		domain := s.ordered[r.member].domain
+		if r.admitted <= asOf.UnixMilli() {
+			if !r.withdrawn {
+				lines = append(lines, Line{domain, r.index, r.id})
+			}
+		} else if p, ok := before[at]; ok && !p.withdrawn {
+			lines = append(lines, Line{domain, p.index, p.id})
+		}
+	}
+	slices.SortFunc(lines, func(a, b Line) int { return cmp.Compare(a.Domain, b.Domain) })
+	return lines
+}
+
+// A Sealed is a roll in the record.
+type Sealed struct {
+	Mark
+	AsOf  time.Time // UTC
+	Count uint64
+}
+
+// Rolls returns the rolls of a statement, by index.
+func (s *State) Rolls(h entry.Hash) []Sealed {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	st := s.statements[h]
+	if st == nil {
+		return nil
+	}
+	views := make([]Sealed, len(st.rolls))
+	for i, r := range st.rolls {
+		views[i] = r.view()
+	}
+	return views
+}
+
+func (r sealed) view() Sealed {
+	return Sealed{Mark{r.index, milli(r.admitted)}, milli(r.asOf), r.count}
+}
+
+// LastWord returns the last endorsement entry of a member about a statement
+// that was admitted up to asOf; false if there was none.
+func (s *State) LastWord(domain string, h entry.Hash, asOf time.Time) (mark Mark, action entry.Action, ok bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	m, st := s.members[domain], s.statements[h]
+	if m == nil || st == nil {
+		return Mark{}, "", false
+	}
+	at, r := s.standings.find(m.id, st.id)
+	if r == nil {
+		return Mark{}, "", false
+	}
+	p := past{index: r.index, admitted: r.admitted, withdrawn: r.withdrawn}
+	if p.admitted > asOf.UnixMilli() {
+		if p, ok = st.before(asOf.UnixMilli())[at]; !ok {
+			return Mark{}, "", false
+		}
+	}
+	action = entry.Endorse
+	if p.withdrawn {
+		action = entry.Withdraw
+	}
+	return Mark{p.index, milli(p.admitted)}, action, true
+}
+
+// A Stamp is a time-stamp token in the record.
+type Stamp struct {
+	Mark
+	Size uint64 // of the checkpoint whose note it is over
+}
+
+// Stamps returns the time-stamp tokens, by index.
+func (s *State) Stamps() []Stamp {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	views := make([]Stamp, len(s.stamps))
+	for i, k := range s.stamps {
+		views[i] = Stamp{Mark{k.index, milli(k.admitted)}, k.size}
+	}
+	return views
+}
