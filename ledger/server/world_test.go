@@ -290,7 +290,7 @@ var bodies = map[string]func(w *world) []byte{
 		return []byte("undersigned/roll/v1\nledger " + rolltest.Origin + "\nstatement sha256:" + strings.Repeat("0", 64) +
 			"\nsize 1\nasof 2024-06-11T23:59:59.999Z\ncount 0\nroot 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n")
 	},
-	"no kind":         func(w *world) []byte { return w.edit("undersigned/endorsement/v1", "checkpoint") },
+	"no kind": func(w *world) []byte { return w.edit("undersigned/endorsement/v1", "checkpoint") },
 	"a suite of later": func(w *world) []byte {
 		return w.edit("key ed25519 ", "key sshsig ")
 	},
