@@ -198,6 +198,7 @@ type Ledger struct {
 	signing   sync.Mutex // held while a key signs
 
 	queue    queue
+	seals    seals
 	checking gate
 	quotas   quotas
 	publish  chan struct{} // 1: there may be something to publish

@@ -59,6 +59,8 @@ func spends(e *entry.Entry) bool {
 		return b.Action != entry.Leave
 	case *entry.KeyEvent:
 		return b.Action != entry.Revoke && b.Action != entry.Suspend
+	case *entry.Roll, *entry.Evidence:
+		return false
 	}
 	return true
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/roll"
 )
 
 const (
@@ -31,8 +32,8 @@ func (l *Ledger) write() {
 	defer l.running.Done()
 	defer l.failOnPanic()
 	for {
-		batch := l.queue.take(l.ctx, l.maxBatch, maxBatchBytes)
-		if batch == nil {
+		batch, more := l.queue.take(l.ctx, l.seals.wake, l.sealTimer(), l.maxBatch, maxBatchBytes)
+		if !more {
 			return
 		}
 		if err := l.sequence(batch); err != nil {
@@ -63,8 +64,9 @@ func (l *Ledger) sequence(batch []*item) error {
 func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 	l.space.Lock()
 	defer l.space.Unlock()
+	due, waited := l.due()
 	// What is admitted cannot be taken back, so the space for it must be there before.
-	full := l.roomFor(l.work, batch)
+	full := l.roomFor(l.work, batch, due)
 	if full != nil && !errors.Is(full, ErrFull) {
 		return nil, full
 	}
@@ -72,7 +74,24 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 	defer l.durable.Unlock()
 	clock, now := l.now(), l.admitTime()
 	rec := &record{seq: l.newest.seq + 1, prev: l.newest.sum, from: l.newest.size, size: l.newest.size}
-	var added []*item
+	var added []*entry.Entry
+	take := func(leaf *entry.Leaf) {
+		rec.leaves = append(rec.leaves, leaf.Bytes())
+		rec.size++
+		added = append(added, leaf.Entry)
+	}
+	if full == nil {
+		for _, d := range due {
+			leaf, err := l.seal(d, now)
+			if err != nil {
+				l.fail(err)
+				return nil, err
+			}
+			now = leaf.Admitted
+			take(leaf)
+		}
+		l.seals.waiting = l.seals.waiting[waited:]
+	}
 	here := make(map[entry.Hash]uint64, len(batch))
 	for _, it := range batch {
 		index, ok := here[it.id]
@@ -91,6 +110,15 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 			continue
 		}
 		leaf := &entry.Leaf{Admitted: now, Entry: it.entry}
+		if b, ok := it.entry.Body.(*entry.Statement); ok && b.Action == entry.Close && l.state.Judge(leaf, it.sigs) == nil {
+			last, err := l.seal(roll.Due{Statement: b.Statement}, now)
+			if err != nil {
+				l.fail(err)
+				return nil, err
+			}
+			leaf.Admitted, now = last.Admitted, last.Admitted
+			take(last)
+		}
 		if err := l.state.Admit(leaf, it.sigs); err != nil {
 			it.refusal = refusal(err)
 			continue
@@ -98,9 +126,7 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 		l.quotas.admit(it.entry, now, clock)
 		it.index, it.admitted = rec.size, now
 		here[it.id] = it.index
-		rec.leaves = append(rec.leaves, leaf.Bytes())
-		rec.size++
-		added = append(added, it)
+		take(leaf)
 	}
 	if len(added) > 0 {
 		if err := l.commit(rec); err != nil {
@@ -108,10 +134,11 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 			return nil, err
 		}
 		l.mu.Lock()
-		for _, it := range added {
-			l.enter(it.id, it.entry)
+		for _, e := range added {
+			l.enter(e.ID(), e)
 		}
 		l.mu.Unlock()
+		l.seals.changed(added)
 	}
 	waiting := make([]waiter, 0, len(batch))
 	for _, it := range batch {
@@ -129,14 +156,18 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 	return waiting, nil
 }
 
-// roomFor makes sure that the store has space for what is new in a batch, and nothing left to do for
+// roomFor makes sure that the store has space for what is new in a batch and for the rolls that are due, and nothing left to do for
 // what went before.
-func (l *Ledger) roomFor(ctx context.Context, batch []*item) error {
-	entries, bytes := 0, 0
+func (l *Ledger) roomFor(ctx context.Context, batch []*item, due []roll.Due) error {
+	entries, bytes := len(due), len(due)*maxSealed
 	for _, it := range batch {
 		if _, ok := l.Find(it.id); !ok {
 			entries++
 			bytes += it.size
+			if _, ok := it.entry.Body.(*entry.Statement); ok { // it may close
+				entries++
+				bytes += maxSealed
+			}
 		}
 	}
 	if entries == 0 {

@@ -330,12 +330,12 @@ func (q *queue) add(ctx, done context.Context, items []*item, patient bool) (n i
 	}
 }
 
-// take removes the first items, up to so many items and bytes but at least one, and waits for
-// one until done ends; then it returns nil.
-func (q *queue) take(done context.Context, max, maxBytes int) []*item {
+// take removes the first items, up to so many items and bytes, and waits for one until it is
+// woken; then there may be none. It returns false when done ends.
+func (q *queue) take(done context.Context, wake <-chan struct{}, timer <-chan time.Time, max, maxBytes int) ([]*item, bool) {
 	for {
 		if done.Err() != nil {
-			return nil
+			return nil, false
 		}
 		q.mu.Lock()
 		n, bytes := 0, 0
@@ -350,11 +350,15 @@ func (q *queue) take(done context.Context, max, maxBytes int) []*item {
 			close(q.space)
 			q.space = make(chan struct{})
 			q.mu.Unlock()
-			return batch
+			return batch, true
 		}
 		q.mu.Unlock()
 		select {
 		case <-q.ready:
+		case <-wake:
+			return nil, true
+		case <-timer:
+			return nil, true
 		case <-done.Done():
 		}
 	}

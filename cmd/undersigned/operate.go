@@ -187,7 +187,7 @@ type serveCmd struct {
 
 // Help shows how the command is used.
 func (serveCmd) Help() string {
-	return `It speaks HTTPS if there is a certificate, which is read again when its files change or on SIGHUP. Else it speaks plain HTTP: put a server that does TLS before it, and name that with --trusted-proxy, so that its clients are not taken for one. It ends in good order, with exit code 0, when it is interrupted. If it may not sign, it says why and serves what can be read. A ledger that has been closed for good, or a copy of one, is served with --read-only.
+	return `It speaks HTTPS if there is a certificate, which is read again when its files change or on SIGHUP. Else it speaks plain HTTP: put a server that does TLS before it, and name that with --trusted-proxy, so that its clients are not taken for one. It ends in good order, with exit code 0, when it is interrupted. If it may not sign, it says why and serves what can be read. A ledger that has been closed for good, or a copy of one, is served with --read-only. The lists of who stands behind what are sealed on the charter's schedule; SIGUSR1 has all of them sealed now.
 
 Example:
 
@@ -268,9 +268,12 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		return errors.Join(err, h.Close())
 	}
 	a.printf("Serving %s at %s\n", h.ledger.Origin(), s.url)
+	sealing, stopSealing := context.WithCancel(ctx)
+	go sealOnSignal(sealing, h.ledger, log)
 	stop := handOut(c.Dir, h, copyPatience, log)
 	s.Wait(ctx)
 	stop()
+	stopSealing()
 	failed := h.ledger.Err()
 	err = s.Close()
 	if failed != nil && !errors.Is(failed, ledger.ErrForked) {

@@ -379,8 +379,10 @@ func (x *snapshotParts) readStatements(l *snapshotItems) bool {
 		if n := r.len(math.MaxInt32); n > 0 {
 			st.rolls = make([]sealed, n)
 		}
+		st.sealed = minTime
 		for i := range st.rolls {
 			st.rolls[i] = sealed{r.most(math.MaxInt64), r.int(minTime, maxTime), r.int(minTime, maxTime), r.most(math.MaxInt64)}
+			st.sealed = max(st.sealed, st.rolls[i].asOf)
 		}
 	})
 	if !ok {

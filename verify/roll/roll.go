@@ -208,6 +208,7 @@ type statement struct {
 	past       []past   // what those records have followed, in the order of following
 	changed    int64    // when the last endorsement entry about it was admitted, Unix milliseconds; 0: none yet
 	rolls      []sealed // by index
+	sealed     int64    // the latest moment as of which there is a roll, Unix milliseconds; minTime: there is none
 
 	ranking *ranking // nil: no roll was asked for yet
 	moved   []uint32 // records that have changed since, if there is one; some twice
@@ -269,6 +270,19 @@ func (s *State) Admit(l *entry.Leaf, sigs *Signatures) error {
 		return s.beyond
 	}
 	return s.admit(l, nil, sigs)
+}
+
+// Judge is Admit without taking the entry in: nil if it is admissible as the next
+// leaf.
+func (s *State) Judge(l *entry.Leaf, sigs *Signatures) error {
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	if s.beyond != nil {
+		return s.beyond
+	}
+	t := &trial{s: s, Mark: Mark{s.size, l.Admitted.UTC()}, e: l.Entry}
+	_, err := t.judge(sigs)
+	return err
 }
 
 // admit judges l, or the error that parsing it gave, and takes it in if it is

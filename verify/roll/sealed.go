@@ -30,6 +30,7 @@ func (t *trial) roll(b *entry.Roll) (func(), error) {
 		return nil, t.refuse(RuleRoll, "it does not list those who stood behind the statement: its root hash is another one")
 	}
 	return func() {
+		st.sealed = max(st.sealed, b.AsOf.UnixMilli())
 		st.rolls = append(st.rolls, sealed{t.Index, t.Admitted.UnixMilli(), b.AsOf.UnixMilli(), b.Count})
 	}, nil
 }

@@ -28,7 +28,7 @@ func TestSnapshotFields(t *testing.T) {
 		{member{}, []string{"id", "domain", "name", "legalName", "registered", "updated", "named", "left", "leftAt", "quorum", "keys", "recovery", "vouchers", "lastID", "history", "said"}},
 		{voucher{}, []string{"domain", "index", "operator", "member", "keys"}},
 		{key{}, []string{"id", "public", "ref", "domain", "role", "registered", "current", "suspended", "suspendedAt", "revoked", "revokedAt", "compromised", "compromisedAfter"}},
-		{statement{}, []string{"Mark", "id", "entryID", "hash", "publisher", "title", "language", "mediaType", "size", "renditions", "supersedes", "superseded", "closed", "closedAt", "closes", "lastID", "standing", "about", "past", "changed", "rolls", "ranking", "moved"}},
+		{statement{}, []string{"Mark", "id", "entryID", "hash", "publisher", "title", "language", "mediaType", "size", "renditions", "supersedes", "superseded", "closed", "closedAt", "closes", "lastID", "standing", "about", "past", "changed", "rolls", "sealed", "ranking", "moved"}},
 		{past{}, []string{"record", "index", "admitted", "id", "withdrawn"}},
 		{sealed{}, []string{"index", "admitted", "asOf", "count"}},
 		{stamp{}, []string{"index", "admitted", "size", "id"}},
@@ -82,7 +82,7 @@ func large(members, statements int) *State {
 	s.operated = []string{"operator.example"}
 	s.claims.takeDomain("operator.example", looks("operator.example"))
 	for i := range statements {
-		st := &statement{Mark: mark(), id: uint32(i), hash: sum("text", i), publisher: "operator.example", title: "A statement", language: "en", mediaType: "text/plain", size: 9}
+		st := &statement{Mark: mark(), id: uint32(i), hash: sum("text", i), publisher: "operator.example", title: "A statement", language: "en", mediaType: "text/plain", size: 9, sealed: minTime}
 		s.statements[st.hash], s.published = st, append(s.published, st)
 	}
 	for i := range members {

@@ -96,7 +96,7 @@ func (t *trial) publish(b *entry.Statement, st *statement, operator bool) (func(
 		st := &statement{
 			Mark: t.Mark, id: uint32(len(s.published)), entryID: t.id, hash: b.Statement, publisher: t.s.known(t.e.Keys[0]).domain,
 			title: strings.Clone(b.Title), language: strings.Clone(b.Language), mediaType: strings.Clone(b.MediaType), size: b.Size,
-			closes: b.Closes, lastID: t.id,
+			closes: b.Closes, lastID: t.id, sealed: minTime,
 		}
 		for _, r := range b.Renditions {
 			r.Language, r.MediaType = strings.Clone(r.Language), strings.Clone(r.MediaType)

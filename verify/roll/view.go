@@ -115,7 +115,9 @@ type Statement struct {
 	ClosedAt   Mark         // if Closed
 	Closes     time.Time    // no endorsement from here on; zero: open-ended
 	LastID     entry.Hash
-	Standing   int // how many members stand behind it
+	Standing   int       // how many members stand behind it
+	Changed    time.Time // when the last endorsement entry about it was admitted; zero: none yet
+	Rolls      int       // how many lists of it are sealed
 }
 
 // An Endorsement is the last admitted endorsement entry of one member about
@@ -271,6 +273,10 @@ func (st *statement) view() Statement {
 		Closed: st.closed, ClosedAt: st.closedAt, Closes: st.closes, LastID: st.lastID, Standing: st.standing,
 	}
 	view.Supersedes = clone(st.supersedes)
+	view.Rolls = len(st.rolls)
+	if len(st.about) > 0 {
+		view.Changed = milli(st.changed)
+	}
 	return view
 }
 
