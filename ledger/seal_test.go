@@ -68,7 +68,7 @@ func (h *house) lastKinds(n int) (kinds []entry.Kind) {
 // and one time only for days that were missed.
 func TestSealDaily(t *testing.T) {
 	h := newHouse(t, memory())
-	day := h.clock().UTC().Truncate(24 * time.Hour).AddDate(0, 0, 1)
+	day := h.clock().UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
 	h.schedule(day.Add(2*time.Hour), "daily 23:59")
 	hash := h.publish("We stand by this.\n")
 	o, other := h.join("apnic.net"), h.join("cira.ca")
