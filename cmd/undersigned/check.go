@@ -188,6 +188,15 @@ func (c *auditCmd) Run(ctx context.Context, a *app) error {
 	if r.Unlisted > 0 {
 		a.printf("  - And %d more.\n", r.Unlisted)
 	}
+	if len(r.Remarks) > 0 {
+		a.printf("\n%s\n", a.paint(bold, "Remarks"))
+	}
+	for _, m := range r.Remarks {
+		a.printf("  - %s\n", m.Sentence)
+	}
+	if r.UnlistedRemarks > 0 {
+		a.printf("  - And %d more.\n", r.UnlistedRemarks)
+	}
 	return answered(r.Code)
 }
 
@@ -245,7 +254,12 @@ func (a *app) replay(ctx context.Context, policy, src string, o verify.AuditOpti
 
 // sound replays a record and fails if it does not hold: what is printed from it can be relied on.
 func (a *app) sound(ctx context.Context, policy, src string) (*record, *verify.Report, func() error, error) {
-	rec, r, closeRecord, err := a.replay(ctx, policy, src, verify.AuditOptions{})
+	return a.soundAbout(ctx, policy, src, "")
+}
+
+// soundAbout is sound for whoever will ask for the times of a domain's endorsements.
+func (a *app) soundAbout(ctx context.Context, policy, src, domain string) (*record, *verify.Report, func() error, error) {
+	rec, r, closeRecord, err := a.replay(ctx, policy, src, verify.AuditOptions{About: domain})
 	if err == nil && !r.OK {
 		closeRecord()
 		return nil, nil, nil, failf(r.Code, "the record does not hold, so nothing is told from it: %s", r.Sentence)
@@ -472,7 +486,7 @@ func (c *showCmd) Run(ctx context.Context, a *app) error {
 	if err := keys.CheckDomain(c.Domain); err != nil {
 		return usagef("%q is not a domain as the record writes them (%w); an internationalized one is written with xn--", c.Domain, plain(err))
 	}
-	_, r, closeRecord, err := a.sound(ctx, c.Policy, c.Source)
+	_, r, closeRecord, err := a.soundAbout(ctx, c.Policy, c.Source, c.Domain)
 	if err != nil {
 		return err
 	}
