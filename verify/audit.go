@@ -55,6 +55,9 @@ type AuditOptions struct {
 	// Covering, if set, tells the size of the first published checkpoint that covers an entry, if the source can; nil: what
 	// Paths has. It is taken for a hint.
 	Covering func(ctx context.Context, index uint64) (size uint64, ok bool)
+	// TimeStamps, if set, checks the time stamps that the record holds. Otherwise they are counted, and remarked on. It may be called
+	// by many goroutines.
+	TimeStamps CheckTimeStamp
 }
 
 // Report is what an audit found. Its JSON form is the schema "undersigned/audit/v1".
@@ -67,18 +70,20 @@ type Report struct {
 
 	Origin          string                `json:"origin,omitempty"`
 	Size            uint64                `json:"size"`
-	Root            string                `json:"root,omitempty"`    // base64, as in the checkpoint
-	Seen            *time.Time            `json:"seen,omitempty"`    // since when a quorum has seen the checkpoint; under a policy without a quorum the log's own time; UTC
-	Witnesses       []string              `json:"witnesses"`         // the policy's names of those that cosigned the checkpoint
-	Entries         map[entry.Kind]uint64 `json:"entries"`           // admitted entries by kind
-	Refused         uint64                `json:"refused"`           // entries in the log that its own rules refuse
-	Past            uint64                `json:"past_checkpoints"`  // earlier checkpoint notes that were checked
-	Texts           uint64                `json:"texts"`             // texts that were checked
-	Findings        []Finding             `json:"findings"`          // the gravest first, then by index; at most MaxFindings
-	Unlisted        uint64                `json:"unlisted_findings"` // how many more there were
-	Remarks         []Remark              `json:"remarks"`           // by index; at most MaxFindings
-	UnlistedRemarks uint64                `json:"unlisted_remarks"`  // how many more there were
-	Beyond          *uint64               `json:"beyond,omitempty"`  // the first entry of a form that this version does not know
+	Root            string                `json:"root,omitempty"`        // base64, as in the checkpoint
+	Seen            *time.Time            `json:"seen,omitempty"`        // since when a quorum has seen the checkpoint; under a policy without a quorum the log's own time; UTC
+	Witnesses       []string              `json:"witnesses"`             // the policy's names of those that cosigned the checkpoint
+	Entries         map[entry.Kind]uint64 `json:"entries"`               // admitted entries by kind
+	Refused         uint64                `json:"refused"`               // entries in the log that its own rules refuse
+	Past            uint64                `json:"past_checkpoints"`      // earlier checkpoint notes that were checked
+	Texts           uint64                `json:"texts"`                 // texts that were checked
+	Stamps          uint64                `json:"time_stamps"`           // time stamps of trusted authorities that were checked, and hold
+	UncheckedStamps uint64                `json:"unchecked_time_stamps"` // those for which no trusted root answers
+	Findings        []Finding             `json:"findings"`              // the gravest first, then by index; at most MaxFindings
+	Unlisted        uint64                `json:"unlisted_findings"`     // how many more there were
+	Remarks         []Remark              `json:"remarks"`               // by index; at most MaxFindings
+	UnlistedRemarks uint64                `json:"unlisted_remarks"`      // how many more there were
+	Beyond          *uint64               `json:"beyond,omitempty"`      // the first entry of a form that this version does not know
 	LastRecord      *time.Time            `json:"last_admitted,omitempty"`
 
 	// Contradictions are files that prove some of the findings to anybody, and convict the log's keys that signed: at most 16.
@@ -92,6 +97,8 @@ type Report struct {
 	checkpoint *SignedCheckpoint
 	receipts   map[*Receipt]*noted
 	bounds     map[uint64]Bounds
+	stamps     []Stamped   // by index; until the audit ends guarded by auditor.mu
+	unchecked  []unchecked // time stamps
 }
 
 // Finding is one thing that an audit found wrong, or could not check.
@@ -167,13 +174,14 @@ type auditor struct {
 
 	lasting bool // what was found wrong is in what was signed, so that it stays wrong
 
-	mu       sync.Mutex // guards what follows, and in report Findings, Remarks, what is unlisted of them, and Past
-	past     map[uint64]*pastNote
-	order    []uint64    // keys of past, oldest first
-	spans    []span      // of past notes that hold, as far as they are not compared with the entries yet
-	again    []*pastNote // of a Replay: to be looked for in the next step, with what quotes them
-	checking sync.WaitGroup
-	slots    chan struct{} // one for each past note that is being checked
+	mu        sync.Mutex // guards what follows, and in report Findings, Remarks, what is unlisted of them, and Past
+	past      map[uint64]*pastNote
+	order     []uint64    // keys of past, oldest first
+	spans     []span      // of past notes that hold, as far as they are not compared with the entries yet
+	unchecked []unchecked // time stamps
+	again     []*pastNote // of a Replay: to be looked for in the next step, with what quotes them
+	checking  sync.WaitGroup
+	slots     chan struct{} // one for each past note that is being checked
 }
 
 // slack is how far the ledger's clock and a witness's may be apart (the sequencer stops there).
@@ -203,6 +211,7 @@ func (a *auditor) run(ctx context.Context) {
 	}
 	a.checking.Wait()
 	a.between(ctx)
+	a.sumStamps()
 	a.receipts(ctx)
 	a.bound(ctx, c)
 	a.latest(c)
@@ -442,6 +451,9 @@ func (a *auditor) applied(ctx context.Context, index uint64, raw []byte, l *entr
 		a.last = l.Admitted
 		if e, ok := l.Entry.Body.(*entry.Endorsement); ok {
 			a.quoted(ctx, quote{index, l.Admitted, date, e.After})
+		}
+		if e, ok := l.Entry.Body.(*entry.Evidence); ok && a.replay == nil {
+			a.stamped(ctx, index, l.Admitted, e)
 		}
 		if a.replay != nil {
 			a.halt = a.replay.admitted(index, raw, l)

@@ -128,6 +128,7 @@ type span struct {
 	from, to time.Time
 	seen     time.Time // Policy.NoLater
 	note     []byte    // nil: the one at CheckpointPath
+	stamp    uint64    // index of the time stamp that says so; 0: those who signed the note do
 	compared bool      // with the entries that it holds
 }
 
@@ -180,11 +181,16 @@ func (a *auditor) between(ctx context.Context) {
 		}
 		until := holds.to.Add(slack).UnixMilli()
 		for index := min(s.size, n); index > begin; index-- {
-			if until < a.stamps[index-1] {
-				wrong(index-1, holds, "Entry %d says that it was recorded after the copy of the record of size %d was signed, which holds it.")
-			}
 			if seen != nil {
 				a.dated(index-1, a.dates[index-1], time.Time{}, seen.seen)
+			}
+			if until < a.stamps[index-1] {
+				if holds.stamp > 0 {
+					i := index - 1
+					a.find(CodeContradiction, &i, "", fmt.Sprintf("Entry %d says that it was recorded after the copy of the record of size %d, which holds it, was stamped, as entry %d shows.", i, holds.size, holds.stamp))
+					continue
+				}
+				wrong(index-1, holds, "Entry %d says that it was recorded after the copy of the record of size %d was signed, which holds it.")
 			}
 		}
 	}

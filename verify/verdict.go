@@ -73,6 +73,8 @@ type Verdict struct {
 	Witnesses  []string    `json:"witnesses"`             // those of the policy that saw the checkpoint
 	NoLater    *time.Time  `json:"no_later,omitempty"`    // by when the entry existed (Bounds.NoLater)
 	NotBefore  *time.Time  `json:"not_before,omitempty"`  // after when it was signed (Bounds.NotBefore)
+	StampedBy  string      `json:"stamped_by,omitempty"`  // the time-stamping authority that says so too
+	Stamped    *time.Time  `json:"stamped,omitempty"`     // by when, by its word
 	RecordSeen *time.Time  `json:"record_seen,omitempty"` // how fresh the replayed copy is
 }
 
@@ -573,7 +575,17 @@ func (j *judge) answerWhen() {
 		j.v.NotBefore = &b.NotBefore
 		after = fmt.Sprintf("Signed after %s (it quotes a copy of the record that was seen then)", second(b.NotBefore))
 	}
+	stamp, stamped := j.stamp()
+	if stamped {
+		by := stamp.By()
+		j.v.Stamped, j.v.StampedBy = &by, stamp.Authority
+		j.how("Entry %d of the record holds a time stamp by %s: the record's copy of size %d, which holds the entry, existed by %s.", stamp.Index, stamp.Authority, stamp.Size, second(by))
+	}
 	switch {
+	case stamped && b.NoLater.IsZero() && after != "":
+		j.answer(when, Confirmed, "%s and existed by %s, by the word of the time-stamping authority %s.", after, second(*j.v.Stamped), stamp.Authority)
+	case stamped && b.NoLater.IsZero():
+		j.answer(when, Confirmed, "It existed by %s, by the word of the time-stamping authority %s.", second(*j.v.Stamped), stamp.Authority)
 	case !b.NoLater.IsZero() && after != "":
 		j.answer(when, Confirmed, "%s and existed by %s.", after, second(b.NoLater))
 	case !b.NoLater.IsZero():
@@ -587,7 +599,15 @@ func (j *judge) answerWhen() {
 		j.v.NoLater = &b.NoLater
 		j.how("By %s so many witnesses had seen the record's copy of size %d, which holds the entry, as the policy asks for.", second(b.NoLater), b.Size)
 	}
-	if j.v.NoLater != nil || j.v.NotBefore != nil {
+	if stamped && j.v.NoLater != nil {
+		j.reason(when, "The time-stamping authority %s says as well that it existed by %s.", stamp.Authority, second(*j.v.Stamped))
+	}
+	if n := j.unstamped(e.index); n == 1 {
+		j.reason(when, "The record holds a time stamp of it that could not be checked here.")
+	} else if n > 1 {
+		j.reason(when, "The record holds %d time stamps of it that could not be checked here.", n)
+	}
+	if j.v.NoLater != nil || j.v.NotBefore != nil || stamped {
 		j.reason(when, "By the ledger's own clock it was recorded %s.", minute(e.admitted))
 	}
 	if why := misdated(int64(dayOf(e.date)), b.NotBefore, b.NoLater); why != "" {
@@ -601,6 +621,27 @@ func (j *judge) answerWhen() {
 	if j.v.NotBefore == nil && j.noBefore != "" {
 		j.reason(when, "%s", j.noBefore)
 	}
+}
+
+// stamp returns the earliest time stamp of the entry, if the record that was replayed is its own.
+func (j *judge) stamp() (Stamped, bool) {
+	if j.state == nil || !j.admitted {
+		return Stamped{}, false
+	}
+	return j.in.Record.Stamped(j.endorsed.index)
+}
+
+// unstamped counts the time stamps of the entry that were not checked, unless one was.
+func (j *judge) unstamped(index uint64) (n int) {
+	if j.state == nil || !j.admitted || j.v.Stamped != nil {
+		return 0
+	}
+	for _, u := range j.in.Record.unchecked {
+		if u.size > index {
+			n++
+		}
+	}
+	return n
 }
 
 func (j *judge) answerStands() {
