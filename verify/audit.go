@@ -50,6 +50,14 @@ type AuditOptions struct {
 	Now func() time.Time
 	// MaxAge is how old the newest time in the checkpoint may be; 0: any age.
 	MaxAge time.Duration
+	// About is a domain whose endorsements will be asked about in the report (Report.Bounds), as those of Receipts are.
+	About string
+	// Covering, if set, tells the size of the first published checkpoint that covers an entry, if the source can; nil: what
+	// Paths has. It is taken for a hint.
+	Covering func(ctx context.Context, index uint64) (size uint64, ok bool)
+	// TimeStamps, if set, checks the time stamps that the record holds. Otherwise they are counted, and remarked on. It may be called
+	// by many goroutines.
+	TimeStamps CheckTimeStamp
 }
 
 // Report is what an audit found. Its JSON form is the schema "undersigned/audit/v1".
@@ -60,19 +68,23 @@ type Report struct {
 	Sentence string `json:"sentence"`         // for people
 	Notice   string `json:"notice,omitempty"` // DemoNotice, to be shown beside Sentence
 
-	Origin     string                `json:"origin,omitempty"`
-	Size       uint64                `json:"size"`
-	Root       string                `json:"root,omitempty"`    // base64, as in the checkpoint
-	Seen       *time.Time            `json:"seen,omitempty"`    // since when a quorum has seen the checkpoint; under a policy without a quorum the log's own time; UTC
-	Witnesses  []string              `json:"witnesses"`         // the policy's names of those that cosigned the checkpoint
-	Entries    map[entry.Kind]uint64 `json:"entries"`           // admitted entries by kind
-	Refused    uint64                `json:"refused"`           // entries in the log that its own rules refuse
-	Past       uint64                `json:"past_checkpoints"`  // earlier checkpoint notes that were checked
-	Texts      uint64                `json:"texts"`             // texts that were checked
-	Findings   []Finding             `json:"findings"`          // the gravest first, then by index; at most MaxFindings
-	Unlisted   uint64                `json:"unlisted_findings"` // how many more there were
-	Beyond     *uint64               `json:"beyond,omitempty"`  // the first entry of a form that this version does not know
-	LastRecord *time.Time            `json:"last_admitted,omitempty"`
+	Origin          string                `json:"origin,omitempty"`
+	Size            uint64                `json:"size"`
+	Root            string                `json:"root,omitempty"`        // base64, as in the checkpoint
+	Seen            *time.Time            `json:"seen,omitempty"`        // since when a quorum has seen the checkpoint; under a policy without a quorum the log's own time; UTC
+	Witnesses       []string              `json:"witnesses"`             // the policy's names of those that cosigned the checkpoint
+	Entries         map[entry.Kind]uint64 `json:"entries"`               // admitted entries by kind
+	Refused         uint64                `json:"refused"`               // entries in the log that its own rules refuse
+	Past            uint64                `json:"past_checkpoints"`      // earlier checkpoint notes that were checked
+	Texts           uint64                `json:"texts"`                 // texts that were checked
+	Stamps          uint64                `json:"time_stamps"`           // time stamps of trusted authorities that were checked, and hold
+	UncheckedStamps uint64                `json:"unchecked_time_stamps"` // those for which no trusted root answers
+	Findings        []Finding             `json:"findings"`              // the gravest first, then by index; at most MaxFindings
+	Unlisted        uint64                `json:"unlisted_findings"`     // how many more there were
+	Remarks         []Remark              `json:"remarks"`               // by index; at most MaxFindings
+	UnlistedRemarks uint64                `json:"unlisted_remarks"`      // how many more there were
+	Beyond          *uint64               `json:"beyond,omitempty"`      // the first entry of a form that this version does not know
+	LastRecord      *time.Time            `json:"last_admitted,omitempty"`
 
 	// Contradictions are files that prove some of the findings to anybody, and convict the log's keys that signed: at most 16.
 	Contradictions []*Contradiction `json:"-"`
@@ -84,6 +96,9 @@ type Report struct {
 
 	checkpoint *SignedCheckpoint
 	receipts   map[*Receipt]*noted
+	bounds     map[uint64]Bounds
+	stamps     []Stamped   // by index; until the audit ends guarded by auditor.mu
+	unchecked  []unchecked // time stamps
 }
 
 // Finding is one thing that an audit found wrong, or could not check.
@@ -94,7 +109,14 @@ type Finding struct {
 	Sentence string  `json:"sentence"`        // for people
 }
 
-// MaxFindings bounds the findings that a report lists.
+// Remark is something that an audit found odd, or left out because it was not given what that takes. It is no finding: it
+// breaks no rule of the record.
+type Remark struct {
+	Index    *uint64 `json:"index,omitempty"` // of the entry that it is about
+	Sentence string  `json:"sentence"`        // for people
+}
+
+// MaxFindings bounds the findings that a report lists, and its remarks.
 const MaxFindings = 100
 
 // noted is what an audit keeps for the judgement of one receipt.
@@ -127,7 +149,7 @@ func Audit(ctx context.Context, p *Policy, fetch Fetch, o AuditOptions) (*Report
 }
 
 func newReport() *Report {
-	return &Report{Schema: AuditSchema, Witnesses: []string{}, Entries: make(map[entry.Kind]uint64), Findings: []Finding{}, receipts: make(map[*Receipt]*noted)}
+	return &Report{Schema: AuditSchema, Witnesses: []string{}, Entries: make(map[entry.Kind]uint64), Findings: []Finding{}, Remarks: []Remark{}, receipts: make(map[*Receipt]*noted), bounds: make(map[uint64]Bounds)}
 }
 
 // AuditArchive is Audit of an archive, all of it.
@@ -142,22 +164,24 @@ type auditor struct {
 	policy *Policy
 	fetch  Fetch
 	o      AuditOptions
-	report *Report // fields but Findings, Unlisted, Past: of the goroutine that runs
+	report *Report // fields but those that mu guards: of the goroutine that runs
 	hashes *HashReader
 	texts  map[entry.Hash]bool // what statements and renditions name, once it was asked for
 	last   time.Time           // admitted of the last admitted entry
 	stamps []int64             // when each leaf says that it was admitted, Unix milliseconds; 8 bytes an entry
+	dates  []int32             // what its signer claims; 4 bytes an entry
 	halt   error               // why a Replay folds no more entries in this step
 
 	lasting bool // what was found wrong is in what was signed, so that it stays wrong
 
-	mu       sync.Mutex // guards what follows, and in report Findings, Unlisted and Past
-	past     map[uint64]*pastNote
-	order    []uint64    // keys of past, oldest first
-	spans    []span      // of past notes that hold, as far as they are not compared with the entries yet
-	again    []*pastNote // of a Replay: to be looked for in the next step, with what quotes them
-	checking sync.WaitGroup
-	slots    chan struct{} // one for each past note that is being checked
+	mu        sync.Mutex // guards what follows, and in report Findings, Remarks, what is unlisted of them, and Past
+	past      map[uint64]*pastNote
+	order     []uint64    // keys of past, oldest first
+	spans     []span      // of past notes that hold, as far as they are not compared with the entries yet
+	unchecked []unchecked // time stamps
+	again     []*pastNote // of a Replay: to be looked for in the next step, with what quotes them
+	checking  sync.WaitGroup
+	slots     chan struct{} // one for each past note that is being checked
 }
 
 // slack is how far the ledger's clock and a witness's may be apart (the sequencer stops there).
@@ -187,7 +211,9 @@ func (a *auditor) run(ctx context.Context) {
 	}
 	a.checking.Wait()
 	a.between(ctx)
+	a.sumStamps()
 	a.receipts(ctx)
+	a.bound(ctx, c)
 	a.latest(c)
 	if a.o.MaxAge > 0 && (fresh.IsZero() || a.o.Now().Sub(fresh) > a.o.MaxAge) {
 		a.find(CodeUnchecked, nil, "", "This copy of the record is older than was asked for, or does not say how old it is.")
@@ -220,15 +246,21 @@ func (a *auditor) open(note []byte) (c *SignedCheckpoint, fresh time.Time, err e
 	return c, fresh, nil
 }
 
-// latest holds the time of the last entry against the checkpoint's.
+// latest holds the times of the entries against the checkpoint's.
 func (a *auditor) latest(c *SignedCheckpoint) {
 	if a.last.IsZero() {
 		return
 	}
 	a.report.LastRecord = new(time.Time)
 	*a.report.LastRecord = a.last
-	if newest := c.notAfter; !newest.IsZero() && a.last.After(newest.Add(slack)) {
-		a.find(CodeContradiction, nil, "", "The last entry says that it was recorded after every time in the signatures on this copy of the record.")
+	if c.notAfter.IsZero() {
+		return
+	}
+	newest := c.notAfter.Add(slack).UnixMilli()
+	for i, stamp := range a.stamps {
+		if index := uint64(i); stamp > newest && index < c.Size {
+			a.find(CodeContradiction, &index, "", fmt.Sprintf("Entry %d says that it was recorded after every time in the signatures on this copy of the record.", index))
+		}
 	}
 }
 
@@ -404,21 +436,24 @@ func (a *auditor) fold(ctx context.Context, c *chunk) {
 
 // applied takes in what the fold said about one leaf.
 func (a *auditor) applied(ctx context.Context, index uint64, raw []byte, l *entry.Leaf, err error) {
-	stamp := a.last
+	stamp, date := int64(noStamp), int32(noDate)
 	if l != nil {
-		stamp = l.Admitted
+		stamp, date = l.Admitted.UnixMilli(), dayOf(l.Entry.Date)
 	}
 	var refusal *roll.Inadmissible
 	refused := errors.As(err, &refusal)
 	if err == nil || refused {
-		a.stamps = append(a.stamps, stamp.UnixMilli())
+		a.stamps, a.dates = append(a.stamps, stamp), append(a.dates, date)
 	}
 	switch {
 	case err == nil:
 		a.report.Entries[l.Entry.Body.Kind()]++
 		a.last = l.Admitted
 		if e, ok := l.Entry.Body.(*entry.Endorsement); ok {
-			a.quoted(ctx, quote{index, l.Admitted, e.After})
+			a.quoted(ctx, quote{index, l.Admitted, date, e.After})
+		}
+		if e, ok := l.Entry.Body.(*entry.Evidence); ok && a.replay == nil {
+			a.stamped(ctx, index, l.Admitted, e)
 		}
 		if a.replay != nil {
 			a.halt = a.replay.admitted(index, raw, l)
@@ -449,6 +484,7 @@ type pastNote struct {
 	hash   [32]byte  // of the whole note; valid when done
 	note   []byte    // the same, until it is kept; nil in an audit
 	from   time.Time // not before which it was signed; zero if nobody whose word counts says
+	since  time.Time // Policy.NotBefore
 	bad    bool      // it was not to be had or is found wrong: that is one finding, not one for every quote
 }
 
@@ -456,6 +492,7 @@ type pastNote struct {
 type quote struct {
 	index    uint64
 	admitted time.Time
+	date     int32
 	after    entry.After
 }
 
@@ -514,12 +551,12 @@ func (a *auditor) start(ctx context.Context, n *pastNote) {
 		}
 		n.done, n.bad, n.hash = true, err != nil, hash
 		if c != nil {
-			n.from = c.notBefore
+			n.from, n.since = c.notBefore, a.policy.NotBefore(c)
 			if a.replay != nil {
 				n.note = c.Note
 			}
 			if err == nil && !n.from.IsZero() {
-				a.spans = append(a.spans, span{size: n.size, from: n.from, to: c.notAfter})
+				a.spans = append(a.spans, span{size: n.size, from: n.from, to: c.notAfter, seen: a.policy.NoLater(c)})
 			}
 		}
 		quotes := n.quotes
@@ -576,38 +613,9 @@ func (a *auditor) compare(n *pastNote, q quote) {
 		a.mu.Lock()
 		a.lasting = true
 		a.mu.Unlock()
+	default:
+		a.dated(q.index, q.date, n.since, time.Time{})
 	}
-}
-
-// span is when the published note of a size came to be, at the earliest and at the latest.
-type span struct {
-	size     uint64
-	from, to time.Time
-	note     []byte // nil: the one at CheckpointPath
-	compared bool   // with the entries that it holds
-}
-
-// between holds the times of the entries against those of the published notes before and after them: the entry
-// after a note cannot be older than the note, nor the last one under it younger.
-func (a *auditor) between(ctx context.Context) {
-	ahead := a.spans[:0]
-	for _, s := range a.spans {
-		if s.size < uint64(len(a.stamps)) && s.from.Add(-slack).UnixMilli() > a.stamps[s.size] {
-			a.find(CodeContradiction, &s.size, "", fmt.Sprintf("Entry %d says that it was recorded before the copy of the record of size %d was signed, which does not hold it.", s.size, s.size))
-			a.convictTime(ctx, s.size, s)
-			a.lasting = true
-		}
-		if last := s.size - 1; !s.compared && s.size > 0 && last < uint64(len(a.stamps)) && s.to.Add(slack).UnixMilli() < a.stamps[last] {
-			a.find(CodeContradiction, &last, "", fmt.Sprintf("Entry %d says that it was recorded after the copy of the record of size %d was signed, which holds it.", last, s.size))
-			a.convictTime(ctx, last, s)
-			a.lasting = true
-		}
-		if s.size >= uint64(len(a.stamps)) {
-			s.compared = true
-			ahead = append(ahead, s)
-		}
-	}
-	a.spans = ahead
 }
 
 // paths checks that the record accounts for everything that the source holds.
@@ -726,6 +734,13 @@ func (a *auditor) conclude() *Report {
 	if len(r.Findings) > MaxFindings {
 		r.Unlisted += uint64(len(r.Findings) - MaxFindings)
 		r.Findings = slices.Clip(r.Findings[:MaxFindings])
+	}
+	slices.SortStableFunc(r.Remarks, func(x, y Remark) int {
+		return cmp.Or(cmp.Compare(indexOr(x.Index), indexOr(y.Index)), strings.Compare(x.Sentence, y.Sentence))
+	})
+	if len(r.Remarks) > MaxFindings {
+		r.UnlistedRemarks += uint64(len(r.Remarks) - MaxFindings)
+		r.Remarks = slices.Clip(r.Remarks[:MaxFindings])
 	}
 	if len(r.Findings) == 0 {
 		r.OK = true

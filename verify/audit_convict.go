@@ -31,6 +31,13 @@ func (p *Policy) Convicts(origin string, c *Contradiction) bool {
 	})
 }
 
+// convicted says whether there are as many contradiction files as a report has.
+func (a *auditor) convicted() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.report.Contradictions) >= maxContradictions
+}
+
 // convict keeps a contradiction file, if there is one. It may be called from any goroutine.
 func (a *auditor) convict(c *Contradiction) {
 	a.mu.Lock()
@@ -82,10 +89,7 @@ func (a *auditor) support(ctx context.Context, index uint64) (Support, bool) {
 
 // convictEntry tries to prove by itself that an entry is inadmissible, or beside the one that stands in its way.
 func (a *auditor) convictEntry(ctx context.Context, index uint64, raw []byte, l *entry.Leaf) {
-	a.mu.Lock()
-	enough := len(a.report.Contradictions) >= maxContradictions
-	a.mu.Unlock()
-	if enough {
+	if a.convicted() {
 		return
 	}
 	own, ok := a.support(ctx, index)
@@ -128,6 +132,9 @@ func (a *auditor) convictEntry(ctx context.Context, index uint64, raw []byte, l 
 
 // convictTime tries to prove, by a published note, that an entry was not recorded when it says.
 func (a *auditor) convictTime(ctx context.Context, index uint64, s span) {
+	if a.convicted() {
+		return
+	}
 	own, ok := a.support(ctx, index)
 	if !ok {
 		return

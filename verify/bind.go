@@ -216,10 +216,10 @@ func (j *judge) times(r *Receipt, b *bound, after entry.After) {
 	if c.notBefore.After(admitted.Add(slack)) {
 		j.problem(CodeContradiction, when, "The entry says that it was recorded before the copy of the record that it quotes was signed.")
 	}
-	since := j.in.Policy.since(c)
+	since := j.in.Policy.NotBefore(c)
 	switch {
 	case !since.IsZero():
-		j.v.NotBefore = &since
+		j.bounds.NotBefore = since
 	case !c.LogTime.IsZero():
 		j.noBefore = fmt.Sprintf("By the ledger's own clock it was signed after %s: it quotes a copy of the record of that time.", minute(c.LogTime))
 	}

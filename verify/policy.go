@@ -431,7 +431,7 @@ func (p *Policy) Open(msg []byte) (*SignedCheckpoint, error) {
 		}
 		return c, &QuorumError{len(voices), len(p.witnesses)}
 	}
-	c.Fresh = p.since(c)
+	c.Fresh = p.NotBefore(c)
 	return c, nil
 }
 
@@ -440,15 +440,16 @@ func (p *Policy) of(s Cosignature) []int {
 	return p.known[keyName{s.VKey.Name, s.VKey.KeyID}].witnesses
 }
 
-// since returns the latest time since which witnesses that are the quorum have seen the checkpoint, or
-// the zero time. One witness, or the log by itself, cannot make an old checkpoint fresh.
-func (p *Policy) since(c *SignedCheckpoint) time.Time {
+// NotBefore returns the greatest T such that a checkpoint's cosignatures dated T or later are the quorum, or the zero time. Since
+// then a quorum has seen it, and what quotes its note came to be after that. One witness, or the log by itself, cannot make an old
+// checkpoint fresh.
+func (p *Policy) NotBefore(c *SignedCheckpoint) time.Time {
 	return p.vouched(c, func(a, b Cosignature) int { return b.Time.Compare(a.Time) })
 }
 
-// until returns the earliest time by which witnesses that are the quorum had seen the checkpoint, or the zero time. One witness
-// cannot make a young checkpoint old.
-func (p *Policy) until(c *SignedCheckpoint) time.Time {
+// NoLater returns the least T such that a checkpoint's cosignatures dated T or earlier are the quorum, or the zero time. By then a
+// quorum had seen it, and every entry under it existed. One witness cannot make a young checkpoint old.
+func (p *Policy) NoLater(c *SignedCheckpoint) time.Time {
 	return p.vouched(c, func(a, b Cosignature) int { return a.Time.Compare(b.Time) })
 }
 
@@ -480,8 +481,8 @@ func (p *Policy) weigh(c *SignedCheckpoint) {
 		}
 	}
 	c.quorum = p.enough(cosigned)
-	c.notBefore = earlier(p.since(c), c.LogTime)
-	if c.notAfter = p.until(c); c.notAfter.IsZero() {
+	c.notBefore = earlier(p.NotBefore(c), c.LogTime)
+	if c.notAfter = p.NoLater(c); c.notAfter.IsZero() {
 		c.notAfter = c.LogTime
 	}
 }

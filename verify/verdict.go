@@ -71,8 +71,10 @@ type Verdict struct {
 	Root       string      `json:"root,omitempty"`        // its root hash, base64
 	Replayed   bool        `json:"replayed"`              // the whole record was recomputed
 	Witnesses  []string    `json:"witnesses"`             // those of the policy that saw the checkpoint
-	NoLater    *time.Time  `json:"no_later,omitempty"`    // when all of them had seen it
-	NotBefore  *time.Time  `json:"not_before,omitempty"`  // when a witness saw what the entry quotes
+	NoLater    *time.Time  `json:"no_later,omitempty"`    // by when the entry existed (Bounds.NoLater)
+	NotBefore  *time.Time  `json:"not_before,omitempty"`  // after when it was signed (Bounds.NotBefore)
+	StampedBy  string      `json:"stamped_by,omitempty"`  // the time-stamping authority that says so too
+	Stamped    *time.Time  `json:"stamped,omitempty"`     // by when, by its word
 	RecordSeen *time.Time  `json:"record_seen,omitempty"` // how fresh the replayed copy is
 }
 
@@ -127,6 +129,7 @@ type judge struct {
 	admitted   bool              // the replay admitted the entry
 	otherText  bool
 	again      time.Time // when it was endorsed again, if the entry is a withdrawal
+	bounds     Bounds    // of the entry
 	noBefore   string    // why NotBefore is not known; "" if it is, or if nobody expects it
 }
 
@@ -248,6 +251,7 @@ func (j *judge) receipt() {
 			j.how("It is signed by the key %s, which entry %d registers for %s.", k, b.registered[entry.Named{Domain: e.Signer, Ref: k}].index, e.Signer)
 		}
 	}
+	j.bounds.NoLater, j.bounds.Size = j.in.Policy.NoLater(c), c.Size
 	j.times(r, b, body.After)
 	if j.in.Record != nil {
 		j.againstRecord(b)
@@ -294,6 +298,14 @@ func (j *judge) againstRecord(b *bound) {
 		return
 	}
 	j.admitted = true
+	// The record has the first copy that holds the entry; the receipt's may be a later one.
+	first := r.Bounds(j.in.Receipt.Index)
+	if !first.NoLater.IsZero() && first.Size < j.bounds.Size {
+		j.bounds.NoLater, j.bounds.Size = first.NoLater, first.Size
+	}
+	if j.bounds.NotBefore.IsZero() {
+		j.bounds.NotBefore = first.NotBefore
+	}
 }
 
 // domain looks an organization up in the replayed record.
@@ -335,6 +347,9 @@ func (j *judge) domain() {
 	// another statement by the answer about the text.
 	j.endorsed = &endorsed{found.Index, found.ID, found.Admitted, found.Domain, found.Statement, j.renditions(found), found.Date, found.Keys, found.Action}
 	j.signed, j.admitted = true, true
+	if j.bounds = r.Bounds(found.Index); j.bounds.Size == 0 {
+		j.bounds = Bounds{NoLater: j.in.Policy.NoLater(r.checkpoint), Size: r.Size}
+	}
 	j.how("Entry %d of the public record %s, recorded %s, is the last one of %s about this statement; its text has the fingerprint %s.", found.Index, r.Origin, stamp(found.Admitted), found.Domain, found.ID)
 	for _, k := range found.Keys {
 		j.how("It is signed by the key %s.", k)
@@ -554,23 +569,79 @@ func (j *judge) vouched(domain string) bool {
 func (j *judge) operator(domain string) bool { return j.state.Operated(domain) }
 
 func (j *judge) answerWhen() {
-	e := j.endorsed
-	c := j.checkpoint
-	recorded := "Recorded " + minute(e.admitted)
-	if seen := c.Seen(); seen.IsZero() {
-		j.answer(when, LookCloser, "%s, by the ledger's own clock; no witness has said when it saw it.", recorded)
-	} else {
-		j.v.NoLater = &seen
-		j.answer(when, Confirmed, "%s; in the public record no later than %s, seen by %s.", recorded, minute(seen), voices(c))
+	e, b := j.endorsed, j.bounds
+	after := ""
+	if !b.NotBefore.IsZero() {
+		j.v.NotBefore = &b.NotBefore
+		after = fmt.Sprintf("Signed after %s (it quotes a copy of the record that was seen then)", second(b.NotBefore))
 	}
-	if e.date != e.admitted.UTC().Format(time.DateOnly) {
+	stamp, stamped := j.stamp()
+	if stamped {
+		by := stamp.By()
+		j.v.Stamped, j.v.StampedBy = &by, stamp.Authority
+		j.how("Entry %d of the record holds a time stamp by %s: the record's copy of size %d, which holds the entry, existed by %s.", stamp.Index, stamp.Authority, stamp.Size, second(by))
+	}
+	switch {
+	case stamped && b.NoLater.IsZero() && after != "":
+		j.answer(when, Confirmed, "%s and existed by %s, by the word of the time-stamping authority %s.", after, second(*j.v.Stamped), stamp.Authority)
+	case stamped && b.NoLater.IsZero():
+		j.answer(when, Confirmed, "It existed by %s, by the word of the time-stamping authority %s.", second(*j.v.Stamped), stamp.Authority)
+	case !b.NoLater.IsZero() && after != "":
+		j.answer(when, Confirmed, "%s and existed by %s.", after, second(b.NoLater))
+	case !b.NoLater.IsZero():
+		j.answer(when, Confirmed, "It existed by %s.", second(b.NoLater))
+	case after != "":
+		j.answer(when, LookCloser, "%s; by when it existed, no quorum of witnesses says.", after)
+	default:
+		j.answer(when, LookCloser, "Recorded %s, by the ledger's own clock; no quorum of witnesses says when it saw it.", minute(e.admitted))
+	}
+	if !b.NoLater.IsZero() {
+		j.v.NoLater = &b.NoLater
+		j.how("By %s so many witnesses had seen the record's copy of size %d, which holds the entry, as the policy asks for.", second(b.NoLater), b.Size)
+	}
+	if stamped && j.v.NoLater != nil {
+		j.reason(when, "The time-stamping authority %s says as well that it existed by %s.", stamp.Authority, second(*j.v.Stamped))
+	}
+	if n := j.unstamped(e.index); n == 1 {
+		j.reason(when, "The record holds a time stamp of it that could not be checked here.")
+	} else if n > 1 {
+		j.reason(when, "The record holds %d time stamps of it that could not be checked here.", n)
+	}
+	if j.v.NoLater != nil || j.v.NotBefore != nil || stamped {
+		j.reason(when, "By the ledger's own clock it was recorded %s.", minute(e.admitted))
+	}
+	if why := misdated(int64(dayOf(e.date)), b.NotBefore, b.NoLater); why != "" {
+		j.reason(when, "The organization itself dates it %s, but it %s.", e.date, why)
+		if j.v.Answers[when].State == Confirmed {
+			j.v.Answers[when].State = LookCloser
+		}
+	} else if e.date != e.admitted.UTC().Format(time.DateOnly) {
 		j.reason(when, "The organization itself dates it %s.", e.date)
 	}
-	if j.v.NotBefore != nil {
-		j.reason(when, "Not signed before %s: it quotes a copy of the record that was seen then.", minute(*j.v.NotBefore))
-	} else if j.noBefore != "" {
+	if j.v.NotBefore == nil && j.noBefore != "" {
 		j.reason(when, "%s", j.noBefore)
 	}
+}
+
+// stamp returns the earliest time stamp of the entry, if the record that was replayed is its own.
+func (j *judge) stamp() (Stamped, bool) {
+	if j.state == nil || !j.admitted {
+		return Stamped{}, false
+	}
+	return j.in.Record.Stamped(j.endorsed.index)
+}
+
+// unstamped counts the time stamps of the entry that were not checked, unless one was.
+func (j *judge) unstamped(index uint64) (n int) {
+	if j.state == nil || !j.admitted || j.v.Stamped != nil {
+		return 0
+	}
+	for _, u := range j.in.Record.unchecked {
+		if u.size > index {
+			n++
+		}
+	}
+	return n
 }
 
 func (j *judge) answerStands() {
@@ -741,6 +812,7 @@ func display(domain string) string {
 
 func day(t time.Time) string    { return t.UTC().Format("2 January 2006") }
 func minute(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }
+func second(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04:05 UTC") }
 func stamp(t time.Time) string  { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 func at(t time.Time) string {
@@ -762,18 +834,6 @@ func upToEntry(r *Report) string {
 		return fmt.Sprintf("entry %d", r.Size)
 	}
 	return fmt.Sprintf("the record's last entry, of %s", day(*r.LastRecord))
-}
-
-// voices counts the witnesses of a checkpoint by their names: one witness's two keys are one voice.
-func voices(c *SignedCheckpoint) string {
-	names := make(map[string]bool)
-	for _, s := range c.Cosignatures {
-		names[s.VKey.Name] = true
-	}
-	if len(names) == 1 {
-		return "1 witness"
-	}
-	return fmt.Sprintf("%d witnesses", len(names))
 }
 
 func signers(logKeys []keys.VKey) string {

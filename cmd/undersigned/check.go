@@ -18,6 +18,7 @@ import (
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
+	"github.com/tccm/undersigned/verify/timestamp"
 )
 
 type verifyCmd struct {
@@ -27,6 +28,7 @@ type verifyCmd struct {
 	Ledger    string        `placeholder:"SRC" help:"Replay this copy of the record too: an address, a directory or an archive."`
 	MaxAge    time.Duration `setting:"" placeholder:"D" help:"A copy of the record that is older, say 240h, does not tell whether it still stands."`
 	Strict    bool          `help:"Exit with 3 if anything could not be checked."`
+	rootsFlag
 	evidenceFlag
 	jsonFlag
 }
@@ -80,7 +82,11 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 			return err
 		}
 		defer rec.Close()
-		if in.Record, err = a.audit(ctx, p, rec, verify.AuditOptions{Receipts: []*verify.Receipt{in.Receipt}, MaxAge: c.MaxAge}); err != nil {
+		o := verify.AuditOptions{Receipts: []*verify.Receipt{in.Receipt}, MaxAge: c.MaxAge}
+		if o.TimeStamps, err = c.checker(a); err != nil {
+			return err
+		}
+		if in.Record, err = a.audit(ctx, p, rec, o); err != nil {
 			return err
 		}
 	}
@@ -146,6 +152,7 @@ type auditCmd struct {
 	Source string        `arg:"" name:"src" help:"The record: an address (https://…), a directory with a ledger, or an archive."`
 	Policy string        `setting:"" required:"" placeholder:"FILE" help:"The policy file that says which log and witnesses count."`
 	MaxAge time.Duration `setting:"" placeholder:"D" help:"How old the record's newest time may be, such as 24h."`
+	rootsFlag
 	evidenceFlag
 	jsonFlag
 }
@@ -163,7 +170,12 @@ Example:
 
 // Run audits a record.
 func (c *auditCmd) Run(ctx context.Context, a *app) error {
-	_, r, closeRecord, err := a.replay(ctx, c.Policy, c.Source, verify.AuditOptions{MaxAge: c.MaxAge})
+	o := verify.AuditOptions{MaxAge: c.MaxAge}
+	var err error
+	if o.TimeStamps, err = c.checker(a); err != nil {
+		return err
+	}
+	_, r, closeRecord, err := a.replay(ctx, c.Policy, c.Source, o)
 	if err != nil {
 		return err
 	}
@@ -188,7 +200,37 @@ func (c *auditCmd) Run(ctx context.Context, a *app) error {
 	if r.Unlisted > 0 {
 		a.printf("  - And %d more.\n", r.Unlisted)
 	}
+	if len(r.Remarks) > 0 {
+		a.printf("\n%s\n", a.paint(bold, "Remarks"))
+	}
+	for _, m := range r.Remarks {
+		a.printf("  - %s\n", m.Sentence)
+	}
+	if r.UnlistedRemarks > 0 {
+		a.printf("  - And %d more.\n", r.UnlistedRemarks)
+	}
 	return answered(r.Code)
+}
+
+// rootsFlag says who answers for time-stamping authorities.
+type rootsFlag struct {
+	TSARoots string `name:"tsa-roots" setting:"" placeholder:"FILE" help:"Certificates in PEM that answer for time-stamping authorities (RFC 3161): the time stamps in the record are checked."`
+}
+
+// checker returns what checks time stamps, nil without roots.
+func (f rootsFlag) checker(a *app) (verify.CheckTimeStamp, error) {
+	if f.TSARoots == "" {
+		return nil, nil
+	}
+	b, err := a.read(f.TSARoots, timestamp.MaxRoots)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	roots, err := timestamp.ParseRoots(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be used as --tsa-roots: %w", nameOf(f.TSARoots), err)
+	}
+	return roots.Check, nil
 }
 
 // A fact is a line of a table.
@@ -210,7 +252,11 @@ func auditFacts(r *verify.Report) []fact {
 	if witnesses == "" {
 		witnesses = "none"
 	}
-	return append(facts, fact{"Witnesses", witnesses}, fact{"Earlier checkpoints", fmt.Sprint(r.Past)}, fact{"Texts", fmt.Sprint(r.Texts)})
+	facts = append(facts, fact{"Witnesses", witnesses}, fact{"Earlier checkpoints", fmt.Sprint(r.Past)}, fact{"Texts", fmt.Sprint(r.Texts)})
+	if r.Stamps+r.UncheckedStamps > 0 {
+		facts = append(facts, fact{"Time stamps", fmt.Sprintf("%d checked, %d not", r.Stamps, r.UncheckedStamps)})
+	}
+	return facts
 }
 
 // printFacts prints a table of two columns after an empty line.
@@ -245,7 +291,12 @@ func (a *app) replay(ctx context.Context, policy, src string, o verify.AuditOpti
 
 // sound replays a record and fails if it does not hold: what is printed from it can be relied on.
 func (a *app) sound(ctx context.Context, policy, src string) (*record, *verify.Report, func() error, error) {
-	rec, r, closeRecord, err := a.replay(ctx, policy, src, verify.AuditOptions{})
+	return a.soundAbout(ctx, policy, src, "")
+}
+
+// soundAbout is sound for whoever will ask for the times of a domain's endorsements.
+func (a *app) soundAbout(ctx context.Context, policy, src, domain string) (*record, *verify.Report, func() error, error) {
+	rec, r, closeRecord, err := a.replay(ctx, policy, src, verify.AuditOptions{About: domain})
 	if err == nil && !r.OK {
 		closeRecord()
 		return nil, nil, nil, failf(r.Code, "the record does not hold, so nothing is told from it: %s", r.Sentence)
@@ -472,7 +523,7 @@ func (c *showCmd) Run(ctx context.Context, a *app) error {
 	if err := keys.CheckDomain(c.Domain); err != nil {
 		return usagef("%q is not a domain as the record writes them (%w); an internationalized one is written with xn--", c.Domain, plain(err))
 	}
-	_, r, closeRecord, err := a.sound(ctx, c.Policy, c.Source)
+	_, r, closeRecord, err := a.soundAbout(ctx, c.Policy, c.Source, c.Domain)
 	if err != nil {
 		return err
 	}

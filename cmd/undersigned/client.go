@@ -268,6 +268,19 @@ func (c *client) checkpointsFrom(ctx context.Context, from uint64) (sizes []uint
 	}
 }
 
+// checkpointAfter lists the first published checkpoint of more entries than index, if there is one.
+func (c *client) checkpointAfter(ctx context.Context, index uint64) ([]uint64, error) {
+	b, err := c.fetch(ctx, "api/v1/checkpoints?limit=1&from="+strconv.FormatUint(index+1, 10))
+	if err != nil {
+		return nil, err
+	}
+	var page struct {
+		Items []uint64 `json:"items"`
+	}
+	err = json.Unmarshal(b, &page)
+	return page.Items, err
+}
+
 // A submission is what a ledger answers to an entry that it stored.
 type submission struct {
 	Index     uint64     `json:"index"`

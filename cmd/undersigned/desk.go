@@ -107,6 +107,9 @@ func (a *app) audit(ctx context.Context, p *verify.Policy, rec *record, o verify
 	if rec.archive != nil {
 		return verify.AuditArchive(ctx, p, rec.archive, o)
 	}
+	if len(o.Receipts) > 0 || o.About != "" {
+		o.Covering = rec.covering
+	}
 	heard := &listener{fetch: rec.fetch}
 	r, err := verify.Audit(ctx, p, heard.get, o)
 	if err == nil && r.Code == verify.CodeUnchecked && heard.offline != nil {

@@ -321,6 +321,9 @@ func (h *house) serveAt(ctx context.Context, listener net.Listener, public strin
 	}
 	ctx, s.stop = context.WithCancel(ctx)
 	cfg := server.Config{Ledger: h.ledger, URL: public, Logger: log, Now: now, Limits: h.limits, Witnesses: h.lags}
+	if h.asked != nil {
+		cfg.Policy = h.asked.Policy
+	}
 	if h.cert != nil {
 		cfg.Expires = h.cert.expires
 	}

@@ -70,6 +70,8 @@ type endorsementView struct {
 	Action     entry.Action `json:"action"`
 	Stands     bool         `json:"stands"`
 	Date       string       `json:"date"`
+	NotBefore  *time.Time   `json:"not_before,omitempty"` // as in a verdict
+	NoLater    *time.Time   `json:"no_later,omitempty"`
 	Keys       []string     `json:"keys"`
 	Renditions []entry.Hash `json:"renditions"`
 	Disputed   bool         `json:"disputed"`
@@ -125,7 +127,11 @@ func viewMember(r *verify.Report, domain string) (memberView, bool) {
 		for _, x := range e.Renditions {
 			renditions = append(renditions, x.Hash)
 		}
-		v.Endorsements = append(v.Endorsements, endorsementView{markOf(e.Mark), e.ID, e.Statement, st.Title, e.Action, stands, e.Date, refStrings(e.Keys), renditions, e.Disputed})
+		v.Endorsements = append(v.Endorsements, endorsementView{
+			mark: markOf(e.Mark), ID: e.ID, Statement: e.Statement, Title: st.Title, Action: e.Action, Stands: stands, Date: e.Date,
+			NotBefore: known(r.Bounds(e.Index).NotBefore), NoLater: known(r.Bounds(e.Index).NoLater),
+			Keys: refStrings(e.Keys), Renditions: renditions, Disputed: e.Disputed,
+		})
 	}
 	for _, st := range r.State.Statements() {
 		if !endorsed[st.Statement] {
@@ -133,6 +139,14 @@ func viewMember(r *verify.Report, domain string) (memberView, bool) {
 		}
 	}
 	return v, ok
+}
+
+// known returns a time, nil if it is not known.
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 func viewMemberKey(k roll.Key) memberKeyView {
@@ -255,6 +269,14 @@ func endorsementSentence(e endorsementView) string {
 		verb = "Withdrew its endorsement of"
 	}
 	s := fmt.Sprintf("%s %q, %s, on %s (entry %d, dated %s by the signer).", verb, e.Title, e.Statement, day(e.Admitted), e.Index, e.Date)
+	switch {
+	case e.NotBefore != nil && e.NoLater != nil:
+		s += fmt.Sprintf(" Signed after %s, it existed by %s.", moment(*e.NotBefore), moment(*e.NoLater))
+	case e.NotBefore != nil:
+		s += fmt.Sprintf(" Signed after %s.", moment(*e.NotBefore))
+	case e.NoLater != nil:
+		s += fmt.Sprintf(" It existed by %s.", moment(*e.NoLater))
+	}
 	if e.Disputed {
 		s += " This is disputed: a key that signed has since been declared compromised from before that entry."
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -144,6 +145,25 @@ func (r *record) paths(ctx context.Context) ([]string, error) {
 		paths = append(paths, verify.CheckpointPath(size))
 	}
 	return paths, err
+}
+
+// covering tells the size of the first published checkpoint that covers an entry, if the source can.
+func (r *record) covering(ctx context.Context, index uint64) (uint64, bool) {
+	var sizes []uint64
+	var err error
+	switch {
+	case r.ledger != nil:
+		sizes, err = r.ledger.CheckpointSizes(ctx)
+	case r.client != nil:
+		sizes, err = r.client.checkpointAfter(ctx, index)
+	case r.tree != nil:
+		sizes, err = treeCheckpoints(r.tree)
+	}
+	sizes = slices.DeleteFunc(slices.Clone(sizes), func(size uint64) bool { return size <= index })
+	if err != nil || len(sizes) == 0 {
+		return 0, false // whoever serves mere files does not list them
+	}
+	return slices.Min(sizes), true
 }
 
 // treeCheckpoints lists the notes in a directory of files.

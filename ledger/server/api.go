@@ -509,6 +509,11 @@ type entryJSON struct {
 	LeafHash entry.Hash `json:"leaf_hash"`
 	Entry    string     `json:"entry"` // the signed note
 	Receipt  string     `json:"receipt_url"`
+
+	// By the word of witnesses that are the quorum of the ledger's own policy (verify.Bounds).
+	Covered   uint64 `json:"covered_by"`           // size of the first published checkpoint that holds it
+	NotBefore string `json:"not_before,omitempty"` // signed after, if known
+	NoLater   string `json:"no_later,omitempty"`   // existed by, if known
 }
 
 // entry serves /api/v1/entry/<index>.
@@ -529,9 +534,61 @@ func (s *Server) entry(w http.ResponseWriter, r *http.Request, rest string) {
 		return
 	}
 	e := leaf.Entry
-	s.content(w, r, typeJSON, cacheForever, encode(entryJSON{
-		index, stamp(leaf.Admitted), e.Body.Kind(), e.Signer, e.Date, e.ID(), verify.LeafHash(b), string(e.Bytes()), receiptPath(index),
-	}), true)
+	answer := entryJSON{
+		Index: index, Admitted: stamp(leaf.Admitted), Kind: e.Body.Kind(), Signer: e.Signer, Date: e.Date, ID: e.ID(), LeafHash: verify.LeafHash(b),
+		Entry: string(e.Bytes()), Receipt: receiptPath(index),
+	}
+	bounds, err := s.bounds(r.Context(), index, e)
+	if err != nil {
+		s.fail(w, r, s.problemFrom(err))
+		return
+	}
+	answer.Covered = bounds.Size
+	if !bounds.NotBefore.IsZero() {
+		answer.NotBefore = stamp(bounds.NotBefore)
+	}
+	if !bounds.NoLater.IsZero() {
+		answer.NoLater = stamp(bounds.NoLater)
+	}
+	cache := cacheForever
+	if s.policy != nil {
+		cache = cacheShort // under another policy the times are others
+	}
+	s.content(w, r, typeJSON, cache, encode(answer), true)
+}
+
+// bounds returns the times between which a published entry was signed and recorded, as far as the policy tells.
+func (s *Server) bounds(ctx context.Context, index uint64, e *entry.Entry) (b verify.Bounds, err error) {
+	sizes, err := s.ledger.CheckpointSizes(ctx)
+	if err != nil {
+		return b, err
+	}
+	i, _ := slices.BinarySearch(sizes, index+1)
+	if i == len(sizes) {
+		return b, nil // its checkpoint is being published at this moment
+	}
+	b.Size = sizes[i]
+	if s.policy == nil {
+		return b, nil
+	}
+	// seen returns a time of a published note; zero: the policy does not take the note, such as one of keys that were changed.
+	seen := func(size uint64, when func(*verify.SignedCheckpoint) time.Time) (t time.Time, err error) {
+		note, err := s.ledger.CheckpointAt(ctx, size)
+		if err != nil {
+			return t, err
+		}
+		if c, err := s.policy.OpenPast(note); err == nil {
+			t = when(c)
+		}
+		return t, nil
+	}
+	if b.NoLater, err = seen(b.Size, s.policy.NoLater); err != nil {
+		return b, err
+	}
+	if body, ok := e.Body.(*entry.Endorsement); ok { // which quotes a note that was published here, or it would not be in the record
+		b.NotBefore, err = seen(body.After.Size, s.policy.NotBefore)
+	}
+	return b, err
 }
 
 // index reads the rest of a path that takes no parameters as the index of a published entry.

@@ -78,6 +78,7 @@ import (
 	"time"
 
 	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/verify"
 )
 
 // A Config says what to serve.
@@ -96,6 +97,8 @@ type Config struct {
 	Limits Limits
 	// Witnesses, if set, tells how far each witness of the ledger is behind.
 	Witnesses func() []ledger.Lag
+	// Policy, if set, is the one whose witnesses' word tells between which times an entry was signed and recorded.
+	Policy *verify.Policy
 	// Expires, if set, tells when the TLS certificate expires, for metrics alone.
 	Expires func() time.Time
 }
@@ -115,6 +118,7 @@ type Server struct {
 	clients   *clients
 	history   *history
 	witnesses func() []ledger.Lag
+	policy    *verify.Policy // nil: no times of witnesses are told
 	metrics   *metrics
 	static    map[string]asset
 }
@@ -166,6 +170,7 @@ func New(cfg Config) *Server {
 		history:   newHistory(cfg.Ledger),
 		static:    readAssets(),
 		witnesses: cfg.Witnesses,
+		policy:    cfg.Policy,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

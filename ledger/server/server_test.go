@@ -434,6 +434,40 @@ func TestRefusingLedger(t *testing.T) {
 	}
 }
 
+// TestEntryTimes: the witness of this policy is the log itself, which says when.
+func TestEntryTimes(t *testing.T) {
+	w := newWorld(t)
+	logs := logSigners(t, rolltest.Origin)
+	policy := func(text string) *verify.Policy {
+		p, err := verify.ParsePolicy([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	other := logSigners(t, "ledger.example/other")
+	for name, c := range map[string]struct {
+		policy *verify.Policy
+		want   string
+	}{
+		"with times":     {policy(fmt.Sprintf("log %s\nwitness w %s\nquorum w\n", logs[0].VKey, logs[1].VKey)), `"covered_by":8,"not_before":"2024-06-11T09:30:06.000Z","no_later":"2024-06-11T09:30:07.000Z"}`},
+		"no quorum":      {policy(fmt.Sprintf("log %s\nquorum none\n", logs[0].VKey)), `"covered_by":8}`},
+		"another ledger": {policy(fmt.Sprintf("log %s\nwitness w %s\nquorum w\n", other[0].VKey, other[1].VKey)), `"covered_by":8}`},
+	} {
+		w.server = New(Config{Ledger: w.ledger, Now: w.clock, Policy: c.policy})
+		rec := w.get("/api/v1/entry/7")
+		if rec.Code != 200 || !strings.HasSuffix(strings.TrimSpace(rec.Body.String()), c.want) {
+			t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
+		}
+		if rec.Header().Get("Cache-Control") == cacheForever {
+			t.Errorf("%s: it is kept for ever, whatever the policy becomes", name)
+		}
+		if rec := w.get("/api/v1/entry/0"); rec.Code != 200 || strings.Contains(rec.Body.String(), "not_before") {
+			t.Errorf("%s: the charter: %d %s", name, rec.Code, rec.Body)
+		}
+	}
+}
+
 func TestAPanicIsAnswered(t *testing.T) {
 	w := newWorld(t)
 	routes = append(routes, route{"/panic", false, "panic", get, func(*Server, http.ResponseWriter, *http.Request, string) {
