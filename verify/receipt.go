@@ -7,6 +7,8 @@ import (
 	"errors"
 	"math"
 	"strconv"
+
+	"github.com/tccm/undersigned/verify/roll"
 )
 
 const (
@@ -32,6 +34,12 @@ const (
 // Support the byte 0x01, its index as uint64, a uint16 length and the leaf, a byte that counts
 // the hashes, and the hashes; for After the byte 0x02, a uint32 length and the note. A parsed
 // receipt is well formed and no more: Judge says what it proves.
+//
+// A roll receipt is the same for a sealed list. Its leaf is a roll's, and after the supporting leaves stand, in this order:
+// for each of Lines the byte 0x11, a uint16 length and the line; or for each of Placed the byte 0x12, its place as uint64, a
+// uint16 length and the line, a byte that counts the hashes, and the hashes, then for Domain the byte 0x13, a byte length, the
+// domain, and SHA-256 of "undersigned/roll-question/v1", LF, the domain, LF and the roll's leaf hash, so that no damaged file
+// answers for another domain; and for each of Notes the item of After.
 type Receipt struct {
 	// Index is the entry's leaf index.
 	Index uint64
@@ -44,6 +52,14 @@ type Receipt struct {
 	Support []Support
 	// After is the checkpoint note that the entry quotes; nil if there is none.
 	After []byte
+
+	// Of a roll: all its lines, or Domain and what proves that it is or is not among them.
+	Lines  []roll.Line
+	Placed []roll.Placed
+	Domain string
+	// Notes are those that endorsements among Support quote, strictly ascending by SHA-256.
+	Notes [][]byte
+
 	// Checkpoint is the signed note that every proof leads to.
 	Checkpoint []byte
 }
@@ -59,6 +75,9 @@ const (
 	receiptHeader = "c2sp.org/tlog-proof@v1\n"
 	itemSupport   = 0x01
 	itemAfter     = 0x02
+	itemLine      = 0x11
+	itemPlaced    = 0x12
+	itemQuestion  = 0x13
 )
 
 // ParseReceipt parses a receipt file. What it accepts prints back to the identical bytes.
@@ -127,8 +146,9 @@ func (r *Receipt) parseExtra(data []byte) string {
 	if r.Leaf = d.leaf(); r.Leaf == nil {
 		return "the extra data end inside the leaf"
 	}
+	sealed := r.sealed() != nil
 	for len(d.rest) > 0 {
-		switch d.take(1)[0] {
+		switch t := d.take(1)[0]; t {
 		case itemSupport:
 			var s Support
 			index := d.take(8)
@@ -154,16 +174,37 @@ func (r *Receipt) parseExtra(data []byte) string {
 				}
 				s.Proof = append(s.Proof, [32]byte(h))
 			}
-			if len(r.Support) == MaxSupport {
+			if len(r.Support) == MaxSupport && !sealed {
 				return "there are more than 64 supporting leaves"
 			}
 			r.Support = append(r.Support, s)
 		case itemAfter:
 			size := d.take(4)
+			if sealed {
+				if size == nil || binary.BigEndian.Uint32(size) > MaxNote || binary.BigEndian.Uint32(size) == 0 {
+					return "a quoted note must have 1 byte to 256 KiB"
+				}
+				n := d.take(int(binary.BigEndian.Uint32(size)))
+				if n == nil {
+					return "the extra data end inside a quoted note"
+				}
+				if i := len(r.Notes); i > 0 && compareHashes(r.Notes[i-1], n) >= 0 {
+					return "quoted notes must ascend by their hash"
+				}
+				r.Notes = append(r.Notes, n)
+				continue
+			}
 			if size == nil || uint64(binary.BigEndian.Uint32(size)) != uint64(len(d.rest)) || len(d.rest) == 0 || len(d.rest) > MaxNote {
 				return "the quoted note must be the last item, of 1 byte to 256 KiB"
 			}
 			r.After = d.take(len(d.rest))
+		case itemLine, itemPlaced, itemQuestion:
+			if !sealed {
+				return "only the receipt of a sealed list has lines"
+			}
+			if problem := r.parseSealed(t, d); problem != "" {
+				return problem
+			}
 		default:
 			return "the extra data hold an item of an unknown type"
 		}
@@ -208,13 +249,9 @@ func (r *Receipt) Bytes() []byte {
 			extra = append(extra, h[:]...)
 		}
 	}
+	extra = r.appendSealed(extra)
 	if len(r.After) > 0 {
-		if uint64(len(r.After)) > math.MaxUint32 {
-			panic("verify: a quoted note is longer than a uint32 says")
-		}
-		extra = append(extra, itemAfter)
-		extra = binary.BigEndian.AppendUint32(extra, uint32(len(r.After)))
-		extra = append(extra, r.After...)
+		extra = appendNote(extra, r.After)
 	}
 	b := make([]byte, 0, len(receiptHeader)+base64.StdEncoding.EncodedLen(len(extra))+45*len(r.Proof)+len(r.Checkpoint)+64)
 	b = append(b, receiptHeader...)
@@ -229,6 +266,15 @@ func (r *Receipt) Bytes() []byte {
 	}
 	b = append(b, '\n')
 	return append(b, r.Checkpoint...)
+}
+
+func appendNote(b, note []byte) []byte {
+	if uint64(len(note)) > math.MaxUint32 {
+		panic("verify: a quoted note is longer than a uint32 says")
+	}
+	b = append(b, itemAfter)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(note)))
+	return append(b, note...)
 }
 
 func appendLeaf(b, leaf []byte) []byte {

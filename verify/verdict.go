@@ -76,12 +76,15 @@ type Verdict struct {
 	StampedBy  string      `json:"stamped_by,omitempty"`  // the time-stamping authority that says so too
 	Stamped    *time.Time  `json:"stamped,omitempty"`     // by when, by its word
 	RecordSeen *time.Time  `json:"record_seen,omitempty"` // how fresh the replayed copy is
+
+	Roll *RollVerdict `json:"roll,omitempty"` // of a sealed list, if the evidence is the receipt of one
 }
 
 // Input is the evidence and the question.
 type Input struct {
 	Policy    *Policy       // required
 	Receipt   *Receipt      // nil: the question is about Domain in Record
+	Roll      *Receipt      // of a sealed list, to tell whether what Receipt holds still stands; nil: none
 	Domain    string        // whose endorsement is asked about; "" with a receipt: whoever signed it
 	Statement []byte        // the text asked about; nil: not asked
 	Record    *Report       // from Audit with AuditOptions.Receipts naming Receipt; nil: no replay
@@ -131,6 +134,7 @@ type judge struct {
 	again      time.Time // when it was endorsed again, if the entry is a withdrawal
 	bounds     Bounds    // of the entry
 	noBefore   string    // why NotBefore is not known; "" if it is, or if nobody expects it
+	sealed     *sealed   // the list that the receipt is of, or that stands beside it; nil: none
 }
 
 // problem is a reason for a code other than 0.
@@ -222,22 +226,48 @@ func (j *judge) receipt() {
 		j.problem(code, didSign, "%s", sentence)
 		return
 	}
+	j.checkpoint, j.replayed = c, j.in.Policy.Replayed(c)
+	if r.IsRoll() {
+		j.rollReceipt(r, c)
+		return
+	}
 	b, p := bind(r, c)
 	if p != nil {
+		j.checkpoint, j.replayed = nil, nil
 		j.problems = append(j.problems, *p)
 		return
 	}
-	j.checkpoint, j.replayed = c, j.in.Policy.Replayed(c)
+	j.under(c)
+	e := b.leaf.Entry
+	body, ok := e.Body.(*entry.Endorsement)
+	if !ok {
+		by := ""
+		if e.Signer != "" {
+			by = " by " + display(e.Signer)
+		}
+		j.problem(CodeNotFound, didSign, "This receipt is for a %s entry%s, not for an endorsement.", e.Body.Kind(), by)
+		return
+	}
+	j.word(r, b, body)
+	if j.in.Record != nil {
+		j.againstRecord(c)
+	}
+	if j.in.Roll != nil && !j.admitted {
+		j.beside(j.in.Roll)
+	}
+}
+
+// under says which checkpoint the answers rest on.
+func (j *judge) under(c *SignedCheckpoint) {
 	j.v.Origin, j.v.Size, j.v.Root = c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:])
 	for _, s := range c.Cosignatures {
 		j.v.Witnesses = append(j.v.Witnesses, s.Witness)
 	}
-	e := b.leaf.Entry
-	body, ok := e.Body.(*entry.Endorsement)
-	if !ok {
-		j.problem(CodeNotFound, didSign, "This receipt is for a %s entry by %s, not for an endorsement.", e.Body.Kind(), display(e.Signer))
-		return
-	}
+}
+
+// word takes in an endorsement that is bound to the checkpoint.
+func (j *judge) word(r *Receipt, b *bound, body *entry.Endorsement) {
+	e, c := b.leaf.Entry, b.checkpoint
 	j.endorsed = &endorsed{r.Index, e.ID(), b.leaf.Admitted, e.Signer, body.Statement, body.Renditions, e.Date, e.Keys, body.Action}
 	j.v.Name, j.v.Title = b.name, b.title
 	j.how("Entry %d of the public record %s, recorded %s, holds the endorsement; its text has the fingerprint %s.", r.Index, c.Origin, stamp(b.leaf.Admitted), e.ID())
@@ -253,23 +283,20 @@ func (j *judge) receipt() {
 	}
 	j.bounds.NoLater, j.bounds.Size = j.in.Policy.NoLater(c), c.Size
 	j.times(r, b, body.After)
-	if j.in.Record != nil {
-		j.againstRecord(b)
-	}
 }
 
 // againstRecord holds the receipt against the replayed record.
-func (j *judge) againstRecord(b *bound) {
+func (j *judge) againstRecord(c *SignedCheckpoint) {
 	r := j.in.Record
 	n := r.receipts[j.in.Receipt]
 	unusable := ""
 	switch {
 	case r.checkpoint == nil:
 		unusable = "The record could not be used: " + r.Sentence
-	case r.Origin != b.checkpoint.Origin:
+	case r.Origin != c.Origin:
 		unusable = "The record at hand is another one, and says nothing about this receipt."
-	case r.Size < b.checkpoint.Size:
-		unusable = fmt.Sprintf("The copy of the record at hand, of size %d, is older than the receipt's, of size %d.", r.Size, b.checkpoint.Size)
+	case r.Size < c.Size:
+		unusable = fmt.Sprintf("The copy of the record at hand, of size %d, is older than the receipt's, of size %d.", r.Size, c.Size)
 	case n == nil || !n.rooted:
 		unusable = "The record at hand was not held against this receipt."
 	}
@@ -279,9 +306,9 @@ func (j *judge) againstRecord(b *bound) {
 		j.problem(CodeUnchecked, stillStands, "%s", unusable)
 		return
 	}
-	if n.root != b.checkpoint.Root {
+	if n.root != c.Root {
 		j.state = nil
-		j.problem(CodeContradiction, stillStands, "Two copies of the record, both signed by the ledger, disagree about its first %d entries.", b.checkpoint.Size)
+		j.problem(CodeContradiction, stillStands, "Two copies of the record, both signed by the ledger, disagree about its first %d entries.", c.Size)
 		return
 	}
 	if j.state == nil {
@@ -393,6 +420,8 @@ func (j *judge) conclude() {
 		j.answerSigned()
 		j.answerWhen()
 		j.answerStands()
+	} else if j.sealed != nil {
+		j.answerList()
 	}
 	for _, p := range j.problems {
 		j.refuse(p)
@@ -402,7 +431,9 @@ func (j *judge) conclude() {
 		"Whether anybody in the organization was entitled to decide this; the record holds the organization's own claim.",
 		"Which person used the key.",
 	}
-	if j.state == nil {
+	if j.sealed != nil {
+		v.NotTold = append(v.NotTold, fmt.Sprintf("What happened after %s.", second(j.sealed.AsOf)))
+	} else if j.state == nil {
 		v.NotTold = append(v.NotTold, "A receipt alone does not tell whether the record's rules admitted the entry, whether the key had been revoked before it, or what followed it, such as more keys that had to sign.")
 	}
 	worst := problem{code: CodeOK}
@@ -646,6 +677,10 @@ func (j *judge) unstamped(index uint64) (n int) {
 
 func (j *judge) answerStands() {
 	e := j.endorsed
+	if j.sealed != nil {
+		j.answerSealed()
+		return
+	}
 	if j.state == nil || !j.admitted {
 		if e.action == entry.Withdraw && j.signed {
 			j.v.Withdrawn = &e.admitted
@@ -716,6 +751,9 @@ func (j *judge) dropped(last roll.Endorsement) bool {
 
 // superseded reports whether a later statement says that it replaces this one.
 func (j *judge) superseded() bool {
+	if j.state == nil {
+		return false
+	}
 	s, ok := j.state.Statement(j.endorsed.statement)
 	return ok && len(s.Superseded) > 0
 }
@@ -723,6 +761,9 @@ func (j *judge) superseded() bool {
 // sentence is the answer in one line.
 func (j *judge) sentence(worst problem) string {
 	e := j.endorsed
+	if j.sealed != nil && (worst.code == CodeOK || worst.code == CodeUnchecked) {
+		return j.sealedSentence(worst)
+	}
 	if e == nil {
 		if worst.code == CodeOK {
 			return "Could not check."
@@ -799,7 +840,7 @@ func (j *judge) what() string {
 	case j.v.Title != "":
 		return "“" + j.v.Title + "”"
 	}
-	return "the text with the fingerprint " + j.endorsed.statement.String()
+	return "the text with the fingerprint " + j.v.Statement.String()
 }
 
 // display shows a domain, and beside it how it reads if it is an internationalized one.

@@ -1,0 +1,356 @@
+package verify_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/roll"
+	"github.com/tccm/undersigned/verify/roll/rolltest"
+)
+
+// A rolled is a world whose record seals two lists: apnic.net and dns.pt, then dns.pt alone, which is published after apnic.net has
+// withdrawn; and whose witness 0 replays, by the policy replaying.
+type rolled struct {
+	*world
+	first, second uint64 // roll entries
+	withdrawal    uint64
+}
+
+func newRolled(tb testing.TB) *rolled {
+	w := &rolled{world: newWorld(tb, 2)}
+	w.first = w.rec.Seal(w.statement)
+	w.publish()
+	apnic := rolltest.NewOrg("apnic.net", 2, 1, 2)
+	w.withdrawal = w.withdraw(apnic)
+	w.rec.Now = w.rec.Now.Add(24 * time.Hour)
+	w.second = w.rec.Seal(w.statement)
+	w.publish()
+	return w
+}
+
+func (w *rolled) replaying() *verify.Policy {
+	return mustPolicy(w.tb, strings.Replace(w.policyText(), "group all all w0", "group undersigned-replaying any w0\ngroup all all undersigned-replaying", 1))
+}
+
+func (w *world) rollSource() verify.RollSource {
+	return verify.RollSource{
+		State: w.rec.State, Checkpoint: w.note,
+		Leaf: func(i uint64) ([]byte, error) { return w.rec.Leaves[i], nil },
+		Note: func(size uint64) ([]byte, error) {
+			if n, ok := w.files[verify.CheckpointPath(size)]; ok {
+				return n, nil
+			}
+			return nil, errors.New("no such note")
+		},
+		Nodes: nodesOf(w.rec.Leaves[:w.checkpoint().Size]),
+	}
+}
+
+func (w *world) rollReceipt(index uint64, domain string) *verify.Receipt {
+	w.tb.Helper()
+	r, whole, err := verify.MakeRollReceipt(w.rollSource(), index, domain)
+	if err != nil || !whole {
+		w.tb.Fatalf("whole %v, %v", whole, err)
+	}
+	b := r.Bytes()
+	again, err := verify.ParseReceipt(b)
+	if err != nil || !bytes.Equal(again.Bytes(), b) {
+		w.tb.Fatalf("it does not parse: %v", err)
+	}
+	return again
+}
+
+func TestRollVerdicts(t *testing.T) {
+	w := newRolled(t)
+	alone, replaying := w.policy(), w.replaying()
+	text := []byte(w.text)
+	record := func(r *verify.Receipt) *verify.Report {
+		return w.audit(verify.AuditOptions{Receipts: []*verify.Receipt{r}})
+	}
+	for _, c := range []struct {
+		name     string
+		index    uint64
+		domain   string
+		policy   *verify.Policy
+		record   bool
+		change   func(in *verify.Input)
+		code     int
+		sentence []string
+		stands   verify.AnswerState
+	}{
+		{"present, replaying witness", w.first, "apnic.net", replaying, false, nil, 0, []string{"Yes. ", "(APNIC), apnic.net, endorsed “A statement” on 11 June 2024", "stood as of 11 June 2024"}, verify.Confirmed},
+		{"present, this text", w.first, "dns.pt", replaying, false, func(in *verify.Input) { in.Statement = text }, 0, []string{"dns.pt, endorsed this text"}, verify.Confirmed},
+		{"present, another text", w.first, "dns.pt", replaying, false, func(in *verify.Input) { in.Statement = []byte("x") }, 10, []string{"not this text"}, verify.Confirmed},
+		{"present, nobody replays", w.first, "apnic.net", alone, false, nil, 3, []string{"apnic.net, endorsed “A statement”", "ledger's word alone"}, verify.CouldNotCheck},
+		{"present, replayed here", w.first, "dns.pt", alone, true, nil, 0, []string{"Yes. ", "dns.pt"}, verify.Confirmed},
+		{"present then, withdrawn since, replayed here", w.first, "apnic.net", alone, true, nil, 0, []string{"stood as of 11 June 2024"}, verify.Confirmed},
+		{"withdrawn", w.second, "apnic.net", replaying, false, nil, 12, []string{"Withdrawn. ", "apnic.net, withdrew"}, verify.LookCloser},
+		{"withdrawn, nobody replays", w.second, "apnic.net", alone, false, nil, 12, []string{"Withdrawn. "}, verify.LookCloser},
+		{"absent", w.second, "example.org", replaying, false, nil, 11, []string{"No endorsement of “A statement” by example.org is in this record as of 12 June 2024"}, verify.Confirmed},
+		{"absent, a member", w.second, "nic.example", replaying, false, nil, 11, []string{"by nic.example is in this record"}, verify.Confirmed},
+		{"absent, replayed here", w.second, "a.example", alone, true, nil, 11, []string{"by a.example is in this record"}, verify.Confirmed},
+		{"absent, nobody replays", w.second, "example.org", alone, false, nil, 3, []string{"Could not check", "by example.org", "ledger's word alone"}, verify.CouldNotCheck},
+		{"absent, of this text", w.second, "example.org", replaying, false, func(in *verify.Input) { in.Statement = text }, 11, []string{"of this text by example.org"}, verify.Confirmed},
+		{"absent, of another text", w.second, "example.org", replaying, false, func(in *verify.Input) { in.Statement = []byte("x") }, 10, []string{"not this text"}, verify.Confirmed},
+		{"another domain than asked", w.second, "example.org", replaying, false, func(in *verify.Input) { in.Domain = "apnic.net" }, 11, []string{"about example.org"}, verify.Confirmed},
+		{"all", w.first, "", replaying, false, nil, 0, []string{"As of 11 June 2024", "2 organizations stand behind “A statement”, and nobody else."}, verify.Confirmed},
+		{"all, nobody replays", w.first, "", alone, false, nil, 3, []string{"could not be checked", "ledger's word alone"}, verify.CouldNotCheck},
+		{"all, one left", w.second, "", replaying, false, nil, 0, []string{"1 organization stands"}, verify.Confirmed},
+		{"too old", w.first, "dns.pt", replaying, false, func(in *verify.Input) { in.MaxAge = time.Hour }, 3, []string{"dns.pt, endorsed", "2 days old"}, verify.CouldNotCheck},
+		{"all, too old", w.first, "", replaying, false, func(in *verify.Input) { in.MaxAge = time.Hour }, 3, []string{"2 organizations stand", "2 days old"}, verify.CouldNotCheck},
+		{"not too old", w.first, "dns.pt", replaying, false, func(in *verify.Input) { in.MaxAge = 96 * time.Hour }, 0, []string{"Yes. "}, verify.Confirmed},
+		{"strict", w.first, "dns.pt", replaying, false, func(in *verify.Input) { in.Strict, in.Statement = true, text }, 0, []string{"Yes. "}, verify.Confirmed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := verify.Input{Policy: c.policy, Receipt: w.rollReceipt(c.index, c.domain), Now: w.rec.Now.Add(24 * time.Hour)}
+			if c.record {
+				in.Record = record(in.Receipt)
+			}
+			if c.change != nil {
+				c.change(&in)
+			}
+			v := verify.Judge(in)
+			if v.Code != c.code || v.Answers[3].State != c.stands {
+				t.Errorf("code %d, want %d; stands %s, want %s: %s", v.Code, c.code, v.Answers[3].State, c.stands, v.Sentence)
+			}
+			for _, part := range c.sentence {
+				if !strings.Contains(v.Sentence, part) {
+					t.Errorf("%q is not in: %s", part, v.Sentence)
+				}
+			}
+			if v.Roll == nil || (len(v.Roll.Recomputed) > 0) != (c.record || c.policy == replaying) || v.Roll.Index != c.index {
+				t.Errorf("%+v", v.Roll)
+			}
+			if v.Statement == nil || *v.Statement != w.statement {
+				t.Errorf("statement %v", v.Statement)
+			}
+			if c.domain == "" {
+				for _, l := range v.Roll.Lines {
+					if l.Name == "" || l.Admitted == nil || l.NotBefore == nil || l.NoLater == nil || l.NoLater.Before(*l.NotBefore) || l.Date == "" {
+						t.Errorf("%+v", l)
+					}
+				}
+				if uint64(len(v.Roll.Lines)) != v.Roll.Count {
+					t.Errorf("%d lines", len(v.Roll.Lines))
+				}
+			} else if v.Domain != c.domain {
+				t.Errorf("domain %s", v.Domain)
+			}
+		})
+	}
+}
+
+// TestRollBeside has a sealed list tell whether what a receipt holds still stands.
+func TestRollBeside(t *testing.T) {
+	w := newRolled(t)
+	index := func(domain string) uint64 {
+		e, _ := w.rec.State.Endorsement(domain, w.statement)
+		return e.Index
+	}
+	endorsed := w.rec.State.Lines(w.statement, w.rec.Now.Add(-24*time.Hour-3*time.Second))[0].Index // apnic.net, before it withdrew
+	other := newRolled(t)
+	other.log = other.log[:1]
+	for _, c := range []struct {
+		name     string
+		receipt  uint64
+		roll     *verify.Receipt
+		policy   *verify.Policy
+		code     int
+		sentence string
+		stands   verify.AnswerState
+	}{
+		{"stands", index("dns.pt"), w.rollReceipt(w.second, "dns.pt"), w.replaying(), 0, "stood as of 12 June 2024", verify.Confirmed},
+		{"stands, by the whole list", index("dns.pt"), w.rollReceipt(w.second, ""), w.replaying(), 0, "stood as of 12 June 2024", verify.Confirmed},
+		{"stood then", endorsed, w.rollReceipt(w.first, "apnic.net"), w.replaying(), 0, "stood as of 11 June 2024", verify.Confirmed},
+		{"withdrawn", endorsed, w.rollReceipt(w.second, "apnic.net"), w.replaying(), 12, "No longer. ", verify.LookCloser},
+		{"withdrawn, by the whole list", endorsed, w.rollReceipt(w.second, ""), w.replaying(), 12, "No longer. ", verify.LookCloser},
+		{"nobody replays", endorsed, w.rollReceipt(w.second, ""), w.policy(), 3, "ledger's word alone", verify.CouldNotCheck},
+		{"about another", endorsed, w.rollReceipt(w.second, "dns.pt"), w.replaying(), 3, "does not say whether apnic.net is on it", verify.CouldNotCheck},
+		{"older than the endorsement", w.withdrawal, w.rollReceipt(w.first, "apnic.net"), w.replaying(), 12, "Withdrawn", verify.LookCloser},
+		{"no list", endorsed, w.receipt(w.withdrawal), w.replaying(), 3, "not the receipt of a sealed list", verify.CouldNotCheck},
+		{"a list of nobody", endorsed, w.receipt(w.second), w.replaying(), 3, "does not say whether apnic.net is on it", verify.CouldNotCheck},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v := verify.Judge(verify.Input{Policy: c.policy, Receipt: w.receipt(c.receipt), Roll: c.roll, Now: w.rec.Now})
+			if v.Code != c.code || v.Answers[3].State != c.stands || !strings.Contains(v.Sentence, c.sentence) {
+				t.Errorf("code %d, %s: %s\n%+v", v.Code, v.Answers[3].State, v.Sentence, v.Answers[3])
+			}
+		})
+	}
+}
+
+// A receipt of a roll entry without any line proves that there is a list.
+func TestRollReceiptBare(t *testing.T) {
+	w := newRolled(t)
+	v := verify.Judge(verify.Input{Policy: w.replaying(), Receipt: w.receipt(w.first), Now: w.rec.Now})
+	if v.Code != 3 || !strings.Contains(v.Sentence, "not who is on it") {
+		t.Errorf("%d: %s", v.Code, v.Sentence)
+	}
+}
+
+// TestRollReceiptFlips changes each bit of what is not a signature, and swaps parts: nothing of it is confirmed.
+func TestRollReceiptFlips(t *testing.T) {
+	w := newRolled(t)
+	p := w.replaying()
+	wants := map[string]int{"apnic.net": 12, "dns.pt": 0, "example.org": 11, "": 0}
+	for domain, want := range wants {
+		good := w.rollReceipt(w.second, domain)
+		b := good.Bytes()
+		if v := verify.Judge(verify.Input{Policy: p, Receipt: good, Now: w.rec.Now}); v.Code != want {
+			t.Fatalf("%q: %d: %s", domain, v.Code, v.Sentence)
+		}
+		line := strings.Split(string(b), "\n")[1]
+		extra, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(line, "extra "))
+		if err != nil {
+			t.Fatal(err)
+		}
+		signatures := make([]bool, len(extra)) // of quoted notes, of which the policy needs not all
+		for at := 0; ; {
+			i := bytes.Index(extra[at:], []byte("\n— "))
+			if i < 0 {
+				break
+			}
+			end := bytes.IndexByte(extra[at+i+1:], '\n')
+			for k := at + i + 1; k <= at+i+1+end; k++ {
+				signatures[k] = true
+			}
+			at += i + 1 + end
+		}
+		rng := rand.New(rand.NewPCG(1, 2))
+		for range 3000 {
+			bit := rng.IntN(8 * len(extra))
+			changed := bytes.Clone(extra)
+			changed[bit/8] ^= 1 << (bit % 8)
+			r, err := verify.ParseReceipt([]byte(strings.Replace(string(b), line, "extra "+base64.StdEncoding.EncodeToString(changed), 1)))
+			if err != nil {
+				continue
+			}
+			if v := verify.Judge(verify.Input{Policy: p, Receipt: r, Now: w.rec.Now}); v.Code == 0 || v.Code == 11 || v.Code == 12 {
+				t.Fatalf("%q: bit %d of the extra data changed, and: %d: %s", domain, bit, v.Code, v.Sentence)
+			}
+		}
+	}
+}
+
+// TestRollReceiptForged puts parts together that do not belong together.
+func TestRollReceiptForged(t *testing.T) {
+	w := newRolled(t)
+	p := w.replaying()
+	endorsement := func(domain string) verify.Support {
+		for _, s := range w.rollReceipt(w.first, domain).Support {
+			if bytes.Contains(s.Leaf, []byte("undersigned/endorsement/v1")) {
+				return s
+			}
+		}
+		t.Fatal("no endorsement")
+		return verify.Support{}
+	}
+	for _, c := range []struct {
+		name   string
+		index  uint64
+		domain string
+		forge  func(r *verify.Receipt)
+	}{
+		{"absence of somebody present, with the neighbours of somebody absent", w.first, "dns.pt", func(r *verify.Receipt) {
+			r.Placed = w.rollReceipt(w.first, "a.example").Placed
+		}},
+		{"absence with nothing", w.first, "dns.pt", func(r *verify.Receipt) { r.Placed = nil }},
+		{"presence of somebody withdrawn, by the list before", w.second, "apnic.net", func(r *verify.Receipt) {
+			r.Placed = w.rollReceipt(w.first, "apnic.net").Placed
+		}},
+		{"a presence for another domain", w.first, "dns.pt", func(r *verify.Receipt) { r.Domain = "apnic.net" }},
+		{"a list without one of its lines", w.first, "", func(r *verify.Receipt) { r.Lines = r.Lines[1:] }},
+		{"a list with one line twice", w.first, "", func(r *verify.Receipt) { r.Lines = append(r.Lines, r.Lines[0]) }},
+		{"a list out of order", w.first, "", func(r *verify.Receipt) { slices.Reverse(r.Lines) }},
+		{"a list, and a question", w.first, "", func(r *verify.Receipt) { r.Domain = "dns.pt" }},
+		{"another's endorsement", w.first, "dns.pt", func(r *verify.Receipt) { r.Support = append(r.Support, endorsement("apnic.net")) }},
+		{"an endorsement beside an absence", w.second, "example.org", func(r *verify.Receipt) { r.Support = append(r.Support, endorsement("dns.pt")) }},
+		{"a charter", w.second, "example.org", func(r *verify.Receipt) {
+			r.Support = append(r.Support, verify.Support{Index: 0, Leaf: w.rec.Leaves[0]})
+		}},
+		{"a note that nobody quotes", w.second, "example.org", func(r *verify.Receipt) { r.Notes = [][]byte{w.note} }},
+		{"a statement with a wrong proof", w.second, "example.org", func(r *verify.Receipt) { r.Support[0].Proof[0][0] ^= 1 }},
+		{"an entry that is not before the list", w.first, "dns.pt", func(r *verify.Receipt) {
+			r.Support = append(r.Support, verify.Support{Index: w.withdrawal, Leaf: w.rec.Leaves[w.withdrawal]})
+		}},
+		{"the other list's leaf", w.first, "dns.pt", func(r *verify.Receipt) { r.Leaf = w.rec.Leaves[w.second] }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := w.rollReceipt(c.index, c.domain)
+			c.forge(r)
+			slices.SortFunc(r.Support, func(a, b verify.Support) int { return int(a.Index) - int(b.Index) })
+			parsed, err := verify.ParseReceipt(r.Bytes())
+			if err != nil {
+				return
+			}
+			if v := verify.Judge(verify.Input{Policy: p, Receipt: parsed, Now: w.rec.Now}); v.Code != verify.CodeContradiction {
+				t.Errorf("%d: %s", v.Code, v.Sentence)
+			}
+		})
+	}
+}
+
+// TestRollDishonest has the log seal lists that are not right: whoever replays says so, and who does not says that it cannot tell.
+func TestRollDishonest(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		lines func(lines []roll.Line) []roll.Line
+		seal  func(b *entry.Roll)
+	}{
+		{"a name dropped", func(l []roll.Line) []roll.Line { return l[1:] }, nil},
+		{"a name added", func(l []roll.Line) []roll.Line { return append(l, roll.Line{Domain: "zz.example", Index: 3}) }, nil},
+		{"a name changed", func(l []roll.Line) []roll.Line { l[0].Domain = "aa.example"; return l }, nil},
+		{"an old size", nil, func(b *entry.Roll) { b.Size-- }},
+		{"a moment to come", nil, func(b *entry.Roll) { b.AsOf = b.AsOf.Add(time.Hour) }},
+		{"a wrong count", nil, func(b *entry.Roll) { b.Count++ }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, 2)
+			b, _ := w.rec.State.Roll(w.statement, w.rec.Now.Add(-time.Millisecond))
+			lines := w.rec.State.Lines(w.statement, b.AsOf)
+			if c.lines != nil {
+				lines = c.lines(lines)
+				var leaves [][]byte
+				for _, l := range lines {
+					leaves = append(leaves, l.Bytes())
+				}
+				b.Count, b.Root = uint64(len(lines)), slowRoot(leaves)
+			}
+			if c.seal != nil {
+				c.seal(b)
+			}
+			index := uint64(len(w.rec.Leaves))
+			w.rec.Leaves = append(w.rec.Leaves, w.rec.Leaf(&entry.Entry{Ledger: rolltest.Origin, Body: b}))
+			w.rec.Now = w.rec.Now.Add(time.Second)
+			w.publish()
+			if r := w.audit(verify.AuditOptions{}); r.OK || r.Code != verify.CodeContradiction || len(r.Findings) != 1 || r.Findings[0].Index == nil || *r.Findings[0].Index != index || r.Findings[0].Rule != string(roll.RuleRoll) {
+				t.Errorf("the audit says: %+v", r.Findings)
+			}
+			if c.lines == nil {
+				return
+			}
+			r := &verify.Receipt{Index: index, Leaf: w.rec.Leaves[index], Checkpoint: w.note, Domain: "apnic.net"}
+			var err error
+			if r.Proof, err = verify.Inclusion(index, index+1, nodesOf(w.rec.Leaves)); err != nil {
+				t.Fatal(err)
+			}
+			r.Placed, _ = roll.Prove(lines, "apnic.net")
+			v := verify.Judge(verify.Input{Policy: w.policy(), Receipt: r, Now: w.rec.Now})
+			if v.Code != verify.CodeUnchecked {
+				t.Errorf("without a replay: %d: %s", v.Code, v.Sentence)
+			}
+			v = verify.Judge(verify.Input{Policy: w.policy(), Receipt: r, Now: w.rec.Now, Record: w.audit(verify.AuditOptions{Receipts: []*verify.Receipt{r}})})
+			if v.Code != verify.CodeContradiction {
+				t.Errorf("with a replay: %d: %s", v.Code, v.Sentence)
+			}
+		})
+	}
+}
