@@ -125,7 +125,7 @@ func configure(ctx context.Context, cfg Config) (*Ledger, error) {
 		cfg.MaxQueue = defaultMaxQueue
 	}
 	l.queue.init(cfg.MaxQueue)
-	l.seals.wake = make(chan struct{}, 1)
+	l.seals.wake, l.seals.public = make(chan struct{}, 1), make(chan struct{})
 	if q := cfg.Quota; q.Entries < 0 || q.Entries > 0 && q.Period <= 0 {
 		return nil, errors.New("a quota is a number of entries, 1 or more, in a period")
 	}

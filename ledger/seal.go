@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -20,10 +21,15 @@ const (
 	sealPause = time.Second
 )
 
-// seals says when rolls are made. It belongs to the writer, but for all and wake.
+// seals says when rolls are made. It belongs to the writer, but for asked and wake, and what mu of the ledger guards.
 type seals struct {
-	all  atomic.Bool   // somebody has asked for one of each statement
-	wake chan struct{} // 1: all has been set
+	asked atomic.Uint64 // how often somebody has asked for one of each statement
+	wake  chan struct{} // 1: somebody has
+
+	begun  uint64        // asked, when waiting was filled last
+	done   uint64        // asked, of the last that is stored; guarded by mu
+	size   uint64        // of the tree then; guarded by mu
+	public chan struct{} // closed when done or what is published changes; guarded by mu
 
 	looked   time.Time    // when the schedule was looked at last, by the clock; zero: never
 	next     time.Time    // when it is looked at again
@@ -32,18 +38,33 @@ type seals struct {
 	waiting  []entry.Hash // of all: what is left to seal
 }
 
-// Seal has the ledger make a roll of every statement, as soon as it is its writer's turn, whatever the
-// charter's schedule. It does not wait for that.
-func (l *Ledger) Seal() error {
+// Seal has the ledger make a roll of every statement, whatever the charter's schedule, and waits until they are
+// published, or ctx ends; then they will be.
+func (l *Ledger) Seal(ctx context.Context) error {
 	if err := l.serving(); err != nil {
 		return err
 	}
-	l.seals.all.Store(true)
+	x := &l.seals
+	ticket := x.asked.Add(1)
 	select {
-	case l.seals.wake <- struct{}{}:
+	case x.wake <- struct{}{}:
 	default:
 	}
-	return nil
+	for {
+		l.mu.RLock()
+		public, ready := x.public, x.done >= ticket && l.head != nil && l.head.Size >= x.size
+		l.mu.RUnlock()
+		if ready {
+			return nil
+		}
+		select {
+		case <-public:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.ctx.Done():
+			return l.Err()
+		}
+	}
 }
 
 // timer fires when there may be rolls to make; nil: never.
@@ -97,8 +118,8 @@ func (l *Ledger) due() (due []roll.Due, waited int) {
 		x.onChange = c != nil && c.Roll == "on-change"
 	}
 	due = due[:min(len(due), maxSealedAtOnce)]
-	if x.all.Swap(false) {
-		x.waiting = x.waiting[:0]
+	if asked := x.asked.Load(); asked > x.begun {
+		x.begun, x.waiting = asked, nil
 		for _, st := range l.state.Statements() {
 			x.waiting = append(x.waiting, st.Statement)
 		}
@@ -108,6 +129,24 @@ func (l *Ledger) due() (due []roll.Due, waited int) {
 		waited++
 	}
 	return due, waited
+}
+
+// sealed takes up that so many of the rolls that wait are stored.
+func (l *Ledger) sealed(waited int) {
+	x := &l.seals
+	x.waiting = x.waiting[waited:]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(x.waiting) == 0 && x.done < x.begun {
+		x.done, x.size = x.begun, l.newest.size
+		x.tell()
+	}
+}
+
+// tell has everybody who waits for rolls look again. The caller holds mu.
+func (x *seals) tell() {
+	close(x.public)
+	x.public = make(chan struct{})
 }
 
 // seal admits the roll of a statement, now or as soon after it as its moment allows. The roll goes

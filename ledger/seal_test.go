@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -185,18 +186,18 @@ func TestSealClose(t *testing.T) {
 // TestSealNow asks for the lists of all statements, more than one commit takes.
 func TestSealNow(t *testing.T) {
 	h := newHouse(t, memory())
+	if err := h.ledger.Seal(t.Context()); err != nil { // of no statement at all
+		t.Fatal(err)
+	}
 	var hashes []entry.Hash
 	for i := range 150 {
 		hashes = append(hashes, h.publish("Text "+string(rune('!'+i))+"\n"))
 	}
 	h.catchUp()
-	if err := h.ledger.Seal(); err != nil {
+	if err := h.ledger.Seal(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for range 3 { // each finds the writer at work
-		h.join("member" + string(rune('a'+len(h.rec.Leaves)%26)) + ".example")
-		h.catchUp()
-	}
+	h.catchUp()
 	for _, hash := range hashes {
 		if n := len(h.sealed(hash)); n != 1 {
 			t.Fatalf("%d rolls of a statement", n)
@@ -206,7 +207,7 @@ func TestSealNow(t *testing.T) {
 	h.close()
 	h.cfg.Signers = nil
 	h.open()
-	if err := h.ledger.Seal(); err == nil {
+	if err := h.ledger.Seal(t.Context()); err == nil {
 		t.Error("a ledger without keys seals")
 	}
 }
@@ -218,14 +219,18 @@ func TestSealFull(t *testing.T) {
 	hash := h.publish("We stand by this.\n")
 	h.catchUp()
 	store.Limit(store.Used())
-	if err := h.ledger.Seal(); err != nil {
+	waiting, stop := context.WithCancel(t.Context())
+	stop()
+	if err := h.ledger.Seal(waiting); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	if r := h.submit(h.rec.Registration(rolltest.NewOrg("apnic.net", 1, 0, 1)))[0]; r.Err == nil {
 		t.Fatal("it is admitted without room")
 	}
 	store.Limit(-1)
-	h.must(h.rec.Registration(rolltest.NewOrg("apnic.net", 1, 0, 1)))
+	if err := h.ledger.Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	h.catchUp()
 	if len(h.sealed(hash)) != 1 {
 		t.Errorf("%d rolls, want 1", len(h.sealed(hash)))

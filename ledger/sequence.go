@@ -90,7 +90,6 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 			now = leaf.Admitted
 			take(leaf)
 		}
-		l.seals.waiting = l.seals.waiting[waited:]
 	}
 	here := make(map[entry.Hash]uint64, len(batch))
 	for _, it := range batch {
@@ -139,6 +138,9 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 		}
 		l.mu.Unlock()
 		l.seals.changed(added)
+	}
+	if full == nil {
+		l.sealed(waited)
 	}
 	waiting := make([]waiter, 0, len(batch))
 	for _, it := range batch {
@@ -439,6 +441,7 @@ func (l *Ledger) setHead(c verify.Checkpoint, msg []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.head = &head{c, msg}
+	l.seals.tell()
 	l.sizes = append(l.sizes, c.Size)
 	l.waiting = slices.DeleteFunc(l.waiting, func(w waiter) bool {
 		if w.index >= c.Size {

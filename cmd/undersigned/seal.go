@@ -22,11 +22,11 @@ func sealOnSignal(ctx context.Context, l *ledger.Ledger, log *slog.Logger) {
 		case <-ctx.Done():
 			return
 		case <-asked:
-			if err := l.Seal(); err != nil {
-				log.Warn("the lists cannot be sealed", "error", err)
+			if err := l.Seal(ctx); err != nil {
+				log.Warn("the lists cannot be sealed now", "error", err)
 				continue
 			}
-			log.Info("the lists of all statements are being sealed")
+			log.Info("the lists of all statements are sealed")
 		}
 	}
 }
