@@ -158,7 +158,7 @@ func newFrozenWitnesses(t *testing.T, logs []keys.VKey, now func() time.Time, fe
 }
 
 // frozenRecord plays the story: sixteen organizations and a guest join in early June 2024, the sixteen
-// endorse on 11 June, the guest endorses on 18 July and withdraws on 9 August.
+// endorse on 11 June, the guest endorses on 18 July and withdraws on 9 August. At the end of each of these days the list is sealed.
 func frozenRecord(t *testing.T) map[string][]byte {
 	ctx := context.Background()
 	signers, logs := frozenKeys(t, demoOrigin, "log", keys.TypeEd25519)
@@ -263,11 +263,21 @@ func frozenRecord(t *testing.T) map[string][]byte {
 	}
 	apnic := l.Stats().Stored
 	submit(batch...)
+	sealed := func() { // as of the last millisecond of the day
+		t.Helper()
+		now = now.Truncate(24 * time.Hour).AddDate(0, 0, 1)
+		if err := l.Seal(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sealed()
 	guest := orgs[sixteen]
 	now = time.Date(2024, 7, 18, 15, 4, 5, 0, time.UTC)
 	submit(draft(&entry.Endorsement{Action: entry.Endorse, Statement: h}, guest))
+	sealed()
 	now = time.Date(2024, 8, 9, 10, 0, 0, 0, time.UTC)
 	submit(draft(&entry.Endorsement{Action: entry.Withdraw, Statement: h}, guest))
+	sealed()
 
 	var zip bytes.Buffer
 	if err := writeArchive(ctx, &zip, l); err != nil {
