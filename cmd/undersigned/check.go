@@ -25,6 +25,7 @@ type verifyCmd struct {
 	Receipt   string        `arg:"" help:"The receipt (a .tlog-proof file) or a contradiction file, or - for standard input."`
 	Policy    string        `setting:"" placeholder:"FILE" help:"The policy file that says which log and witnesses count. A receipt needs one."`
 	Statement string        `placeholder:"FILE" help:"The text that you ask about."`
+	Roll      string        `placeholder:"FILE" help:"The receipt of a sealed list, to tell whether what the receipt holds still stood then."`
 	Ledger    string        `placeholder:"SRC" help:"Replay this copy of the record too: an address, a directory or an archive."`
 	MaxAge    time.Duration `setting:"" placeholder:"D" help:"A copy of the record that is older, say 240h, does not tell whether it still stands."`
 	Strict    bool          `help:"Exit with 3 if anything could not be checked."`
@@ -74,6 +75,15 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 		}
 		if in.Statement == nil {
 			in.Statement = []byte{} // an empty file is a text too
+		}
+	}
+	if c.Roll != "" {
+		b, err := a.read(c.Roll, verify.MaxReceipt)
+		if err != nil {
+			return unreadable(err)
+		}
+		if in.Roll, err = verify.ParseReceipt(b); err != nil {
+			return fmt.Errorf("%s is not a receipt: %w", nameOf(c.Roll), err)
 		}
 	}
 	if c.Ledger != "" {
@@ -127,8 +137,31 @@ func (a *app) printVerdict(v *verify.Verdict) {
 			a.printf("    %s\n", reason)
 		}
 	}
+	a.printSealed(v)
 	a.printList("How we know", v.How)
 	a.printList("What this does not tell you", v.NotTold)
+}
+
+// printSealed prints the whole of a sealed list, if that was asked: by domain, as it is sealed.
+func (a *app) printSealed(v *verify.Verdict) {
+	if v.Roll == nil || len(v.Roll.Lines) == 0 {
+		return
+	}
+	a.printf("\n%s\n", a.paint(bold, "Who stood behind it as of "+moment(v.Roll.AsOf)))
+	for _, l := range v.Roll.Lines {
+		a.printf("  - %s", l.Domain)
+		if l.Name != "" {
+			a.printf(", %s", l.Name)
+		}
+		a.printf(": entry %d", l.Index)
+		switch {
+		case l.NotBefore != nil && l.NoLater != nil:
+			a.printf(", signed between %s and %s", moment(*l.NotBefore), moment(*l.NoLater))
+		case l.NoLater != nil:
+			a.printf(", which existed by %s", moment(*l.NoLater))
+		}
+		a.printf("\n")
+	}
 }
 
 // printNotice prints what must stand beside an answer, if anything.

@@ -265,7 +265,7 @@ func frozenRecord(t *testing.T) map[string][]byte {
 	submit(batch...)
 	sealed := func() { // as of the last millisecond of the day
 		t.Helper()
-		now = now.Truncate(24 * time.Hour).AddDate(0, 0, 1)
+		now = now.Truncate(24*time.Hour).AddDate(0, 0, 1)
 		if err := l.Seal(ctx); err != nil {
 			t.Fatal(err)
 		}

@@ -158,6 +158,12 @@ func (r *record) covering(ctx context.Context, index uint64) (uint64, bool) {
 		sizes, err = r.client.checkpointAfter(ctx, index)
 	case r.tree != nil:
 		sizes, err = treeCheckpoints(r.tree)
+	case r.archive != nil:
+		for _, path := range r.archive.Paths() {
+			if size, err := strconv.ParseUint(filepath.Base(path), 10, 63); err == nil && verify.CheckpointPath(size) == path {
+				sizes = append(sizes, size)
+			}
+		}
 	}
 	sizes = slices.DeleteFunc(slices.Clone(sizes), func(size uint64) bool { return size <= index })
 	if err != nil || len(sizes) == 0 {

@@ -5,12 +5,14 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/roll"
 )
 
 func decodeBase64(s string) ([]byte, error) {
@@ -111,6 +113,8 @@ type receiptCmd struct {
 	Policy    string  `setting:"" required:"" placeholder:"FILE" help:"The policy file that says which log and witnesses count."`
 	Domain    string  `setting:"" placeholder:"DOMAIN" help:"Instead of an index: the organization whose last word on the statement it is."`
 	Statement string  `placeholder:"FILE" help:"Instead of an index: the text, or its fingerprint sha256:…."`
+	Roll      bool    `help:"A receipt of the sealed list: that the organization (--domain) was on it or not, or without one the whole list."`
+	AsOf      string  `placeholder:"DATE" help:"With --roll: the list as it was at the end of this day (UTC). Without it: the newest that is sealed."`
 	Output    string  `short:"o" placeholder:"FILE" help:"Where the receipt goes, instead of standard output."`
 }
 
@@ -122,11 +126,18 @@ Example:
 
 	undersigned receipt --ledger https://ledger.example/ --policy policy.txt --domain apnic.net --statement statement.txt -o apnic.net.tlog-proof
 	undersigned receipt --ledger archive.zip --policy policy.txt -o entry-57.tlog-proof 57
+	undersigned receipt --roll --ledger archive.zip --policy policy.txt --statement statement.txt --as-of 2024-06-11 --domain example.org -o example.org.tlog-proof
 `
 }
 
 // Run makes a receipt.
 func (c *receiptCmd) Run(ctx context.Context, a *app) error {
+	if c.Roll {
+		return c.roll(ctx, a)
+	}
+	if c.AsOf != "" {
+		return usagef("--as-of goes with --roll: it says of which day the list is")
+	}
 	if c.Index == nil && c.Domain == "" || c.Index != nil && c.Statement != "" {
 		return usagef("name either the index of an entry, or an organization and a statement (--domain, --statement)")
 	}
@@ -170,24 +181,39 @@ func (c *receiptCmd) index(a *app, r *verify.Report) (uint64, error) {
 	return e.Index, nil
 }
 
-// makeReceipt makes the receipt of an entry of an audited record, under the checkpoint that was audited.
-func makeReceipt(ctx context.Context, r *verify.Report, fetch verify.Fetch, index uint64) (*verify.Receipt, error) {
+// receiptSource is what receipts of an audited record are made of, under the checkpoint that was audited.
+func receiptSource(ctx context.Context, r *verify.Report, fetch verify.Fetch) (s verify.RollSource, err error) {
 	root, err := rootOf(r)
 	if err != nil {
-		return nil, err
+		return s, err
 	}
 	reader, err := verify.NewHashReader(ctx, verify.Checkpoint{Origin: r.Origin, Size: r.Size, Root: root}, fetch)
 	if err != nil {
+		return s, err
+	}
+	s = verify.RollSource{
+		State: r.State,
+		Leaf: func(index uint64) ([]byte, error) {
+			leaves, err := reader.Entries(ctx, index/verify.TileWidth)
+			if err != nil {
+				return nil, err
+			}
+			return leaves[index%verify.TileWidth], nil
+		},
+		Note:  func(size uint64) ([]byte, error) { return fetch(ctx, verify.CheckpointPath(size)) },
+		Nodes: func(level uint, index uint64) ([32]byte, error) { return reader.Node(ctx, level, index) },
+	}
+	s.Checkpoint, err = s.Note(r.Size)
+	return s, err
+}
+
+// makeReceipt makes the receipt of an entry of an audited record.
+func makeReceipt(ctx context.Context, r *verify.Report, fetch verify.Fetch, index uint64) (*verify.Receipt, error) {
+	s, err := receiptSource(ctx, r, fetch)
+	if err != nil {
 		return nil, err
 	}
-	leaf := func(index uint64) ([]byte, error) {
-		leaves, err := reader.Entries(ctx, index/verify.TileWidth)
-		if err != nil {
-			return nil, err
-		}
-		return leaves[index%verify.TileWidth], nil
-	}
-	b, err := leaf(index)
+	b, err := s.Leaf(index)
 	if err != nil {
 		return nil, err
 	}
@@ -197,17 +223,100 @@ func makeReceipt(ctx context.Context, r *verify.Report, fetch verify.Fetch, inde
 	}
 	var after []byte
 	if n, ok := l.Entry.Body.(*entry.Endorsement); ok {
-		if after, err = fetch(ctx, verify.CheckpointPath(n.After.Size)); err != nil {
+		if after, err = s.Note(n.After.Size); err != nil {
 			return nil, err
 		}
 		if entry.Sum(after) != n.After.Note {
 			return nil, &verify.ContradictionError{Problem: "the checkpoint that the entry quotes has another hash"}
 		}
 	}
-	note, err := fetch(ctx, verify.CheckpointPath(r.Size))
-	if err != nil {
-		return nil, err
+	return verify.MakeReceipt(index, r.State.Support(index, l.Entry), after, s.Checkpoint, s.Leaf, s.Nodes)
+}
+
+// roll makes a receipt of a sealed list.
+func (c *receiptCmd) roll(ctx context.Context, a *app) error {
+	if c.Index != nil {
+		return usagef("--roll finds the sealed list by the statement and the day (--statement, --as-of), not by an index")
 	}
-	nodes := func(level uint, index uint64) ([32]byte, error) { return reader.Node(ctx, level, index) }
-	return verify.MakeReceipt(index, r.State.Support(index, l.Entry), after, note, leaf, nodes)
+	if c.Domain != "" {
+		if err := keys.CheckDomain(c.Domain); err != nil {
+			return usagef("%q is not a domain as the record writes them (%w); an internationalized one is written with xn--", c.Domain, plain(err))
+		}
+	}
+	end := a.now()
+	if c.AsOf != "" {
+		date, err := time.Parse(entry.DateFormat, c.AsOf)
+		if err != nil {
+			return usagef("--as-of %q is not a date such as 2024-06-11", c.AsOf)
+		}
+		end = date.AddDate(0, 0, 1).Add(-time.Millisecond)
+	}
+	rec, r, closeRecord, err := a.sound(ctx, c.Policy, c.Ledger)
+	if err != nil {
+		return err
+	}
+	defer closeRecord()
+	h, err := a.statementIn(r.State, c.Statement)
+	if err != nil {
+		return err
+	}
+	sealed, err := sealedAt(r.State, h, end)
+	if err != nil {
+		return err
+	}
+	s, err := receiptSource(ctx, r, rec.fetch)
+	if err != nil {
+		return fmt.Errorf("cannot make the receipt: %w", err)
+	}
+	// Under the first copy of the record that has it, the file says best by when the list existed.
+	if size, ok := rec.covering(ctx, sealed.Index); ok && size < r.Size {
+		p, err := a.policy(c.Policy)
+		if err != nil {
+			return err
+		}
+		if note, err := s.Note(size); err == nil {
+			if _, err := p.Open(note); err == nil {
+				s.Checkpoint = note
+			}
+		}
+	}
+	receipt, whole, err := verify.MakeRollReceipt(s, sealed.Index, c.Domain)
+	if err != nil {
+		return fmt.Errorf("cannot make the receipt: %w", err)
+	}
+	b := receipt.Bytes()
+	if err := a.write(c.Output, b); err != nil {
+		return err
+	}
+	if c.Output != "" && c.Output != "-" {
+		a.sayf("Wrote the receipt of the list as of %s, sealed by entry %d, to %s.\n", moment(sealed.AsOf), sealed.Index, c.Output)
+	}
+	if !whole {
+		a.sayf("With all endorsements and what they quote it would be larger than %d MiB, so not all of that is in it.\n", verify.MaxReceipt>>20)
+	}
+	return nil
+}
+
+// sealedAt returns the roll that says who stood behind a statement at a moment: the last one before it, if the list was still
+// the same then.
+func sealedAt(s *roll.State, h entry.Hash, end time.Time) (roll.Sealed, error) {
+	var before, after *roll.Sealed
+	for _, r := range s.Rolls(h) {
+		switch {
+		case !r.AsOf.After(end) && (before == nil || !r.AsOf.Before(before.AsOf)):
+			before = &r
+		case r.AsOf.After(end) && (after == nil || r.AsOf.Before(after.AsOf)):
+			after = &r
+		}
+	}
+	if before != nil && slices.Equal(s.Lines(h, before.AsOf), s.Lines(h, end)) {
+		return *before, nil
+	}
+	near := ""
+	for _, r := range []*roll.Sealed{before, after} {
+		if r != nil {
+			near += fmt.Sprintf(" There is one as of %s.", moment(r.AsOf))
+		}
+	}
+	return roll.Sealed{}, failf(codeUnchecked, "no list of this statement is sealed that says who stood behind it on %s.%s The command roll computes it from the record", moment(end), near)
 }
