@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -144,4 +145,60 @@ func BenchmarkAudit(b *testing.B) {
 func median(s []float64) float64 {
 	slices.Sort(s)
 	return s[len(s)/2]
+}
+
+// BenchmarkRollReceipt makes and judges receipts of a list that so many are on, and says how large they are: of somebody
+// who is on it, of somebody who is not, and of all.
+func BenchmarkRollReceipt(b *testing.B) {
+	for _, n := range []int{16, 100, 1000, 10_000} {
+		w := newEmptyWorld(b, rolltest.New(b), 3)
+		w.publish()
+		orgs := make([]*rolltest.Org, n)
+		for i := range orgs {
+			orgs[i] = w.rec.Join(fmt.Sprintf("organization-%05d.example", i))
+		}
+		w.statement = w.rec.Publish(tccm)
+		w.publish()
+		for _, o := range orgs {
+			w.endorse(o)
+		}
+		index := w.rec.Seal(w.statement)
+		w.publish()
+		s := w.rollSource()
+		levels := [][][32]byte{nil}
+		for _, leaf := range w.rec.Leaves {
+			levels[0] = append(levels[0], verify.LeafHash(leaf))
+		}
+		for at := levels[0]; len(at) > 1; at = levels[len(levels)-1] {
+			var up [][32]byte
+			for i := 0; i+1 < len(at); i += 2 {
+				up = append(up, verify.NodeHash(at[i], at[i+1]))
+			}
+			levels = append(levels, up)
+		}
+		s.Nodes = func(level uint, index uint64) ([32]byte, error) { return levels[level][index], nil }
+		p := mustPolicy(b, strings.Replace(w.policyText(), "group all all w0", "group undersigned-replaying any w0\ngroup all all undersigned-replaying", 1))
+		for _, c := range []struct{ name, domain string }{{"present", "organization-00007.example"}, {"absent", "example.org"}, {"all", ""}} {
+			b.Run(fmt.Sprintf("%s/%d", c.name, n), func(b *testing.B) {
+				size := 0
+				for b.Loop() {
+					r, whole, err := verify.MakeRollReceipt(s, index, c.domain)
+					if err != nil {
+						b.Fatal(err)
+					}
+					if size = len(r.Bytes()); !whole {
+						b.Logf("not all of it fits")
+					}
+					parsed, err := verify.ParseReceipt(r.Bytes())
+					if err != nil {
+						b.Fatal(err)
+					}
+					if v := verify.Judge(verify.Input{Policy: p, Receipt: parsed, Now: w.rec.Now}); v.Code != 0 && v.Code != verify.CodeNotFound {
+						b.Fatal(v.Sentence)
+					}
+				}
+				b.ReportMetric(float64(size), "bytes")
+			})
+		}
+	}
 }

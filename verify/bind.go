@@ -202,7 +202,7 @@ func (j *judge) times(r *Receipt, b *bound, after entry.After) {
 		j.noBefore = "Since when it can have been signed is not known: the receipt does not hold the copy of the record that it quotes."
 		return
 	}
-	c, err := j.in.Policy.OpenPast(r.After)
+	c, err := j.openPast(r.After)
 	var trust *UntrustedError
 	switch {
 	case errors.As(err, &trust):
@@ -223,6 +223,25 @@ func (j *judge) times(r *Receipt, b *bound, after entry.After) {
 	case !c.LogTime.IsZero():
 		j.noBefore = fmt.Sprintf("By the ledger's own clock it was signed after %s: it quotes a copy of the record of that time.", minute(c.LogTime))
 	}
+}
+
+// openPast opens a quoted note, once however many entries quote it.
+func (j *judge) openPast(note []byte) (*SignedCheckpoint, error) {
+	h := sha256.Sum256(note)
+	if o, ok := j.opened[h]; ok {
+		return o.checkpoint, o.err
+	}
+	c, err := j.in.Policy.OpenPast(note)
+	if j.opened == nil {
+		j.opened = make(map[[32]byte]openedNote)
+	}
+	j.opened[h] = openedNote{c, err}
+	return c, err
+}
+
+type openedNote struct {
+	checkpoint *SignedCheckpoint
+	err        error
 }
 
 // dateAllowed is the record's rule for the date that a signer claims: admitted at most 30 days after it and at most

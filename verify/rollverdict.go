@@ -113,7 +113,10 @@ func (j *judge) signatory(l roll.Line, w *word) Signatory {
 	if p := w.bound.checkSignatures(w.body); p != nil {
 		j.problems = append(j.problems, *p)
 	}
-	one := &judge{in: j.in, v: new(Verdict), checkpoint: j.checkpoint}
+	if j.opened == nil {
+		j.opened = make(map[[32]byte]openedNote)
+	}
+	one := &judge{in: j.in, v: new(Verdict), checkpoint: j.checkpoint, opened: j.opened}
 	one.times(w.receipt, w.bound, w.body.After)
 	j.problems = append(j.problems, one.problems...)
 	admitted := w.bound.leaf.Admitted

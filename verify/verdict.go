@@ -134,7 +134,8 @@ type judge struct {
 	again      time.Time // when it was endorsed again, if the entry is a withdrawal
 	bounds     Bounds    // of the entry
 	noBefore   string    // why NotBefore is not known; "" if it is, or if nobody expects it
-	sealed     *sealed   // the list that the receipt is of, or that stands beside it; nil: none
+	opened     map[[32]byte]openedNote
+	sealed     *sealed // the list that the receipt is of, or that stands beside it; nil: none
 }
 
 // problem is a reason for a code other than 0.
