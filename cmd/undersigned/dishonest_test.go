@@ -486,6 +486,47 @@ var swindles = []swindle{
 		note, cosigned := c.lie(rec.Leaves)
 		return cosigned, c.receipt(rec, uint64(len(rec.Leaves)-1), note)
 	}},
+	{"a false list: somebody who endorses is left out of what is sealed", func(c *crook) ([3]bool, string) {
+		return c.sealed(func(*entry.Roll) {})
+	}},
+	{"a list of before: it is sealed as if the record were shorter", func(c *crook) ([3]bool, string) {
+		return c.sealed(func(b *entry.Roll) { b.Size-- })
+	}},
+}
+
+// sealed seals a list that false has changed, and returns who cosigned that, and a receipt by which a.example, who
+// endorses, is not on it.
+func (c *crook) sealed(false func(b *entry.Roll)) ([3]bool, string) {
+	rec := c.fork(len(c.rec.Leaves))
+	rec.Now = time.Now().UTC().Truncate(time.Millisecond)
+	text := entry.Sum([]byte(crookText))
+	b, ok := rec.State.Roll(text, rec.Now.Add(-time.Millisecond))
+	if !ok {
+		c.t.Fatal("there is no such statement")
+	}
+	var others []roll.Line
+	for _, l := range rec.State.Lines(text, b.AsOf) {
+		if l.Domain != "a.example" {
+			others = append(others, l)
+		}
+	}
+	b.Count, b.Root = uint64(len(others)), verify.LeafHash(others[0].Bytes())
+	if len(others) != 1 {
+		c.t.Fatalf("%d others", len(others))
+	}
+	false(b)
+	index := uint64(len(rec.Leaves))
+	rec.Leaves = append(rec.Leaves, rec.Leaf(&entry.Entry{Ledger: rec.Origin, Body: b}))
+	note, cosigned := c.lie(rec.Leaves)
+	r := &verify.Receipt{Index: index, Leaf: rec.Leaves[index], Checkpoint: note, Domain: "a.example"}
+	var err error
+	if r.Proof, err = verify.Inclusion(index, index+1, node(rec.Leaves)); err != nil {
+		c.t.Fatal(err)
+	}
+	r.Placed, _ = roll.Prove(others, "a.example")
+	path := c.path("receipt-of-the-list")
+	c.write(path, r.Bytes())
+	return cosigned, path
 }
 
 func (c *crook) withdrawal(rec *rolltest.Record, domain string) *entry.Endorsement {
