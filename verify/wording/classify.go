@@ -63,6 +63,12 @@ func tokenClass(x, y string) Verdict {
 		}
 		return LookAlike
 	}
+	if !strings.ContainsFunc(composedX+composedY, func(r rune) bool { return unicode15.InWord(r) || isSymbol(r) }) {
+		if unicode15.Skeleton(composedX) == unicode15.Skeleton(composedY) {
+			return LookAlike
+		}
+		return Punctuation
+	}
 	// What is taken out of a word or put into it, or stands in another place, makes another word of it.
 	if !sameMarks(composedX, composedY) || ascii(composedX) && ascii(composedY) && len(composedX) != len(composedY) {
 		return Words
@@ -140,9 +146,6 @@ func (c *comparison) class(it item) Verdict {
 				break
 			}
 			class, _ := pairClass(c.a.at(it.a0+k), c.b.at(it.b0+k))
-			if c.a.tokens[it.a0+k].kind == mark && class == Words {
-				class = Punctuation
-			}
 			if gravity(class) > gravity(worst) {
 				worst = class
 			}

@@ -64,9 +64,13 @@ type Result struct {
 	Steps, OfSteps []Step
 }
 
-// Extracted says whether the words were taken out of a file that shows them in a way of its own. Then the text is never identical by
-// anything but its bytes, and a person should look closer.
-func (r *Result) Extracted() bool { return len(r.Steps)+len(r.OfSteps) > 0 && r.Verdict != Identical }
+// Extracted says whether the words of either text had to be read out of HTML, a PDF, or a file that is not UTF-8. Then a person should look
+// closer, whatever the verdict.
+func (r *Result) Extracted() bool {
+	return slices.ContainsFunc(slices.Concat(r.Steps, r.OfSteps), func(s Step) bool {
+		return s.Name == "html" || s.Name == "pdf" || s.Name == "utf-16" || s.Name == "windows-1252"
+	})
+}
 
 // A Part is a passage of the endorsed text.
 type Part struct {
@@ -182,7 +186,7 @@ func (c *comparison) lay() bool {
 	na, nb := len(wa), len(wb)
 	whole := func() bool {
 		c.whole()
-		return c.r.Matched*2 >= min(na, nb)
+		return c.r.Coarse || c.r.Matched*2 >= min(na, nb)
 	}
 	if 2*na < nb {
 		if at, times := find(wa, wb); times > 0 {
@@ -190,17 +194,20 @@ func (c *comparison) lay() bool {
 			return true
 		}
 	}
+	near := 2*na >= nb && 2*nb >= na
 	if nb < na && nb > 0 {
 		if at, times := find(wb, wa); times > 0 {
-			c.within(int(atA[at]), int(atA[at+nb-1])+1)
-			return true
+			if from, to, ok := c.surround(int(atA[at]), int(atA[at+nb-1])+1); ok || !near {
+				c.within(from, to)
+				return true
+			}
 		}
 	}
 	overlap := overlap(wa, wb)
 	switch {
 	case overlap*2 < min(na, nb):
 		return false
-	case 5*na >= 3*nb && 5*nb >= 3*na:
+	case near:
 		return whole()
 	case na < nb:
 		from, to, ok := window(wa, wb)
@@ -407,20 +414,41 @@ func (c *comparison) edges(a0, a1 int) {
 		}
 	}
 	if marks > 0 {
-		c.r.Steps = append(slices.Clone(c.r.Steps), step("quotation-marks", marks, "a mark beside the passage was left out", "%d marks beside the passage were left out"))
+		c.r.Steps = append(slices.Clone(c.r.Steps), step("marks-around", marks, "a mark beside the passage was left out", "%d marks beside the passage were left out"))
 	}
+}
+
+// surround widens a part of the text that has all words of the endorsed one by the marks that the latter has around them. ok: they
+// are all there.
+func (c *comparison) surround(a0, a1 int) (from, to int, ok bool) {
+	lead, tail, nb := 0, 0, len(c.kb)
+	for lead < nb && c.b.tokens[lead].kind != word {
+		lead++
+	}
+	for tail < nb-lead && c.b.tokens[nb-1-tail].kind != word {
+		tail++
+	}
+	ok = true
+	for i := lead; i > 0; i-- {
+		if a0 == 0 || c.ka[a0-1] != c.kb[i-1] {
+			ok = false
+			break
+		}
+		a0--
+	}
+	for i := nb - tail; i < nb; i++ {
+		if a1 == len(c.ka) || c.ka[a1] != c.kb[i] {
+			ok = false
+			break
+		}
+		a1++
+	}
+	return a0, a1, ok
 }
 
 // within compares the endorsed text with tokens [a0, a1) of the text, and shows what is before and after as inserted.
 func (c *comparison) within(a0, a1 int) {
 	nb := len(c.b.tokens)
-	// Marks beside the words belong to them where the endorsed text has some.
-	for i := 0; i < nb && c.b.tokens[i].kind != word && a0 > 0 && c.a.tokens[a0-1].kind != word; i++ {
-		a0--
-	}
-	for i := nb; i > 0 && c.b.tokens[i-1].kind != word && a1 < len(c.a.tokens) && c.a.tokens[a1].kind != word; i-- {
-		a1++
-	}
 	ia, ib := indexes(a0, a1), indexes(0, nb)
 	spans, coarse := c.diff(ia, ib)
 	if n := len(spans); n > 0 && !spans[0].same && spans[0].b0 == spans[0].b1 {
@@ -697,8 +725,20 @@ func (c *comparison) judge() {
 	}
 	slices.SortStableFunc(c.items, func(x, y item) int { return cmp.Or(cmp.Compare(x.a0, y.a0), cmp.Compare(x.a1, y.a1)) })
 	var list []item
+	last := -1 // the last item that is not spacing
 	for _, it := range c.items {
-		list = join(list, it)
+		switch {
+		case it.class == Spacing:
+			list = append(list, it)
+			continue
+		case last >= 0 && joined(list[last], it):
+			// What differs in spacing between them is part of it.
+			list[last].a1, list[last].b1, list[last].class = it.a1, it.b1, Words
+			list = list[:last+1]
+		default:
+			list = append(list, it)
+		}
+		last = len(list) - 1
 	}
 	// If they are too many, the gravest are shown.
 	order := indexes(0, len(list))
@@ -712,23 +752,15 @@ func (c *comparison) judge() {
 	}
 }
 
-// join puts an item at the end of a list. Words that are changed close to each other are one difference for a reader, and what
-// differs in spacing between them is part of it.
-func join(list []item, it item) []item {
-	last := len(list) - 1
-	for last >= 0 && list[last].class == Spacing {
-		last--
+// joined says whether two items that follow each other are one difference for a reader: words that are changed close to each other, and
+// what touches them.
+func joined(x, y item) bool {
+	gap := y.a0 - x.a1
+	if gap != y.b0-x.b1 || gap < 0 || gap > 2 || x.class == Moved || y.class == Moved {
+		return false
 	}
-	if last < 0 {
-		return append(list, it)
+	if gap == 0 {
+		return x.class == Words || y.class == Words
 	}
-	x, gap := list[last], it.a0-list[last].a1
-	touch := gap == 0 && it.b0 == x.b1 && (x.class == Words || it.class == Words) && gravity(x.class) >= gravity(Punctuation) && gravity(it.class) >= gravity(Punctuation) && x.class != Moved && it.class != Moved
-	size := max(x.a1-x.a0, x.b1-x.b0) + max(it.a1-it.a0, it.b1-it.b0)
-	close := gap >= 0 && gap <= 2 && gap == it.b0-x.b1 && x.class == Words && it.class == Words && size > 2*gap
-	if touch || close {
-		list[last].a1, list[last].b1, list[last].class = it.a1, it.b1, Words
-		return list[:last+1]
-	}
-	return append(list, it)
+	return x.class == Words && y.class == Words && max(x.a1-x.a0, x.b1-x.b0)+max(y.a1-y.a0, y.b1-y.b0) > 2*gap
 }

@@ -24,11 +24,6 @@ type Character struct {
 
 // characters lists what is to be noticed in an item.
 func (c *comparison) characters(it item) (list []Character) {
-	add := func(ch Character) {
-		if len(list) < maxCharacters {
-			list = append(list, ch)
-		}
-	}
 	one := it.a1-it.a0 == 1 && it.b1-it.b0 == 1
 	for i := it.a0; i < it.a1 && len(list) < maxCharacters; i++ {
 		x := c.a.at(i)
@@ -40,9 +35,12 @@ func (c *comparison) characters(it item) (list []Character) {
 		}
 		// A letter beside those of another script.
 		strange := strangers(x)
-		n := 0
+		n, inside := 0, c.a.show(i, i+1)
 		for at, r := range x {
-			ch := Character{Code: Code(r), Name: Name(r), Word: cut(shown(x))}
+			if len(list) == maxCharacters {
+				break
+			}
+			ch := Character{Code: Code(r), Name: Name(r), Word: inside}
 			switch {
 			case isHidden(r):
 			case parallel && n < len(y) && y[n] != r && it.class != Words && !cased(r, y[n]):
@@ -55,13 +53,16 @@ func (c *comparison) characters(it item) (list []Character) {
 				continue
 			}
 			ch.At = c.a.place(int(c.a.tokens[i].start) + at)
-			add(ch)
+			list = append(list, ch)
 		}
 	}
 	for j := it.b0; j < it.b1 && len(list) < maxCharacters; j++ {
 		for at, r := range c.b.at(j) {
+			if len(list) == maxCharacters {
+				break
+			}
 			if isHidden(r) && !strings.ContainsRune(c.a.string(it.a0, it.a1), r) {
-				add(Character{Code: Code(r), Name: Name(r), Word: cut(shown(c.b.at(j))), At: c.b.place(int(c.b.tokens[j].start) + at), Missing: true})
+				list = append(list, Character{Code: Code(r), Name: Name(r), Word: c.b.show(j, j+1), At: c.b.place(int(c.b.tokens[j].start) + at), Missing: true})
 			}
 		}
 	}
