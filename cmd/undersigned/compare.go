@@ -85,7 +85,7 @@ func (c *compareCmd) Run(ctx context.Context, a *app) error {
 	if c.As == "auto" {
 		q.form = wording.FormOf(raw)
 	}
-	if q.text, err = readText(ctx, nameOf(c.Text), raw, q.form); err != nil && ctx.Err() != nil {
+	if q.texts, err = readText(ctx, nameOf(c.Text), raw, q.form); err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}
 	q.unread = err // an identical file is found without its words
@@ -122,14 +122,14 @@ type comparing struct {
 	raw      []byte
 	hash     entry.Hash
 	form     wording.Form
-	text     *wording.Text // nil: its words could not be read
-	unread   error         // why
+	texts    []*wording.Text // as its words can be read; none: they could not
+	unread   error           // why
 	report   *verify.Report
 	versions []*comparedText
 }
 
-// readText reads the words of a file. An error says what to do; it is "could not check".
-func readText(ctx context.Context, name string, raw []byte, form wording.Form) (*wording.Text, error) {
+// readText reads the words of a file. What it finds in a PDF has been read in two ways, of which the nearer counts. An error says what to do; it is "could not check".
+func readText(ctx context.Context, name string, raw []byte, form wording.Form) ([]*wording.Text, error) {
 	if form != wording.PDF && len(raw) > wording.MaxText {
 		return nil, failf(codeUnchecked, "%s is larger than the %d bytes that a statement can have", name, wording.MaxText)
 	}
@@ -138,19 +138,24 @@ func readText(ctx context.Context, name string, raw []byte, form wording.Form) (
 	}
 	switch form {
 	case wording.HTML:
-		return wording.FromHTML(raw), nil
+		return []*wording.Text{wording.FromHTML(raw)}, nil
 	case wording.PDF:
-		printed, err := pdfText(ctx, raw)
-		if err != nil {
-			return nil, failf(codeUnchecked, "the text of %s could not be read: %w", name, err)
+		var texts []*wording.Text
+		// In the order of the file, which keeps the hyphens at the ends of lines; and in that of the page.
+		for _, order := range [][]string{{"-raw"}, nil} {
+			printed, err := pdfText(ctx, raw, order...)
+			if err != nil {
+				return nil, failf(codeUnchecked, "the text of %s could not be read: %w", name, err)
+			}
+			texts = append(texts, wording.FromPDF(raw, printed))
 		}
-		return wording.FromPDF(raw, printed), nil
+		return texts, nil
 	}
-	return wording.Plain(raw), nil
+	return []*wording.Text{wording.Plain(raw)}, nil
 }
 
 // pdfText returns what pdftotext prints of a PDF file.
-func pdfText(ctx context.Context, raw []byte) ([]byte, error) {
+func pdfText(ctx context.Context, raw []byte, flags ...string) ([]byte, error) {
 	path, err := exec.LookPath("pdftotext")
 	if err != nil {
 		return nil, errors.New("pdftotext is not installed (Debian: poppler-utils); install it, or save the text as plain text")
@@ -158,7 +163,7 @@ func pdfText(ctx context.Context, raw []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, pdfTimeout)
 	defer cancel()
 	out := &limited{left: wording.MaxText, stop: cancel}
-	run := exec.CommandContext(ctx, path, "-q", "-enc", "UTF-8", "-eol", "unix", "-", "-")
+	run := exec.CommandContext(ctx, path, append(flags, "-q", "-enc", "UTF-8", "-eol", "unix", "-", "-")...)
 	run.Stdin, run.Stdout = bytes.NewReader(raw), out
 	run.WaitDelay = time.Second
 	switch err := run.Run(); {
@@ -196,15 +201,21 @@ func (q *comparing) compare(ctx context.Context, v *comparedText, raw []byte, fo
 		v.result = wording.Compare(t, t)
 		return
 	}
-	if q.text == nil {
+	if len(q.texts) == 0 {
 		return
 	}
-	t, err := readText(ctx, v.name, raw, form)
+	endorsed, err := readText(ctx, v.name, raw, form)
 	if err != nil {
 		v.problem = err.Error()
 		return
 	}
-	v.result = wording.Compare(q.text, t)
+	var results []*wording.Result
+	for _, x := range q.texts {
+		for _, y := range endorsed {
+			results = append(results, wording.Compare(x, y))
+		}
+	}
+	v.result = results[wording.Nearest(results)]
 }
 
 // files compares with files.
@@ -256,10 +267,13 @@ func (q *comparing) record(ctx context.Context, rec *record, statement string) e
 			q.versions = append(q.versions, v)
 		}
 	}
-	// Of versions that are as near, the one is told that more stand behind, and that nothing has replaced.
+	// Of versions that are as near, one is told that somebody stands behind, that nothing has replaced, and that most stand behind.
 	slices.SortStableFunc(q.versions, func(x, y *comparedText) int {
 		rank := func(v *comparedText) int {
-			if len(v.st.Superseded) > 0 {
+			switch {
+			case len(v.endorsers) == 0:
+				return 2
+			case len(v.st.Superseded) > 0:
 				return 1
 			}
 			return 0
@@ -418,7 +432,10 @@ func (q *comparing) sentence(best *comparedText) string {
 }
 
 func stand(n int) string {
-	if n == 1 {
+	switch n {
+	case 0:
+		return "nobody stands"
+	case 1:
 		return "1 organization stands"
 	}
 	return plural(n, "organization") + " stand"
@@ -435,10 +452,10 @@ func (q *comparing) superseding(v *comparedText) (lines []string) {
 		}
 	}
 	for _, h := range v.st.Superseded {
-		tell(h, "It was replaced by “%s”, %s. %s behind that one; whoever endorsed this one has not endorsed that one by it.")
+		tell(h, "It was replaced by “%s”, %s, and %s behind that one; whoever endorsed this one has not endorsed that one by it.")
 	}
 	if v.st.Supersedes != nil {
-		tell(*v.st.Supersedes, "It replaces “%s”, %s. %s behind the old one; whoever endorsed the old one has not endorsed this one by it.")
+		tell(*v.st.Supersedes, "It replaces “%s”, %s, and %s behind the old one; whoever endorsed the old one has not endorsed this one by it.")
 	}
 	return lines
 }

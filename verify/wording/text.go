@@ -199,12 +199,18 @@ func isSpace(r rune) bool {
 
 // isHidden says whether a character cannot be seen, or is one that nobody has assigned. The blank Braille pattern is a symbol by name only.
 func isHidden(r rune) bool {
+	if ' ' <= r && r < 0x7F {
+		return false
+	}
 	return r == 0x2800 || !unicode15.Visible(r) && !isSpace(r)
 }
 
 // isSymbol says whether a character is a word by itself, because what is written with it means something else without it.
 func isSymbol(r rune) bool {
-	return r != 0x2800 && unicode.In(r, unicode.Sm, unicode.Sc, unicode.So) || strings.ContainsRune("%‰&@#§†‡", r)
+	if r < utf8.RuneSelf {
+		return strings.ContainsRune("$+<=>|~%&@#", r)
+	}
+	return r != 0x2800 && unicode.In(r, unicode.Sm, unicode.Sc, unicode.So) || strings.ContainsRune("‰§†‡", r)
 }
 
 // alone says whether a character is a word by itself in scripts that leave no space between words.
@@ -212,7 +218,12 @@ func alone(r rune) bool {
 	return r >= 0x0E00 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar) && !unicode.Is(unicode.M, r)
 }
 
-func inWord(r rune) bool { return !isHidden(r) && unicode15.InWord(r) }
+func inWord(r rune) bool {
+	if r < utf8.RuneSelf {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+	}
+	return !isHidden(r) && unicode15.InWord(r)
+}
 
 func isDigit(r rune) bool { return unicode.Is(unicode.Nd, r) }
 
