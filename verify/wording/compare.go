@@ -20,7 +20,7 @@ const (
 	Identical Verdict = "identical"
 	// SameWords: the same words and marks; only what parts them differs, or what was done to read the text.
 	SameWords Verdict = "same-words"
-	// Quote: a passage of less than half of the endorsed text, with the same words and marks.
+	// Quote: a passage with the same words and marks: one of less than half of the endorsed text, or in quotation marks.
 	Quote Verdict = "quote"
 	// Punctuation: only punctuation marks or capitals differ.
 	Punctuation Verdict = "punctuation"
@@ -188,7 +188,7 @@ func (c *comparison) lay() bool {
 		c.whole()
 		return c.r.Coarse || c.r.Matched*2 >= min(na, nb)
 	}
-	if 2*na < nb {
+	if 2*na < nb || na < nb && c.a.quoted() {
 		if at, times := find(wa, wb); times > 0 {
 			c.passage(0, len(c.a.tokens), int(atB[at]), int(atB[at+na-1])+1, times)
 			return true
@@ -223,6 +223,12 @@ func (c *comparison) lay() bool {
 	}
 	c.within(int(atA[from]), int(atA[to-1])+1)
 	return c.r.Matched >= 3 && c.r.Matched*5 >= nb*3
+}
+
+// quoted says whether a text is in quotation marks.
+func (t *Text) quoted() bool {
+	n := len(t.tokens)
+	return n > 2 && strings.Contains("'\"", string(family(firstRune(t.at(0))))) && strings.Contains("'\"", string(family(firstRune(t.at(n-1)))))
 }
 
 // find returns where a pattern, which is not empty, is first in a text, and how often it is there (Knuth, Morris and Pratt).
