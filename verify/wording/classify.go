@@ -1,7 +1,6 @@
 package wording
 
 import (
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -69,8 +68,8 @@ func tokenClass(x, y string) Verdict {
 		}
 		return Punctuation
 	}
-	// What is taken out of a word or put into it, or stands in another place, makes another word of it.
-	if !sameMarks(composedX, composedY) || ascii(composedX) && ascii(composedY) && len(composedX) != len(composedY) {
+	// Skeletons keep marks, so what is taken out of a word or put into it makes another word of it. So does m for rn: both are typed.
+	if ascii(composedX) && ascii(composedY) && len(composedX) != len(composedY) {
 		return Words
 	}
 	if unicode15.Skeleton(composedX) == unicode15.Skeleton(composedY) ||
@@ -100,22 +99,6 @@ func cased(r, s rune) bool {
 }
 
 func lower(s string) string { return strings.Map(unicode.ToLower, s) }
-
-// sameMarks says whether two words have the same marks in the same places, but for their kind.
-func sameMarks(x, y string) bool {
-	marksOf := func(s string) (list []rune) {
-		for i, r := range s {
-			if !unicode15.InWord(r) && !isSymbol(r) {
-				list = append(list, family(r))
-				if i == 0 {
-					list = append(list, 0)
-				}
-			}
-		}
-		return list
-	}
-	return slices.Equal(marksOf(x), marksOf(y))
-}
 
 func ascii(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
@@ -161,6 +144,10 @@ func (c *comparison) class(it item) Verdict {
 			return LookAlike
 		}
 		return Punctuation
+	}
+	same := func(r rune) rune { return r }
+	if x, y := c.a.plain(it.a0, it.a1, same), c.b.plain(it.b0, it.b1, same); x != "" && !(ascii(x) && ascii(y)) && unicode15.Skeleton(x) == unicode15.Skeleton(y) {
+		return LookAlike
 	}
 	space := func(r rune) rune {
 		if isHidden(r) {

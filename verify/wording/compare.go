@@ -125,7 +125,7 @@ func Compare(text, endorsed *Text) *Result {
 	r := c.r
 	switch {
 	case bytes.Equal(text.raw, endorsed.raw):
-		r.Verdict, r.Matched, r.Steps, r.OfSteps = Identical, text.words, nil, nil
+		r.Verdict, r.Matched, r.Steps, r.OfSteps = Identical, min(text.words, endorsed.words), nil, nil
 		return r
 	case text.capped || endorsed.capped:
 		r.Verdict = TooLong

@@ -14,11 +14,11 @@ import (
 // A Remark is something in a text that people will not see, or not see alike, or that programs change on the way.
 type Remark struct {
 	// Type is stable, for programs: "empty", "not-utf-8", "byte-order-mark", "carriage-return", "not-nfc", "bidi", "invisible", "private-use", "unassigned",
-	// "control", "tab", "no-break-space", "space", "double-space", "trailing-space", "look-alike", "mixed-quotes", "line-separator", "no-final-newline", "more".
+	// "control", "tab", "no-break-space", "space", "double-space", "trailing-space", "look-alike", "mixed-quotes", "line-separator", "no-final-newline".
 	Type string
 	// At is the first place; Line 0: it is about the whole.
 	At Place
-	// Count is how many such places there are; those after the first 20 of a type are only counted.
+	// Count is 1, and more for the 20th of a type: it stands for all that follow it.
 	Count int
 	// Problem is a sentence, Advice another that says what to do.
 	Problem, Advice string
@@ -45,7 +45,7 @@ func Lint(raw []byte) []Remark {
 		return []Remark{{"not-utf-8", newText(raw[:valid], "", string(raw[:valid]), nil).place(valid), 1, "The text is not UTF-8 from here on.",
 			"Save it as UTF-8. For a PDF, say, this is right, and its media type is not text/plain."}}
 	}
-	l := &linter{counts: map[string]int{}, text: string(raw)}
+	l := &linter{made: map[string][]int{}, text: string(raw)}
 	l.run()
 	return l.remarks
 }
@@ -53,23 +53,19 @@ func Lint(raw []byte) []Remark {
 type linter struct {
 	text    string
 	remarks []Remark
-	counts  map[string]int
+	made    map[string][]int // the remarks of each type, by index
 	at      Place
 }
 
 // add makes a remark about the place where the linter is.
 func (l *linter) add(kind, problem, advice string) {
-	l.counts[kind]++
-	if l.counts[kind] <= maxRemarks {
+	made := l.made[kind]
+	if len(made) < maxRemarks {
+		l.made[kind] = append(made, len(l.remarks))
 		l.remarks = append(l.remarks, Remark{kind, l.at, 1, problem, advice})
 		return
 	}
-	for i := len(l.remarks) - 1; i >= 0; i-- {
-		if r := &l.remarks[i]; r.Type == kind {
-			r.Count++
-			return
-		}
-	}
+	l.remarks[made[len(made)-1]].Count++
 }
 
 func (l *linter) run() {

@@ -41,6 +41,9 @@ func TestPairs(t *testing.T) {
 		{"“keep it all open”", "We will keep it all open.", wording.Quote, "This passage is in X, word for word."},
 		{"keep it all open", "We will keep it all open.", wording.Words, ""},
 		{"'", "We will keep it all open.", wording.Absent, ""},
+		{"it is 1‚5 long", "it is 1,5 long", wording.LookAlike, ""}, // U+201A, a quotation mark
+		{"it is 1.5 long", "it is 1,5 long", wording.Words, ""},
+		{"it is co‐operáte", "it is cooperáte", wording.Words, ""},
 		{"now here is it", "nowhere is it", wording.Words, ""},
 		{"we will resign it", "we will re-sign it", wording.Words, ""},
 		{"it cost £5 more", "it cost €5 more", wording.Words, ""},
