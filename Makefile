@@ -25,7 +25,7 @@ check:
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
 	$(GO) mod verify
-	GOOS=js GOARCH=wasm $(GO) build ./verify ./verify/entry ./verify/roll ./keys
+	GOOS=js GOARCH=wasm $(GO) build ./verify ./verify/entry ./verify/roll ./verify/wording ./keys
 	GOOS=windows $(GO) build -o /dev/null ./cmd/undersigned
 	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/undersigned
 	GOARCH=386 $(GO) vet ./verify/... ./keys/...
@@ -47,7 +47,7 @@ fuzz:
 	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p; done; done
 
 cover:
-	$(GO) test -coverprofile=cover.out ./keys ./verify ./verify/entry ./verify/roll && $(GO) tool cover -func=cover.out | tail -1
+	$(GO) test -coverprofile=cover.out ./keys ./verify ./verify/entry ./verify/roll ./verify/wording && $(GO) tool cover -func=cover.out | tail -1
 
 # Makes testdata/tccm/archive.zip and policy.txt anew: fixed keys, fixed clock, the same bytes each time.
 frozen:

@@ -10,7 +10,7 @@ import (
 // TestImports: the browser compiles this package, so it may not lean, not even through others, on what cannot
 // run there or would make the download large.
 func TestImports(t *testing.T) {
-	cmd := exec.Command("go", "list", "-deps", ".", "./entry", "./roll")
+	cmd := exec.Command("go", "list", "-deps", ".", "./entry", "./roll", "./wording")
 	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
 	out, err := cmd.Output()
 	if err != nil {

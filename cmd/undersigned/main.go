@@ -164,6 +164,7 @@ type commands struct {
 	Audit   auditCmd   `cmd:"" help:"Replay a whole record and tell whether it holds." group:"Check"`
 	Roll    rollCmd    `cmd:"" help:"Print the list of signatories as of a date." group:"Check"`
 	Show    showCmd    `cmd:"" help:"Tell everything that the record says about one organization." group:"Check"`
+	Compare compareCmd `cmd:"" help:"Is this text, page or quote in an endorsed version, and what differs?" group:"Check"`
 	Receipt receiptCmd `cmd:"" help:"Make the receipt of an entry." group:"Check"`
 	Policy  policyCmd  `cmd:"" help:"Tell what a policy file asks for, and where it is weak." group:"Check"`
 	Version versionCmd `cmd:"" help:"Tell which version this is."`

@@ -8,15 +8,12 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/tccm/undersigned/keys"
-	"github.com/tccm/undersigned/keys/unicode15"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
+	"github.com/tccm/undersigned/verify/wording"
 )
 
 // statementCmd is everything about a statement that is not an endorsement of it.
@@ -35,7 +32,7 @@ type statementLintCmd struct {
 
 // Help shows how the command is used.
 func (statementLintCmd) Help() string {
-	return `It changes nothing: what is endorsed are the bytes of the file as they are. It exits with 1 if it finds something that should be looked at.
+	return `It tells what people will not see, or not see alike, and what programs change on the way: a byte order mark, CR, characters that are invisible, look alike or change the direction, tabs, spaces that are no spaces, mixed quotation marks, no line feed at the end. It changes nothing: what is endorsed are the bytes of the file as they are. It exits with 1 if it finds something that should be looked at.
 
 Example:
 
@@ -43,10 +40,14 @@ Example:
 `
 }
 
-// A remark is something in a text that people will not see, or not see alike.
+// A remark is a wording.Remark in JSON.
 type remark struct {
+	Type    string `json:"type"`
 	Line    int    `json:"line"` // from 1; 0: the whole
+	Column  int    `json:"column"`
+	Count   int    `json:"count"`
 	Problem string `json:"problem"`
+	Advice  string `json:"advice"`
 }
 
 // Run looks a text over.
@@ -55,18 +56,22 @@ func (c *statementLintCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	remarks := lint(text)
+	remarks := wording.Lint(text)
 	code := codeOK
 	if len(remarks) > 0 {
 		code = codeError
 	}
 	if c.JSON {
+		views := []remark{}
+		for _, r := range remarks {
+			views = append(views, remark{r.Type, r.At.Line, r.At.Column, r.Count, r.Problem, r.Advice})
+		}
 		err := a.json(struct {
 			Schema    string     `json:"schema"`
 			Statement entry.Hash `json:"statement"`
 			Size      int        `json:"size"`
 			Remarks   []remark   `json:"remarks"`
-		}{"undersigned/lint/v1", entry.Sum(text), len(text), remarks})
+		}{"undersigned/lint/v1", entry.Sum(text), len(text), views})
 		return errors.Join(err, answered(code))
 	}
 	if len(remarks) == 0 {
@@ -75,62 +80,21 @@ func (c *statementLintCmd) Run(a *app) error {
 	}
 	a.printf("%s should be looked at before this text is frozen: %s, fingerprint %s.\n", plural(len(remarks), "thing"), plural(len(text), "byte"), entry.Sum(text))
 	for _, r := range remarks {
-		if r.Line == 0 {
-			a.printf("%s\n", r.Problem)
-		} else {
-			a.printf("line %d: %s\n", r.Line, r.Problem)
-		}
+		a.printf("%s\n", remarkLine(r))
 	}
 	return answered(code)
 }
 
-// lint finds what makes a text look other than it is, or change on its way through a mail program.
-func lint(text []byte) []remark {
-	remarks := []remark{}
-	if len(text) == 0 {
-		return append(remarks, remark{0, "it is empty"})
+// remarkLine tells a remark in one line.
+func remarkLine(r wording.Remark) string {
+	s := r.Problem + " " + r.Advice
+	if r.At.Line > 0 {
+		s = fmt.Sprintf("%v: %s", r.At, s)
 	}
-	if !utf8.Valid(text) {
-		return append(remarks, remark{0, "it is not UTF-8 text; that is right for a PDF, say, whose media type is not text/plain"})
+	if r.Count > 1 {
+		s += fmt.Sprintf(" There are %d more of these from here on.", r.Count-1)
 	}
-	if !norm.NFC.IsNormal(text) {
-		remarks = append(remarks, remark{0, "it is not in Unicode's normal form C: two files that look the same may differ"})
-	}
-	if text[len(text)-1] != '\n' {
-		remarks = append(remarks, remark{0, "the last line does not end with a line feed: many editors will add one"})
-	}
-	n := 0
-	for line := range strings.Lines(string(text)) {
-		n++
-		for _, p := range lintLine(strings.TrimSuffix(line, "\n")) {
-			remarks = append(remarks, remark{n, p})
-		}
-	}
-	return remarks
-}
-
-func lintLine(line string) (problems []string) {
-	if strings.HasSuffix(line, "\r") {
-		problems = append(problems, "it ends with CR LF: the text will change when a program turns that into LF")
-		line = strings.TrimSuffix(line, "\r")
-	}
-	if strings.TrimRight(line, " \t") != line {
-		problems = append(problems, "spaces at its end")
-	}
-	for _, r := range line {
-		switch {
-		case r == '\t', r == '\u00AD':
-			problems = append(problems, fmt.Sprintf("a character that is shown in different ways (U+%04X)", r))
-		case r != ' ' && !unicode15.FreeText(string(r)) && norm.NFC.String("a"+string(r)) == "a"+string(r) && !unicode15.FreeText("a"+string(r)):
-			problems = append(problems, fmt.Sprintf("a character that cannot be seen or is not assigned (U+%04X)", r))
-		}
-	}
-	for word := range strings.FieldsSeq(line) {
-		if unicode15.MixedScripts(word) {
-			problems = append(problems, fmt.Sprintf("%q mixes letters of different scripts, some of which look alike", printable(word)))
-		}
-	}
-	return slices.Compact(problems)
+	return s
 }
 
 type statementPublishCmd struct {
@@ -186,10 +150,9 @@ func (c *statementPublishCmd) Run(ctx context.Context, a *app) error {
 	if s.Closes, err = closing(c.Closes); err != nil {
 		return err
 	}
-	if c.MediaType == "text/plain" {
-		for _, r := range lint(text) {
-			a.sayf("Look at this before it is frozen, line %d: %s\n", r.Line, r.Problem)
-		}
+	a.warn(c.MediaType, c.Statement, text)
+	for i, r := range s.Renditions {
+		a.warn(r.MediaType, texts[i+1].path, texts[i+1].text)
 	}
 	var published *roll.Statement // by an attempt whose text was not taken
 	err = c.write(ctx, a, func(at *place, files []*keyFile) (*entry.Entry, error) {
@@ -211,6 +174,16 @@ func (c *statementPublishCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	return c.send(ctx, a, texts)
+}
+
+// warn tells what should be looked at in a plain text before it is frozen.
+func (a *app) warn(mediaType, path string, text []byte) {
+	if mediaType != "text/plain" {
+		return
+	}
+	for _, r := range wording.Lint(text) {
+		a.sayf("Look at this before %s is frozen: %s\n", nameOf(path), remarkLine(r))
+	}
 }
 
 // A namedText is a text and the file that it was read from.

@@ -88,6 +88,16 @@ func FreeText(s string) bool {
 	return norm.NFC.IsNormalString(s)
 }
 
+// Visible reports whether r is assigned in Unicode 15.0 and can be seen, or is U+0020: what free text may hold.
+func Visible(r rune) bool { return has(r, record.FreeText) }
+
+// InWord reports whether r is a letter, a mark or a number (general categories L, M and N).
+func InWord(r rune) bool { return has(r, record.Letter|record.Mark|record.Number) }
+
+// Skeleton returns UTS #39's skeleton of s, which nothing is dropped from: strings that look alike have the same one, punctuation
+// included. Case counts: "I" and "l" meet, "I" and "i" do not. It is for comparing, not for reading.
+func Skeleton(s string) string { return skeleton(norm.NFKC.String(s)) }
+
 // HasLetter reports whether s has a letter (general category L).
 func HasLetter(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return has(r, record.Letter) })

@@ -354,3 +354,30 @@ func BenchmarkSkeletons(b *testing.B) {
 		Skeletons("Internet Corporation for Assigned Names and Numbers")
 	}
 }
+
+func TestSkeleton(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		same bool
+	}{
+		{"Internet", "lnternet", true},
+		{"Internet", "internet", false},
+		{"paypal", "p\u0430yp\u0430l", true},
+		{";", "\u037e", true}, // Greek question mark
+		{"a;b", "a\u037eb", true},
+		{"a.b", "ab", false},
+		{"file", "\ufb01le", true},
+	} {
+		if got := Skeleton(c.a) == Skeleton(c.b); got != c.same {
+			t.Errorf("%q and %q: %v", c.a, c.b, got)
+		}
+	}
+	for _, c := range []struct {
+		r             rune
+		visible, word bool
+	}{{'a', true, true}, {' ', true, false}, {'7', true, true}, {'\u0301', true, true}, {'\u200b', false, false}, {'\u3164', false, true}, {'\ue000', false, false}, {'\n', false, false}, {-1, false, false}} {
+		if Visible(c.r) != c.visible || InWord(c.r) != c.word {
+			t.Errorf("%U: %v %v", c.r, Visible(c.r), InWord(c.r))
+		}
+	}
+}

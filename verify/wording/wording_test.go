@@ -1,0 +1,278 @@
+package wording_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tccm/undersigned/testdata/tccm"
+	"github.com/tccm/undersigned/verify/wording"
+)
+
+func plain(s string) *wording.Text { return wording.Plain([]byte(s)) }
+
+func TestPairs(t *testing.T) {
+	for _, c := range []struct {
+		text, endorsed string
+		verdict        wording.Verdict
+		sentence       string
+	}{
+		{"We agree.", "We agree.", wording.Identical, "This is X, byte for byte."},
+		{"", "", wording.Identical, "This is X, byte for byte."},
+		{"We agree.\n", "We agree.", wording.SameWords, "This is X word for word; only spacing and line breaks differ."},
+		{"We agree", "We agree.", wording.Punctuation, "This is not X: punctuation or capitals differ in 1 place."},
+		{"we agree.", "We agree.", wording.Punctuation, "This is not X: punctuation or capitals differ in 1 place."},
+		{"We agree!", "We agree.", wording.Punctuation, "This is not X: punctuation or capitals differ in 1 place."},
+		{"We agrее.", "We agree.", wording.LookAlike, "This is not X: 1 place has characters that look alike or cannot be seen."},
+		{"We agree.\u200b", "We agree.", wording.LookAlike, "This is not X: 1 place has characters that look alike or cannot be seen."},
+		{"We agree.", "We \u00adagree.", wording.LookAlike, "This is not X: 1 place has characters that look alike or cannot be seen."},
+		{"We agreed.", "We agree.", wording.Words, "This is not X: 1 word differs."},
+		{"We a gree.", "We agree.", wording.Words, "This is not X: 2 words differ."},
+		{"We agree now.", "We agree.", wording.Words, "This is not X: 1 word differs."},
+		{"agree.", "We agree.", wording.Words, "This is not X: 1 word is missing at the beginning."},
+		{"No.", "We agree.", wording.Absent, "This is not X, nor a passage of it."},
+		{"We agree.", "", wording.Absent, "This is not X, nor a passage of it."},
+		{"…", "", wording.Absent, "This is not X, nor a passage of it."},
+		{"Straße", "Strasse", wording.Words, ""},
+		{"the Straße ends", "the Strasse ends", wording.Words, ""},
+		{"“keep it all open”", "We will keep it all open.", wording.Quote, "This passage is in X, word for word."},
+		{"keep it all open", "We will keep it all open.", wording.Words, ""},
+		{"'", "We will keep it all open.", wording.Absent, ""},
+		{"it is 1‚5 long", "it is 1,5 long", wording.LookAlike, ""}, // U+201A, a quotation mark
+		{"it is 1.5 long", "it is 1,5 long", wording.Words, ""},
+		{"it is co‐operáte", "it is cooperáte", wording.Words, ""},
+		{"now here is it", "nowhere is it", wording.Words, ""},
+		{"we will resign it", "we will re-sign it", wording.Words, ""},
+		{"it cost £5 more", "it cost €5 more", wording.Words, ""},
+		{"100 K", "100 \u212a", wording.LookAlike, ""}, // Kelvin sign
+		{"a full stop．", "a full stop.", wording.LookAlike, ""},
+		{"5\u2009% of it", "5% of it", wording.SameWords, ""},
+		{"ﬁve of them", "five of them", wording.LookAlike, ""},
+		{"this is İt", "this is it", wording.LookAlike, ""},
+	} {
+		r := wording.Compare(plain(c.text), plain(c.endorsed))
+		if r.Verdict != c.verdict {
+			t.Errorf("%q, %q: %s %+v; want %s", c.text, c.endorsed, r.Verdict, r.Hunks, c.verdict)
+		}
+		if got := r.Sentence("X"); c.sentence != "" && got != c.sentence {
+			t.Errorf("%q, %q: %s; want %s", c.text, c.endorsed, got, c.sentence)
+		}
+	}
+}
+
+// TestPlaces holds what is told of differences to the texts.
+func TestPlaces(t *testing.T) {
+	s := string(tccm.Statement)
+	altered := once("technical community: the", "technic\u0430l community: the", "equal footing", "fair footing", "free, global", "free,\u00a0global", "is not renewed", "is \u202enot renewed")(s)
+	r := wording.Compare(plain(altered), plain(s))
+	var got []string
+	for _, h := range r.Hunks {
+		got = append(got, fmt.Sprintf("%s %v -%s +%s", h.Class, h.At, h.Deleted, h.Inserted))
+		for _, c := range h.Characters {
+			got = append(got, fmt.Sprintf("  %s %s in %s at %v for %s", c.Code, c.Name, c.Word, c.At, c.Instead))
+		}
+	}
+	want := []string{
+		"look-alike line 3, column 34 -technical +technic\u0430l",
+		"  U+0430 Cyrillic small letter a in technic\u0430l at line 3, column 41 for U+0061 Latin small letter a",
+		"words line 7, column 249 -equal +fair",
+		"look-alike line 15, column 134 -not +[U+202E]not",
+		"  U+202E right-to-left override in [U+202E]not at line 15, column 134 for ",
+		"spacing line 21, column 127 -space +no-break space (U+00A0)",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%s", strings.Join(got, "\n"))
+	}
+}
+
+func TestPart(t *testing.T) {
+	endorsed := plain("We met. “It was late,” they said, and then we all agreed to go home.\n\n- The first item\n- The second item of it\n\nWe all agreed to go home. No more was said on that day by any of us, nor later.\n")
+	for _, c := range []struct {
+		quote  string
+		part   wording.Part
+		marked bool
+	}{
+		{"we all agreed", wording.Part{Before: "“It was late,” they said, and then", Passage: "we all agreed", After: "to go home.", Times: 2,
+			From: wording.Place{Line: 1, Column: 44}, To: wording.Place{Line: 1, Column: 57}}, false},
+		{"“The second item”", wording.Part{Before: "-", Passage: "The second item", After: "of it", Times: 1, From: wording.Place{Line: 4, Column: 3}, To: wording.Place{Line: 4, Column: 18}}, true},
+		{"No more was said on that day.", wording.Part{Passage: "No more was said on that day", After: "by any of us, nor later.", Times: 1,
+			From: wording.Place{Line: 6, Column: 27}, To: wording.Place{Line: 6, Column: 55}}, true},
+	} {
+		r := wording.Compare(plain(c.quote), endorsed)
+		if r.Part == nil || *r.Part != c.part {
+			t.Errorf("%q: %s %+v", c.quote, r.Verdict, r.Part)
+			continue
+		}
+		if got := len(r.Steps) > 0; r.Verdict != wording.Quote && r.Verdict != wording.Punctuation || got != c.marked {
+			t.Errorf("%q: %s, %+v", c.quote, r.Verdict, r.Steps)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	texts := []string{"We will go to the market.", "We agree to all of it, and to more.", "We agree to all of it, or to more."}
+	var results []*wording.Result
+	for _, s := range texts {
+		results = append(results, wording.Compare(plain("We agree to all of it, or to more than that."), plain(s)))
+	}
+	if got := wording.Nearest(results); got != 2 {
+		t.Errorf("%d", got)
+	}
+	if got := wording.Nearest(nil); got != -1 {
+		t.Errorf("%d", got)
+	}
+}
+
+// A text that is made to cost much costs little, and gets an answer.
+func TestBounded(t *testing.T) {
+	words := func(n, step int) string {
+		var b strings.Builder
+		x := uint32(step)
+		for range n {
+			x = x*1664525 + 1013904223
+			fmt.Fprintf(&b, "w%d ", x>>16%97)
+		}
+		return b.String()
+	}
+	for name, c := range map[string]struct {
+		a, b    string
+		verdict wording.Verdict
+		coarse  bool
+	}{
+		"shuffled":       {words(200_000, 1), words(200_000, 2), wording.Words, true},
+		"too many words": {strings.Repeat("a ", 1<<21+1), "b a", wording.TooLong, false},
+		"one long word":  {strings.Repeat("a", 4<<20), "b a", wording.Absent, false},
+		"one long line":  {strings.Repeat("ab c ", 300_000), strings.Repeat("ab  c  ", 300_000), wording.SameWords, false},
+		"many marks":     {strings.Repeat("?!", 500_000), strings.Repeat("!?", 500_000), wording.Punctuation, false},
+		"invisible":      {"a" + strings.Repeat("\u200b", 1<<20), "a", wording.LookAlike, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := wording.Compare(plain(c.a), plain(c.b))
+			if r.Verdict != c.verdict || r.Coarse != c.coarse || len(r.Hunks) > 200 {
+				t.Errorf("%s, coarse %v, %d hunks", r.Verdict, r.Coarse, len(r.Hunks))
+			}
+			for _, h := range r.Hunks {
+				if n := len(h.Deleted) + len(h.Inserted) + len(h.Before) + len(h.After); n > 20_000 || len(h.Characters) > 20 {
+					t.Fatalf("a hunk of %d bytes and %d characters", n, len(h.Characters))
+				}
+			}
+		})
+	}
+}
+
+func TestHTML(t *testing.T) {
+	for _, c := range []struct{ page, want string }{
+		{"<p>One</p><p>two", "One\n\ntwo\n"},
+		{"One<br>two<br/><br />three", "One\ntwo\n\nthree\n"},
+		{"<ul><li>One<li>two</ul><ol start=3><li>three</li><li>four</li></ol>", "- One\n- two\n\n3. three\n4. four\n"},
+		{"a &amp; b &lt; c &#x41;&#66; &nbsp; d", "a & b < c AB \u00a0 d\n"},
+		{"x < y and <z", "x < y and\n"},
+		{"1<2", "1<2\n"},
+		{"<script>a<b></script>c<SCRIPT>d</ScRiPt >e<style>f</style>g", "ceg\n"},
+		{"<script>never closed", "\n"},
+		{"<!-- a <p> b -->c<!-->d<?php e ?>f<!DOCTYPE g>h", "cdfh\n"},
+		{"<p title='a > b'>c</p>", "c\n"},
+		{"<div hidden><div>a</div>b</div>c", "c\n"},
+		{"<span style='color: red; display : none'>a</span>b", "b\n"},
+		{"<svg><title>a</title><text>b</text></svg>c", "c\n"},
+		{"in<b>ter</b>net in<wbr>ter&shy;net", "internet internet\n"},
+		{"<pre>a\n b</pre>c", "a\nb\n\nc\n"},
+		{"<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>", "a b\nc\n"},
+		{"<q>a</q>", "“a”\n"},
+		{"\uFEFF<p>a", "a\n"},
+	} {
+		if got := wording.FromHTML([]byte(c.page)).String(); got != c.want {
+			t.Errorf("%q: %q, want %q", c.page, got, c.want)
+		}
+	}
+}
+
+func TestFormOf(t *testing.T) {
+	for s, want := range map[string]wording.Form{
+		"%PDF-1.4\n": wording.PDF, "junk\n%PDF-1.4": wording.PDF, "<!doctype HTML><p>": wording.HTML, "  \r\n<!-- x --><html>": wording.HTML, "<p>a": wording.HTML,
+		"<?xml version=\"1.0\"?><html xmlns=\"\">": wording.HTML, "<strong>a</strong>": wording.HTML, "a <p>": wording.PlainText, "<3 you": wording.PlainText, "<angle>": wording.PlainText,
+		"": wording.PlainText, "<": wording.PlainText, "\uFEFF<body>": wording.HTML,
+	} {
+		if got := wording.FormOf([]byte(s)); got != want {
+			t.Errorf("%q: %s", s, got)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	for r, want := range map[rune]string{
+		'a': "Latin small letter a", 'З': "Cyrillic capital letter ze", 'я': "Cyrillic small letter ya", 'ω': "Greek small letter omega", 'Ω': "Greek capital letter omega",
+		'é': "Latin small letter e with acute accent", 'Ａ': "full-width Latin capital letter A", 'ﬁ': "Latin small ligature fi", 0x200B: "zero width space", 0x202E: "right-to-left override",
+		0xE000: "private-use character", 0x0378: "invisible or unassigned character", 'Ա': "Armenian letter", 0xFE0F: "variation selector", '漢': "Han letter", 0: "control character",
+	} {
+		if got := wording.Name(r); got != want {
+			t.Errorf("%U: %q, want %q", r, got, want)
+		}
+	}
+}
+
+func TestLint(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want []string // type, place
+	}{
+		{"Clean.\n\n- A “quoted” word—and its dash.\n", nil},
+		{"", []string{"empty 0:0"}},
+		{"a\xffb\n", []string{"not-utf-8 1:2"}},
+		{"ok\nna\u00efve \xe9t\xe9\n", []string{"not-utf-8 2:7"}},
+		{"\uFEFFa\n", []string{"byte-order-mark 1:1"}},
+		{"a\r\nb\rc\n", []string{"carriage-return 1:2", "carriage-return 2:2"}},
+		{"ab\ncafe\u0301\n", []string{"not-nfc 2:4"}},
+		{"a \u202eb\n", []string{"bidi 1:3"}},
+		{"a\u200bb\n\n\u200d", []string{"invisible 1:2", "invisible 3:1", "no-final-newline 3:2"}},
+		{"a\tb\u00a0c\u2003d\n", []string{"tab 1:2", "no-break-space 1:4", "space 1:6"}},
+		{"a  b  \n", []string{"trailing-space 1:5", "double-space 1:3"}},
+		{"a", []string{"no-final-newline 1:2"}},
+		{"it's\nit’s\n\"a\" “b”\n", []string{"mixed-quotes 1:3", "mixed-quotes 3:1"}},
+		{"the p\u0430ypal word\n", []string{"look-alike 1:5"}},
+		{"a\ue000\u0378b\u0007\n", []string{"private-use 1:2", "unassigned 1:3", "control 1:5"}},
+		{"a\u2028b\f\n", []string{"line-separator 1:2", "trailing-space 1:4", "line-separator 1:4"}},
+		{strings.Repeat("a\t", 30) + "a\n", append(slices.Repeat([]string{"tab"}, 19), "tab ×11")},
+	} {
+		var got []string
+		for _, r := range wording.Lint([]byte(c.text)) {
+			s := fmt.Sprintf("%s %d:%d", r.Type, r.At.Line, r.At.Column)
+			if len(c.want) == 20 {
+				s = r.Type
+			}
+			if r.Count > 1 {
+				s += fmt.Sprintf(" ×%d", r.Count)
+			}
+			got = append(got, s)
+			if !strings.HasSuffix(r.Problem, ".") || !strings.HasSuffix(r.Advice, ".") || !utf8.ValidString(r.Problem) {
+				t.Errorf("%q %q", r.Problem, r.Advice)
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(c.want)
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%q: %q, want %q", c.text, got, c.want)
+		}
+	}
+	if got := wording.Lint(tccm.Statement); len(got) != 0 {
+		t.Errorf("the statement: %+v", got)
+	}
+}
+
+// BenchmarkCompare prints how long it takes to find one changed word in the statement, ÷ how long it takes to read both texts' words.
+func BenchmarkCompare(b *testing.B) {
+	s := string(tccm.Statement)
+	altered := once("equal footing", "fair footing")(s)
+	var reading, comparing time.Duration
+	for b.Loop() {
+		start := time.Now()
+		x, y := plain(altered), plain(s)
+		read := time.Now()
+		wording.Compare(x, y)
+		reading, comparing = reading+read.Sub(start), comparing+time.Since(read)
+	}
+	b.ReportMetric(float64(comparing)/float64(reading), "compare/read")
+}
