@@ -3,6 +3,7 @@ package timestamp_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/hex"
@@ -283,6 +284,19 @@ func TestCheckReply(t *testing.T) {
 	}
 }
 
+func TestSigner(t *testing.T) {
+	a := timestamptest.New(atNoon, timestamptest.Options{})
+	token := a.Token([]byte(note), 0)
+	if got, ok := timestamp.Signer(token); !ok || got != sha256.Sum256(a.Leaf.Raw) {
+		t.Errorf("%x %v", got, ok)
+	}
+	for _, b := range [][]byte{nil, []byte("x"), token[:len(token)-1], bytes.Replace(token, a.Leaf.Raw, a.Root.Raw, 1)} {
+		if _, ok := timestamp.Signer(b); ok {
+			t.Error("a signer of nothing")
+		}
+	}
+}
+
 func TestParseRoots(t *testing.T) {
 	a := timestamptest.New(atNoon, timestamptest.Options{})
 	key, err := x509.MarshalPKCS8PrivateKey(a.Key)
@@ -467,6 +481,7 @@ func FuzzCheck(f *testing.F) {
 		if s, err := r.Check(b, []byte(note)); err == nil && !bytes.Equal(b, token) {
 			t.Errorf("accepted: %+v", s)
 		}
+		timestamp.Signer(b)
 		if token, _, err := timestamp.CheckReply(b, []byte(note), nil); err == nil && len(token) == 0 {
 			t.Error("no token")
 		}
