@@ -19,11 +19,16 @@ const (
 	// firstPause and lastPause bound how long to wait after a failure; it doubles from one to the next.
 	firstPause = time.Minute
 	lastPause  = time.Hour
+	// notYet is how long to wait for a ledger that has published nothing, or waits for its witnesses.
+	notYet = time.Second
 	// look is how long a wait is relied on: a clock may be set meanwhile.
 	look = time.Hour
 	// patience is how long to wait for a token to be published. It is in the record before.
 	patience = time.Minute
 )
+
+// errNotYet says that a ledger cannot take a token in for now, which is no failure of an authority's.
+var errNotYet = errors.New("the ledger has published nothing yet")
 
 // A Stamper has authorities stamp a published checkpoint of a ledger, each of them one a day, and the ledger keep the tokens. What fails
 // is tried again; the ledger goes on meanwhile.
@@ -102,6 +107,10 @@ func (s *Stamper) ask(ctx context.Context, a *authority) {
 	if ctx.Err() != nil {
 		return
 	}
+	if errors.Is(err, errNotYet) || errors.Is(err, ledger.ErrUnwitnessed) {
+		a.due = s.now().Add(notYet)
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err != nil {
@@ -124,7 +133,7 @@ func (s *Stamper) stamp(ctx context.Context, a *authority) (status ledger.Stampi
 	}
 	size := s.ledger.Published().Size
 	if size == 0 {
-		return status, due, errors.New("no checkpoint has been published yet")
+		return status, due, errNotYet
 	}
 	note, err := s.ledger.CheckpointAt(ctx, size)
 	if err != nil {
