@@ -200,14 +200,15 @@ func TestMalformed(t *testing.T) {
 		"two digests": {func(a *timestamptest.Authority) {
 			a.Attributes = without(data, timestamptest.NewAttribute(timestamptest.MessageDigest, []byte("x")))
 		}, "not"},
-		"no digest":               {func(a *timestamptest.Authority) { a.Attributes = without(timestamptest.MessageDigest) }, "not in order"},
-		"no attributes":           {func(a *timestamptest.Authority) { a.Bare = true }, "not a CMS SignedData"},
-		"of another content type": {func(a *timestamptest.Authority) { a.Content = data }, "not about a time stamp"},
-		"something after it":      {func(a *timestamptest.Authority) { a.Trailing = []byte{5, 0} }, "something follows"},
-		"a critical extension":    {func(a *timestamptest.Authority) { a.Critical = true }, "not known here"},
-		"two signers":             {func(a *timestamptest.Authority) { a.Twice = true }, "not one signer"},
-		"accurate to days":        {func(a *timestamptest.Authority) { a.Accuracy = 48 * time.Hour }, "its time is none"},
-		"accurate to less than 0": {func(a *timestamptest.Authority) { a.Accuracy = -time.Hour }, "its time is none"},
+		"no digest":                         {func(a *timestamptest.Authority) { a.Attributes = without(timestamptest.MessageDigest) }, "not in order"},
+		"no attributes":                     {func(a *timestamptest.Authority) { a.Bare = true }, "not a CMS SignedData"},
+		"of another content type":           {func(a *timestamptest.Authority) { a.Content = data }, "not about a time stamp"},
+		"something after it":                {func(a *timestamptest.Authority) { a.Trailing = []byte{5, 0} }, "something follows"},
+		"a critical extension":              {func(a *timestamptest.Authority) { a.Critical = true }, "not known here"},
+		"something in it that nobody knows": {func(a *timestamptest.Authority) { a.More = true }, "not in the one form that DER has"},
+		"two signers":                       {func(a *timestamptest.Authority) { a.Twice = true }, "not one signer"},
+		"accurate to days":                  {func(a *timestamptest.Authority) { a.Accuracy = 48 * time.Hour }, "its time is none"},
+		"accurate to less than 0":           {func(a *timestamptest.Authority) { a.Accuracy = -time.Hour }, "its time is none"},
 		"before there were clocks": {func(a *timestamptest.Authority) {
 			a.Now = func() time.Time { return time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC) }
 		}, "not"},
