@@ -3,11 +3,15 @@ package ledger_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/ledger/storetest"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
+	"github.com/tccm/undersigned/verify/roll/rolltest"
 )
 
 func TestAddEvidence(t *testing.T) {
@@ -54,6 +58,14 @@ func TestAddEvidence(t *testing.T) {
 	h.audited()
 	l := h.ledger
 	h.close()
+	broken := h.store.(*storetest.Memory)
+	if err := broken.Delete(t.Context(), fmt.Sprint("checkpoints/", size)); err != nil {
+		t.Fatal(err)
+	}
+	report, err := ledger.Check(t.Context(), broken, ledger.CheckOptions{Origin: rolltest.Origin})
+	if err != nil || report.FlawCount != 2 || !strings.Contains(report.Flaws[0].Problem, "the checkpoint note that it is about") {
+		t.Errorf("%+v %v", report, err)
+	}
 	if r := l.AddEvidence(context.Background(), v); r.Err == nil {
 		t.Error("a closed ledger takes evidence")
 	}
