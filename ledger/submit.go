@@ -103,6 +103,11 @@ func (l *Ledger) Submit(ctx context.Context, entries ...[]byte) []Result {
 		return sub.results
 	}
 	feed()
+	return l.waitFor(ctx, sub)
+}
+
+// waitFor waits until all of a submission has its last results, or ctx ends.
+func (l *Ledger) waitFor(ctx context.Context, sub *submission) []Result {
 	var err error
 	select {
 	case <-sub.done:

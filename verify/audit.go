@@ -450,10 +450,13 @@ func (a *auditor) applied(ctx context.Context, index uint64, raw []byte, l *entr
 		a.report.Entries[l.Entry.Body.Kind()]++
 		a.last = l.Admitted
 		if e, ok := l.Entry.Body.(*entry.Endorsement); ok {
-			a.quoted(ctx, quote{index, l.Admitted, date, e.After})
+			a.quoted(ctx, quote{index: index, admitted: l.Admitted, date: date, after: e.After})
 		}
-		if e, ok := l.Entry.Body.(*entry.Evidence); ok && a.replay == nil {
-			a.stamped(ctx, index, l.Admitted, e)
+		if e, ok := l.Entry.Body.(*entry.Evidence); ok {
+			a.quoted(ctx, quote{index: index, admitted: l.Admitted, date: noDate, after: entry.After{Size: e.Size}, about: true})
+			if a.replay == nil {
+				a.stamped(ctx, index, l.Admitted, e)
+			}
 		}
 		if a.replay != nil {
 			a.halt = a.replay.admitted(index, raw, l)
@@ -488,12 +491,13 @@ type pastNote struct {
 	bad    bool      // it was not to be had or is found wrong: that is one finding, not one for every quote
 }
 
-// quote is one entry's after line.
+// quote is one entry's after line, or what evidence is about: then any note that was published of that size will do.
 type quote struct {
 	index    uint64
 	admitted time.Time
 	date     int32
 	after    entry.After
+	about    bool
 }
 
 // maxPast bounds the past notes that are remembered. One that is quoted again after it was forgotten
@@ -606,7 +610,7 @@ func (a *auditor) compare(n *pastNote, q quote) {
 	}
 	switch {
 	case n.bad:
-	case n.hash != q.after.Note:
+	case n.hash != q.after.Note && !q.about:
 		a.find(CodeContradiction, &q.index, "", fmt.Sprintf("Entry %d quotes a copy of the record of size %d that is not the one published.", q.index, n.size))
 	case n.from.After(q.admitted.Add(slack)):
 		a.find(CodeContradiction, &q.index, "", fmt.Sprintf("Entry %d says that it was recorded before the copy of the record that it quotes was signed.", q.index))

@@ -236,7 +236,7 @@ func (r *Replay) admitted(index uint64, raw []byte, leaf *entry.Leaf) error {
 func (r *Replay) quoted(n *pastNote, q quote) {
 	a := r.a
 	a.mu.Lock()
-	if n.hash != q.after.Note {
+	if n.hash != q.after.Note && !q.about {
 		a.lookAgain(&pastNote{size: n.size, quotes: []quote{q}})
 		a.mu.Unlock()
 		return

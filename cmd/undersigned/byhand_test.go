@@ -113,7 +113,7 @@ func TestGuide(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the guide fails: %v\n%s", err, out)
 	}
-	for _, want := range []string{"Our Organization", "Their Organization", "withdrew", "seen by 3 witnesses", "asks for at least 2 of 3 witnesses"} {
+	for _, want := range []string{"Our Organization", "Their Organization", "withdrew", "existed by", "asks for at least 2 of 3 witnesses"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the guide never prints %q:\n%s", want, out)
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/ledger/boltstore"
 	"github.com/tccm/undersigned/ledger/server"
+	"github.com/tccm/undersigned/ledger/tsa"
 	"github.com/tccm/undersigned/ledger/witness"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
@@ -44,6 +45,8 @@ type house struct {
 	limits server.Limits   // of those whom it is served to
 	cert   *certificate    // to serve it over TLS; nil: without
 	asked  *witness.Client // nil: no witness is asked
+
+	stamper *tsa.Stamper // nil: no time-stamping authority is asked
 }
 
 // Close stops admitting and lets go of the directory.
@@ -323,6 +326,9 @@ func (h *house) serveAt(ctx context.Context, listener net.Listener, public strin
 	cfg := server.Config{Ledger: h.ledger, URL: public, Logger: log, Now: now, Limits: h.limits, Witnesses: h.lags}
 	if h.asked != nil {
 		cfg.Policy = h.asked.Policy
+	}
+	if h.stamper != nil {
+		cfg.Stampings = h.stamper.Status
 	}
 	if h.cert != nil {
 		cfg.Expires = h.cert.expires

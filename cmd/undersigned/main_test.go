@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +29,7 @@ import (
 	"github.com/tccm/undersigned/ledger/boltstore"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/timestamp/timestamptest"
 )
 
 func TestMain(m *testing.M) {
@@ -61,6 +63,8 @@ func TestScript(t *testing.T) {
 			"flip":      flip,
 			"subst":     subst,
 			"witness":   addWitness,
+			"tsa":       startTSA,
+			"stamped":   waitForSize,
 
 			"documented": documented,
 			"mode":       mode,
@@ -141,6 +145,20 @@ func subst(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s does not hold %q", args[0], old)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(b, old, unescape.Replace(args[2]), 1)), 0o644))
+}
+
+// startTSA has a time-stamping authority at a free port: tsa VARIABLE ROOTS sets the variable to its address, and writes its root.
+func startTSA(ts *testscript.TestScript, _ bool, args []string) {
+	a := timestamptest.New(time.Now, timestamptest.Options{Name: "Stamps Ltd"})
+	server := httptest.NewServer(a)
+	ts.Defer(server.Close)
+	ts.Setenv(args[0], server.URL+"/")
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), a.Roots(), 0o644))
+}
+
+// waitForSize waits until a server has published so many entries: stamped URL SIZE.
+func waitForSize(ts *testscript.TestScript, _ bool, args []string) {
+	waitFor(ts, args[0]+"checkpoints/"+args[1])
 }
 
 // addWitness turns a policy into one that asks for a witness which has seen nothing: witness POLICY.

@@ -15,12 +15,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/keys/source"
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/ledger/boltstore"
+	"github.com/tccm/undersigned/ledger/tsa"
 	"github.com/tccm/undersigned/ledger/witness"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
@@ -179,6 +181,7 @@ type serveCmd struct {
 	Policy    string        `placeholder:"FILE" help:"The policy whose witnesses cosign; DIR/policy.txt if that is there. With quorum none nobody is asked."`
 	Mirror    []string      `sep:"none" placeholder:"URL" help:"A mirror's copy of this ledger, to be asked at the start what it has seen. May be repeated."`
 	Republish time.Duration `default:"1h" placeholder:"D" help:"After how long without a new one the checkpoint is cosigned afresh (${default}); 0 is never."`
+	TSA       []string      `name:"tsa" sep:"none" placeholder:"URL" help:"A time-stamping authority (RFC 3161) that stamps a checkpoint a day, for the record to keep. May be repeated."`
 	ReadOnly  bool          `help:"Serve for reading alone: no keys are needed, nothing is admitted, nothing is written."`
 	Adopt     string        `placeholder:"SIZE:ROOT" help:"Take it on your word that nothing larger than this tree was ever signed with these keys. Only for a last-signed record that is lost."`
 	tlsFlags
@@ -194,6 +197,7 @@ Example:
 	undersigned serve --dir ledger --listen 127.0.0.1:8080 --url https://ledger.example/
 	undersigned serve --dir ledger --listen :443 --tls-cert fullchain.pem --tls-key key.pem --url https://ledger.example/
 	undersigned serve --dir ledger --trusted-proxy 127.0.0.1 --limit-client 100/min --limit-member 200/day
+	undersigned serve --dir ledger --tsa https://tsa.example/ --tsa http://stamps.example/tsr
 	undersigned serve --dir copy --read-only
 `
 }
@@ -217,6 +221,17 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	cert, err := c.certificate(a, log)
 	if err != nil {
 		return err
+	}
+	var stampers []*tsa.Client
+	for _, address := range c.TSA {
+		client, err := tsa.NewClient(address, a.now, nil)
+		if err != nil {
+			return usagef("--tsa %q cannot be asked: %w", address, err)
+		}
+		stampers = append(stampers, client)
+	}
+	if c.ReadOnly && len(stampers) > 0 {
+		return usagef("--read-only and --tsa cannot be used together: nothing is written")
 	}
 	if c.ReadOnly && adopt != nil {
 		return usagef("--read-only and --adopt cannot be used together: who only reads signs nothing")
@@ -244,6 +259,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	h.limits, h.cert, h.asked = limits, cert, asked
+	h.stamper = tsa.NewStamper(h.ledger, stampers, a.now, log)
 	if a.env["GOMEMLIMIT"] == "" {
 		runtime.GC() // what opening needed is in use no more
 		go boundMemory(ctx)
@@ -270,10 +286,13 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	a.printf("Serving %s at %s\n", h.ledger.Origin(), s.url)
 	sealing, stopSealing := context.WithCancel(ctx)
 	go sealOnSignal(sealing, h.ledger, log)
+	var stamping sync.WaitGroup
+	stamping.Go(func() { h.stamper.Run(sealing) })
 	stop := handOut(c.Dir, h, copyPatience, log)
 	s.Wait(ctx)
 	stop()
 	stopSealing()
+	stamping.Wait()
 	failed := h.ledger.Err()
 	err = s.Close()
 	if failed != nil && !errors.Is(failed, ledger.ErrForked) {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/ledger/tsa"
 	"github.com/tccm/undersigned/ledger/witness"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
@@ -94,6 +95,11 @@ func TestMetricNames(t *testing.T) {
 	if h.asked, err = witness.NewClient(witness.ClientConfig{Origin: h.ledger.Origin(), Logs: h.logs, Policy: policy, Now: noon}); err != nil {
 		t.Fatal(err)
 	}
+	stamps, err := tsa.NewClient("http://127.0.0.1:1/", noon, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.stamper = tsa.NewStamper(h.ledger, []*tsa.Client{stamps}, noon, nil)
 	service, err := startService(t.Context(), h, "127.0.0.1:0", "", noon, nil)
 	if err != nil {
 		t.Fatal(err)

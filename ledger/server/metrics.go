@@ -92,6 +92,7 @@ func newMetrics(s *Server) *metrics {
 			Name: "undersigned_clock_behind_seconds", Help: "How far the clock is behind the last entry's time; 0 if it is right.",
 		}, func() float64 { return s.behind().Seconds() }),
 		witnesses{s},
+		stampings{s},
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "undersigned_certificate_expiry_timestamp_seconds", Help: "When the TLS certificate expires; 0 if the server speaks plain HTTP.",
 		}, func() float64 {
@@ -241,5 +242,34 @@ func (w witnesses) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(witnessSize, prometheus.GaugeValue, float64(lag.Size), lag.Who)
 		ch <- prometheus.MustNewConstMetric(witnessTime, prometheus.GaugeValue, at, lag.Who)
 		ch <- prometheus.MustNewConstMetric(witnessUp, prometheus.GaugeValue, up, lag.Who)
+	}
+}
+
+// stampings collects how each time-stamping authority of the ledger does.
+type stampings struct{ s *Server }
+
+var (
+	stampTime     = prometheus.NewDesc("undersigned_time_stamp_timestamp_seconds", "When a time-stamping authority stamped last, of what is in the record; 0: not known since the start.", []string{"tsa"}, nil)
+	stampFailures = prometheus.NewDesc("undersigned_time_stamp_failures_total", "How often a time-stamping authority gave no time stamp that could be used.", []string{"tsa"}, nil)
+)
+
+// Describe is of prometheus.Collector.
+func (t stampings) Describe(ch chan<- *prometheus.Desc) {
+	ch <- stampTime
+	ch <- stampFailures
+}
+
+// Collect is of prometheus.Collector.
+func (t stampings) Collect(ch chan<- prometheus.Metric) {
+	if t.s.stampings == nil {
+		return
+	}
+	for _, st := range t.s.stampings() {
+		at := 0.0
+		if !st.Time.IsZero() {
+			at = float64(st.Time.Unix())
+		}
+		ch <- prometheus.MustNewConstMetric(stampTime, prometheus.GaugeValue, at, st.Who)
+		ch <- prometheus.MustNewConstMetric(stampFailures, prometheus.CounterValue, float64(st.Failures), st.Who)
 	}
 }

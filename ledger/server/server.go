@@ -97,6 +97,8 @@ type Config struct {
 	Limits Limits
 	// Witnesses, if set, tells how far each witness of the ledger is behind.
 	Witnesses func() []ledger.Lag
+	// Stampings, if set, tells how each time-stamping authority of the ledger does.
+	Stampings func() []ledger.Stamping
 	// Policy, if set, is the one whose witnesses' word tells between which times an entry was signed and recorded.
 	Policy *verify.Policy
 	// Expires, if set, tells when the TLS certificate expires, for metrics alone.
@@ -118,6 +120,7 @@ type Server struct {
 	clients   *clients
 	history   *history
 	witnesses func() []ledger.Lag
+	stampings func() []ledger.Stamping
 	policy    *verify.Policy // nil: no times of witnesses are told
 	metrics   *metrics
 	static    map[string]asset
@@ -170,6 +173,7 @@ func New(cfg Config) *Server {
 		history:   newHistory(cfg.Ledger),
 		static:    readAssets(),
 		witnesses: cfg.Witnesses,
+		stampings: cfg.Stampings,
 		policy:    cfg.Policy,
 	}
 	if s.log == nil {

@@ -88,6 +88,19 @@ func CheckReply(reply, stamped []byte, nonce *big.Int) (token []byte, s *verify.
 	return token, s, nil
 }
 
+// Signer tells whose a token says that it is: the hash of the certificate that it names, if that is in it. Nothing is checked.
+func Signer(token []byte) (cert [sha256.Size]byte, ok bool) {
+	d, problem := strict(token)
+	if problem != "" {
+		return cert, false
+	}
+	certs, problem := d.certificates()
+	if signer := d.signerOf(certs); problem == "" && signer != nil {
+		return sha256.Sum256(signer.Raw), true
+	}
+	return cert, false
+}
+
 // Request returns a request (RFC 3161, section 2.4.1) for a time stamp of these bytes by SHA-256, which asks for the
 // certificates too, and the nonce that the reply must have.
 func Request(stamped []byte, nonce *big.Int) (query []byte, n *big.Int, err error) {

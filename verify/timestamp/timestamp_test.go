@@ -3,6 +3,7 @@ package timestamp_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/hex"
@@ -199,14 +200,15 @@ func TestMalformed(t *testing.T) {
 		"two digests": {func(a *timestamptest.Authority) {
 			a.Attributes = without(data, timestamptest.NewAttribute(timestamptest.MessageDigest, []byte("x")))
 		}, "not"},
-		"no digest":               {func(a *timestamptest.Authority) { a.Attributes = without(timestamptest.MessageDigest) }, "not in order"},
-		"no attributes":           {func(a *timestamptest.Authority) { a.Bare = true }, "not a CMS SignedData"},
-		"of another content type": {func(a *timestamptest.Authority) { a.Content = data }, "not about a time stamp"},
-		"something after it":      {func(a *timestamptest.Authority) { a.Trailing = []byte{5, 0} }, "something follows"},
-		"a critical extension":    {func(a *timestamptest.Authority) { a.Critical = true }, "not known here"},
-		"two signers":             {func(a *timestamptest.Authority) { a.Twice = true }, "not one signer"},
-		"accurate to days":        {func(a *timestamptest.Authority) { a.Accuracy = 48 * time.Hour }, "its time is none"},
-		"accurate to less than 0": {func(a *timestamptest.Authority) { a.Accuracy = -time.Hour }, "its time is none"},
+		"no digest":                         {func(a *timestamptest.Authority) { a.Attributes = without(timestamptest.MessageDigest) }, "not in order"},
+		"no attributes":                     {func(a *timestamptest.Authority) { a.Bare = true }, "not a CMS SignedData"},
+		"of another content type":           {func(a *timestamptest.Authority) { a.Content = data }, "not about a time stamp"},
+		"something after it":                {func(a *timestamptest.Authority) { a.Trailing = []byte{5, 0} }, "something follows"},
+		"a critical extension":              {func(a *timestamptest.Authority) { a.Critical = true }, "not known here"},
+		"something in it that nobody knows": {func(a *timestamptest.Authority) { a.More = true }, "not in the one form that DER has"},
+		"two signers":                       {func(a *timestamptest.Authority) { a.Twice = true }, "not one signer"},
+		"accurate to days":                  {func(a *timestamptest.Authority) { a.Accuracy = 48 * time.Hour }, "its time is none"},
+		"accurate to less than 0":           {func(a *timestamptest.Authority) { a.Accuracy = -time.Hour }, "its time is none"},
 		"before there were clocks": {func(a *timestamptest.Authority) {
 			a.Now = func() time.Time { return time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC) }
 		}, "not"},
@@ -279,6 +281,19 @@ func TestCheckReply(t *testing.T) {
 	} {
 		if _, _, err := timestamp.CheckReply(reply, []byte(note), nonce); err == nil {
 			t.Errorf("%s is accepted", name)
+		}
+	}
+}
+
+func TestSigner(t *testing.T) {
+	a := timestamptest.New(atNoon, timestamptest.Options{})
+	token := a.Token([]byte(note), 0)
+	if got, ok := timestamp.Signer(token); !ok || got != sha256.Sum256(a.Leaf.Raw) {
+		t.Errorf("%x %v", got, ok)
+	}
+	for _, b := range [][]byte{nil, []byte("x"), token[:len(token)-1], bytes.Replace(token, a.Leaf.Raw, a.Root.Raw, 1)} {
+		if _, ok := timestamp.Signer(b); ok {
+			t.Error("a signer of nothing")
 		}
 	}
 }
@@ -467,6 +482,7 @@ func FuzzCheck(f *testing.F) {
 		if s, err := r.Check(b, []byte(note)); err == nil && !bytes.Equal(b, token) {
 			t.Errorf("accepted: %+v", s)
 		}
+		timestamp.Signer(b)
 		if token, _, err := timestamp.CheckReply(b, []byte(note), nil); err == nil && len(token) == 0 {
 			t.Error("no token")
 		}

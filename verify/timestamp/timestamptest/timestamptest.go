@@ -33,8 +33,8 @@ type Authority struct {
 	// Trailing is added to what is signed, Critical an extension that nobody knows.
 	Trailing []byte
 	Critical bool
-	// Twice has it sign twice.
-	Twice bool
+	// Twice has it sign twice, More adds an element to what is signed around.
+	Twice, More bool
 	// Mangle, if set, changes a reply before it is sent.
 	Mangle func(reply []byte) []byte
 	// Nonce, if set, stands in for the request's.
@@ -316,11 +316,16 @@ func (a *Authority) token(hash crypto.Hash, hashed []byte, nonce *big.Int, certi
 		Content      encapsulated
 		Certificates asn1.RawValue `asn1:"optional"`
 		Signers      []signerInfo  `asn1:"set"`
+		More         asn1.RawValue `asn1:"optional"`
+	}
+	var more asn1.RawValue
+	if a.More {
+		more = asn1.NullRawValue
 	}
 	return marshal(struct {
 		Type    asn1.ObjectIdentifier
 		Content signedData `asn1:"explicit,tag:0"`
-	}{SignedData, signedData{3, []pkix.AlgorithmIdentifier{s.Digest}, encapsulated{content, signed}, certs, signers}})
+	}{SignedData, signedData{3, []pkix.AlgorithmIdentifier{s.Digest}, encapsulated{content, signed}, certs, signers, more}})
 }
 
 func marshal(v any) []byte {
