@@ -451,12 +451,12 @@ func TestEntryTimes(t *testing.T) {
 		policy *verify.Policy
 		want   string
 	}{
-		"with times":     {policy(fmt.Sprintf("log %s\nwitness w %s\nquorum w\n", logs[0].VKey, logs[1].VKey)), `"covered_by":8,"not_before":"2024-06-11T09:30:06.000Z","no_later":"2024-06-11T09:30:07.000Z"}`},
-		"no quorum":      {policy(fmt.Sprintf("log %s\nquorum none\n", logs[0].VKey)), `"covered_by":8}`},
-		"another ledger": {policy(fmt.Sprintf("log %s\nwitness w %s\nquorum w\n", other[0].VKey, other[1].VKey)), `"covered_by":8}`},
+		"with times":     {policy(fmt.Sprintf("log %s\nwitness w %s\nquorum w\n", logs[0].VKey, logs[1].VKey)), `"covered_by":9,"not_before":"2024-06-11T09:30:06.000Z","no_later":"2024-06-11T09:30:07.000Z"}`},
+		"no quorum":      {policy(fmt.Sprintf("log %s\nquorum none\n", logs[0].VKey)), `"covered_by":9}`},
+		"another ledger": {policy(fmt.Sprintf("log %s\nwitness w %s\nquorum w\n", other[0].VKey, other[1].VKey)), `"covered_by":9}`},
 	} {
 		w.server = New(Config{Ledger: w.ledger, Now: w.clock, Policy: c.policy})
-		rec := w.get("/api/v1/entry/7")
+		rec := w.get("/api/v1/entry/8")
 		if rec.Code != 200 || !strings.HasSuffix(strings.TrimSpace(rec.Body.String()), c.want) {
 			t.Errorf("%s: %d %s", name, rec.Code, rec.Body)
 		}
@@ -486,7 +486,7 @@ func TestMetrics(t *testing.T) {
 	w.get("/no/such/path")
 	w.do("BREW", "/", "", nil)
 	w.do("POST", "/entries", "text/plain", []byte("hello"))
-	w.do("POST", "/entries", "text/plain", w.entryAt(7))
+	w.do("POST", "/entries", "text/plain", w.entryAt(8))
 	w.do("POST", "/entries", "text/plain", w.spare())
 	got := w.get("/metrics").Body.String()
 	for _, want := range []string{
@@ -496,9 +496,9 @@ func TestMetrics(t *testing.T) {
 		`undersigned_entries_total{outcome="duplicate"} 1`,
 		`undersigned_entries_total{outcome="admitted"} 1`,
 		`undersigned_refused_total{rule="syntax"} 1`,
-		`undersigned_record_stored 11`,
+		`undersigned_record_stored 12`,
 		`undersigned_scrub_ended_timestamp_seconds 0`,
-		`undersigned_record_published 11`,
+		`undersigned_record_published 12`,
 		`undersigned_queue_entries 0`,
 		`undersigned_signing 1`,
 		`undersigned_closed 0`,
@@ -643,7 +643,7 @@ func TestBodyThatNeverEnds(t *testing.T) {
 			t.Errorf("%d bytes were taken", sent)
 		}
 	}
-	if size := w.ledger.Stats().Stored; size != 10 {
+	if size := w.ledger.Stats().Stored; size != 11 {
 		t.Errorf("%d entries", size)
 	}
 	if w.server.bodies.free+w.server.singles.free != w.server.limits.bodies {
@@ -686,7 +686,7 @@ func TestKeepAlive(t *testing.T) {
 	w := newWorld(t)
 	conn, answers := dial(t, w.connect())
 	for range 3 {
-		spare := w.entryAt(7)
+		spare := w.entryAt(8)
 		fmt.Fprintf(conn, "POST /entries HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", len(spare), spare)
 		got, err := http.ReadResponse(answers, nil)
 		if err != nil {
