@@ -211,7 +211,7 @@ func signFiles(ctx context.Context, a *app, e *entry.Entry, files []*keyFile, co
 		with = append(with, k)
 	}
 	if command != "" && len(elsewhere) != 1 {
-		return usagef("--sign-with signs with one key, and %s named by its public half (--key PUBLIC)", plural(len(elsewhere), "key"))
+		return usagef("--sign-with signs for the one key that is named by its public half (--key PUBLIC), and %d are named so", len(elsewhere))
 	}
 	if (len(with) > 0 || command != "") && !yes {
 		if err := a.confirm(ctx, e.Text()); err != nil {
