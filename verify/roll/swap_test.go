@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"golang.org/x/crypto/blake2b"
 
 	"github.com/tccm/undersigned/keys"
@@ -200,7 +199,9 @@ func u32[T string | []byte](s T) string {
 
 // otherProtocols says what is signed so that a text is signed in another protocol.
 var otherProtocols = map[string]func(text []byte) []byte{
-	"DSSE": func(text []byte) []byte { return dsse.PAE("application/vnd.undersigned", text) },
+	"DSSE": func(text []byte) []byte {
+		return fmt.Appendf(nil, "DSSEv1 27 application/vnd.undersigned %d %s", len(text), text)
+	},
 	"minisign": func(text []byte) []byte {
 		sum := blake2b.Sum512(text)
 		return sum[:]
