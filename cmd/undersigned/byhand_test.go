@@ -89,8 +89,8 @@ func TestGuide(t *testing.T) {
 	}
 }
 
-// TestSigningPages runs every command of the pages about other tools, each with the ledger of the guide.
-func TestSigningPages(t *testing.T) {
+// TestKeyPages runs every command of the pages about keys and about other tools, each with the ledger of the guide.
+func TestKeyPages(t *testing.T) {
 	const ledger = `
 undersigned key new --no-password -o operator.pem
 undersigned init --dir ledger --origin ledger.example/tccm --title "Endorsements of our statement" --operator ledger.example --operator-key operator.pem --yes
@@ -105,11 +105,12 @@ undersigned statement publish --domain ledger.example --key operator.pem --state
 		tools []string
 		wants []string
 	}{
-		{"openssl.md", []string{"openssl"}, []string{did}},
-		{"ssh.md", []string{"ssh-keygen", "ssh-agent"}, []string{did, "our.example's withdrawal", `Good "undersigned@ledger.example/tccm" signature for our.example`}},
-		{"cosign.md", []string{"cosign"}, []string{did, "our.example's withdrawal"}},
-		{"pkcs11.md", []string{"openssl", "pkcs11-tool", "softhsm2-util"}, []string{did, "the registration of rsa.example", "the registration of old.example"}},
-		{"any-command.md", []string{"openssl"}, []string{did, "signing "}},
+		{"keys.md", nil, []string{"has since been replaced or revoked", "our.example's word to revoke a key", "our.example's withdrawal", "the update of our.example"}},
+		{"signing/openssl.md", []string{"openssl"}, []string{did}},
+		{"signing/ssh.md", []string{"ssh-keygen", "ssh-agent"}, []string{did, "our.example's withdrawal", `Good "undersigned@ledger.example/tccm" signature for our.example`}},
+		{"signing/cosign.md", []string{"cosign"}, []string{did, "our.example's withdrawal"}},
+		{"signing/pkcs11.md", []string{"openssl", "pkcs11-tool", "softhsm2-util"}, []string{did, "the registration of rsa.example", "the registration of old.example"}},
+		{"signing/any-command.md", []string{"openssl"}, []string{did, "signing "}},
 	} {
 		t.Run(c.page, func(t *testing.T) {
 			needTools(t, append(c.tools, "bash", "curl", "go")...)
@@ -124,7 +125,7 @@ undersigned statement publish --domain ledger.example --key operator.pem --state
 			}
 			t.Setenv("SOFTHSM2_CONF", conf)
 			t.Setenv("SSH_AUTH_SOCK", "")
-			out := runPage(t, dir, ledger, filepath.Join("signing", c.page))
+			out := runPage(t, dir, ledger, c.page)
 			for _, want := range c.wants {
 				if !strings.Contains(out, want) {
 					t.Errorf("the page never prints %q:\n%s", want, out)

@@ -100,7 +100,9 @@
 // The line starts with an em dash (U+2014) and a space. The domain is that of the
 // voucher line, or the signer. The key ID has four bytes, the signature at least
 // one. Key ID and signature depend on the key and its suite
-// ([github.com/tccm/undersigned/keys.PublicKey.NoteKeyID]) and are checked by the fold
+// ([github.com/tccm/undersigned/keys.PublicKey.NoteKeyID] and
+// [github.com/tccm/undersigned/keys.PublicKey.Verify]; those of sshsig and sshsig-sk
+// are for the namespace "undersigned@" and the ledger's origin) and are checked by the fold
 // (verify/roll), as is everything else that takes more than the entry itself:
 // whether keys are sound, registered and entitled, and whether what an entry
 // refers to exists. An entry that only Ed25519 keys have signed opens with any
