@@ -52,6 +52,7 @@ type sshSigner struct {
 	algorithm string // of the signature, if it is not typ
 	namespace string
 	hash      string
+	sum256    bool // SHA-256 whatever hash says
 	hardware  bool
 	app       string
 	flags     byte
@@ -140,7 +141,7 @@ func (s *sshSigner) raw(data []byte) []byte {
 func (s *sshSigner) data(msg []byte) []byte {
 	digest := sha512.Sum512(msg)
 	sum := digest[:]
-	if s.hash == "sha256" {
+	if s.hash == "sha256" || s.sum256 {
 		digest := sha256.Sum256(msg)
 		sum = digest[:]
 	}
@@ -276,6 +277,9 @@ func TestSSHSIG(t *testing.T) {
 				"a longer name":      func(s *sshSigner) { s.namespace += "m" },
 				"a name with a zero": func(s *sshSigner) { s.namespace += "\x00" },
 				"sha384":             func(s *sshSigner) { s.hash = "sha384" },
+				"sha384, SHA-256":    func(s *sshSigner) { s.hash, s.sum256 = "sha384", true },
+				"no hash, SHA-256":   func(s *sshSigner) { s.hash, s.sum256 = "", true },
+				"sha512, SHA-256":    func(s *sshSigner) { s.sum256 = true },
 				"no hash":            func(s *sshSigner) { s.hash = "" },
 				"SHA512":             func(s *sshSigner) { s.hash = "SHA512" },
 			} {
@@ -465,6 +469,20 @@ func TestSSHSuitesKeepApart(t *testing.T) {
 			}
 		}
 	}
+	// By the same private key: the type in the key is not the one that signed.
+	for soft, hard := range map[string]string{"ed25519": "sk-ed25519", "p256": "sk-p256"} {
+		a, b := signers[soft], signers[hard]
+		for _, s := range [][2]*sshSigner{{a, b}, {b, a}} {
+			blob := slices.Concat([]byte("SSHSIG\x00\x00\x00\x01"), str(string(s[0].public()), a.namespace, "", "sha512", string(s[1].raw(a.data(msg)))))
+			for _, suite := range []Suite{SSHSIG, SSHSIGSK} {
+				pub, err := NewPublicKey(suite, a.private.Public())
+				if err != nil || pub.Verify(testOrigin, msg, blob) {
+					t.Errorf("%s with a signature of the type %s, under %s: accepted (%v)", s[0].typ, s[1].algorithm, suite, err)
+				}
+			}
+		}
+	}
+
 	ed := signers["ed25519"]
 	pub, err := NewPublicKey(Ed25519, ed.private.Public())
 	if err != nil {

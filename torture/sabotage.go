@@ -69,6 +69,11 @@ var sabotages = []sabotage{
 		test:  "./keys TestSSHSIGOneEncoding",
 	},
 	{
+		name: "ssh-type", defence: "the type of the key that is registered is the one that signed",
+		edits: []edit{{"keys/sshsig.go", "sig.algorithm == k.sshType() && ed25519.Verify", "ed25519.Verify"}},
+		test:  "./keys TestSSHSuitesKeepApart",
+	},
+	{
 		name: "ssh-encoding", defence: "an SSH signature has one encoding",
 		edits: []edit{{"keys/sshsig.go", "!bytes.Equal(s.key, k.SSH())", "false && !bytes.Equal(s.key, k.SSH())"}},
 		test:  "./keys TestSSHSIG",
