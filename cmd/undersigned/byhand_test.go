@@ -82,7 +82,7 @@ func needTools(t *testing.T, names ...string) {
 func TestGuide(t *testing.T) {
 	needTools(t, "bash", "curl", "openssl", "go")
 	out := runPage(t, t.TempDir(), "", "guide.md")
-	for _, want := range []string{"Our Organization", "Their Organization", "withdrew", "seen by 3 witnesses", "asks for at least 2 of 3 witnesses"} {
+	for _, want := range []string{"Our Organization", "Their Organization", "withdrew", "It existed by ", "has seen that copy", "asks for at least 2 of 3 witnesses"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the guide never prints %q:\n%s", want, out)
 		}
