@@ -41,8 +41,8 @@ func ExamplePublicKey_Verify() {
 	}
 	// A signature line holds the key ID in 4 bytes, then the signature.
 	line, _ := base64.StdEncoding.DecodeString("Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=")
-	fmt.Println(key.Verify([]byte("This is an example message.\n"), line[4:]))
-	fmt.Println(key.Verify([]byte("This is another message.\n"), line[4:]))
+	fmt.Println(key.Verify("example.com/foo", []byte("This is an example message.\n"), line[4:]))
+	fmt.Println(key.Verify("example.com/foo", []byte("This is another message.\n"), line[4:]))
 	// Output:
 	// true
 	// false

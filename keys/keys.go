@@ -13,5 +13,11 @@
 //	openssl pkey -pubin -in key.pem -outform DER | sha256sum
 //
 // A suite fixes key type, hash, padding and encoding together; it is fixed when the key is
-// registered and never read from a signature.
+// registered and never read from a signature. sshsig and sshsig-sk fix them for each type of key
+// that they take, and leave an RSA key's owner the choice between SHA-256 and SHA-512, which is signed.
+//
+// An SSH key is registered by its bare SPKI too, and its signature line holds the bytes of an
+// SSH signature (PROTOCOL.sshsig) for the namespace "undersigned@" and the ledger's origin:
+//
+//	ssh-keygen -Y sign -n undersigned@ledger.example/tccm -f id_ed25519 text
 package keys

@@ -70,6 +70,8 @@ type later struct {
 //     section 5.3.3), without two close factors (100 rounds of Fermat's method) and without
 //     the fingerprint of CVE-2017-15361 (ROCA).
 //   - ML-DSA-44: 1312 bytes.
+//   - sshsig takes Ed25519, ECDSA on P-256 and P-384, and RSA keys by the rules above; sshsig-sk takes Ed25519 and
+//     ECDSA on P-256. The SPKI is that of the bare key, without SSH's names.
 //
 // An unknown suite is ErrUnknownSuite. The bytes are copied. An RSA key costs a modular exponentiation
 // (about 10 ms), any other well under 1 ms.
@@ -159,6 +161,8 @@ func parseSPKI(suite Suite, spki []byte) (crypto.PublicKey, error) {
 			return nil, errSPKI
 		}
 		return pub, nil
+	case SSHSIG, SSHSIGSK:
+		return parseSSHKeySPKI(suite, spki)
 	default:
 		pub, err := parseRSA(spki)
 		if err != nil {
@@ -208,18 +212,24 @@ func (k *PublicKey) Suite() Suite { return k.suite }
 // SPKI returns the SubjectPublicKeyInfo in DER. The caller owns the slice.
 func (k *PublicKey) SPKI() []byte { return bytes.Clone(k.spki) }
 
-// Fingerprint returns the SHA-256 of the SPKI DER. It is the same under rsa-pss-sha256 and
-// rsa-pkcs1-sha256.
+// Fingerprint returns the SHA-256 of the SPKI DER. It is the same under each suite that takes the
+// key.
 func (k *PublicKey) Fingerprint() Fingerprint { return k.print }
 
 // Ref returns the suite and fingerprint.
 func (k *PublicKey) Ref() Ref { return Ref{k.suite, k.print} }
 
-// Verify reports whether sig is a signature of msg by the key, by the suite's own equation and
-// encoding: 64 bytes for Ed25519 (RFC 8032, without the cofactor), ASN.1 DER for ECDSA (both s and
+// Verify reports whether sig is a signature of msg by the key for the ledger with this origin, by the suite's own
+// equation and encoding: 64 bytes for Ed25519 (RFC 8032, without the cofactor), ASN.1 DER for ECDSA (both s and
 // n-s pass, so signature bytes identify nothing), as many bytes as the modulus for RSA, 2420 for ML-DSA-44
-// with an empty context. Any other sig is false.
-func (k *PublicKey) Verify(msg, sig []byte) bool {
+// with an empty context, the bytes of an SSH signature for sshsig and sshsig-sk. Any other sig is false.
+//
+// Only SSH signatures depend on the origin, which is in their namespace. In all other suites it is msg that names the
+// ledger.
+func (k *PublicKey) Verify(origin string, msg, sig []byte) bool {
+	if k.suite == SSHSIG || k.suite == SSHSIGSK {
+		return k.verifySSHSIG(origin, msg, sig)
+	}
 	switch pub := k.parsed().(type) {
 	case ed25519.PublicKey:
 		return ed25519.Verify(pub, msg, sig)

@@ -56,6 +56,8 @@ func testKeys(t testing.TB) []testKey {
 		t.Fatal(err)
 	}
 	r := rsaTestKey()
+	ssh := newSSHSigner(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{4}, 32)), false)
+	sk := newSSHSigner(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{5}, 32)), true)
 	sum256 := func(msg []byte) []byte { s := sha256.Sum256(msg); return s[:] }
 	sum384 := func(msg []byte) []byte { s := sha512.Sum384(msg); return s[:] }
 	return []testKey{
@@ -67,6 +69,8 @@ func testKeys(t testing.TB) []testKey {
 		}},
 		{RSAPKCS1SHA256, &r.PublicKey, func(m []byte) ([]byte, error) { return rsa.SignPKCS1v15(nil, r, crypto.SHA256, sum256(m)) }},
 		{MLDSA44, ml.PublicKey(), func(m []byte) ([]byte, error) { return ml.SignDeterministic(m, nil) }},
+		{SSHSIG, ssh.private.Public(), func(m []byte) ([]byte, error) { return ssh.blob(m), nil }},
+		{SSHSIGSK, sk.private.Public(), func(m []byte) ([]byte, error) { return sk.blob(m), nil }},
 	}
 }
 
@@ -105,14 +109,14 @@ func TestPublicKey(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !pub.Verify(msg, sig) {
+			if !pub.Verify(testOrigin, msg, sig) {
 				t.Fatal("a good signature is refused")
 			}
-			if pub.Verify(append(bytes.Clone(msg), 'x'), sig) || pub.Verify(nil, sig) {
+			if pub.Verify(testOrigin, append(bytes.Clone(msg), 'x'), sig) || pub.Verify(testOrigin, nil, sig) {
 				t.Error("a signature of another message is accepted")
 			}
 			for _, bad := range [][]byte{nil, {}, sig[:len(sig)-1], append(bytes.Clone(sig), 0), make([]byte, len(sig)), bytes.Repeat([]byte{0xff}, len(sig))} {
-				if pub.Verify(msg, bad) {
+				if pub.Verify(testOrigin, msg, bad) {
 					t.Errorf("a signature of %d bytes is accepted", len(bad))
 				}
 			}
@@ -122,7 +126,7 @@ func TestPublicKey(t *testing.T) {
 				}
 				bad := bytes.Clone(sig)
 				bad[i] ^= 1
-				if pub.Verify(msg, bad) {
+				if pub.Verify(testOrigin, msg, bad) {
 					t.Errorf("byte %d changed: accepted", i)
 				}
 			}
@@ -130,7 +134,7 @@ func TestPublicKey(t *testing.T) {
 			// The key's own bytes stay its own.
 			spki[len(spki)-1] ^= 1
 			pub.SPKI()[0] ^= 1
-			if !pub.Verify(msg, sig) || pub.Fingerprint() != sha256.Sum256(pub.SPKI()) {
+			if !pub.Verify(testOrigin, msg, sig) || pub.Fingerprint() != sha256.Sum256(pub.SPKI()) {
 				t.Error("a caller can change the key")
 			}
 
@@ -147,6 +151,7 @@ func TestPublicKey(t *testing.T) {
 			frame := map[Suite]int{
 				Ed25519: len(prefixEd25519), ECDSAP256SHA256: len(prefixP256), ECDSAP384SHA384: len(prefixP384),
 				RSAPSSSHA256: 32, RSAPKCS1SHA256: 32, MLDSA44: len(prefixMLDSA44),
+				SSHSIG: len(prefixEd25519), SSHSIGSK: len(prefixEd25519),
 			}
 			for i := range frame[k.suite] {
 				for _, flip := range []byte{1, 2, 4, 8, 0x20, 0x80} {
@@ -158,14 +163,24 @@ func TestPublicKey(t *testing.T) {
 				}
 			}
 
-			// Only its own suite takes the key, but for RSA's two paddings.
+			// Only suites for its type take the key.
+			takes := map[Suite][]Suite{
+				Ed25519:         {Ed25519, SSHSIG, SSHSIGSK},
+				ECDSAP256SHA256: {ECDSAP256SHA256, SSHSIG, SSHSIGSK},
+				ECDSAP384SHA384: {ECDSAP384SHA384, SSHSIG},
+				RSAPSSSHA256:    {RSAPSSSHA256, RSAPKCS1SHA256, SSHSIG},
+				RSAPKCS1SHA256:  {RSAPSSSHA256, RSAPKCS1SHA256, SSHSIG},
+				MLDSA44:         {MLDSA44},
+				SSHSIG:          {Ed25519, SSHSIG, SSHSIGSK},
+				SSHSIGSK:        {Ed25519, SSHSIG, SSHSIGSK},
+			}
 			for _, o := range all {
 				_, err := NewPublicKey(o.suite, k.pub)
-				if want := o.suite == k.suite || strings.HasPrefix(string(o.suite), "rsa") && strings.HasPrefix(string(k.suite), "rsa"); (err == nil) != want {
+				if want := slices.Contains(takes[k.suite], o.suite); (err == nil) != want {
 					t.Errorf("under %s: %v", o.suite, err)
 				}
 			}
-			for _, suite := range []Suite{"", "sshsig", "ed25519 ", "ED25519", "rsa"} {
+			for _, suite := range []Suite{"", "ed448", "ed25519 ", "ED25519", "rsa"} {
 				if _, err := NewPublicKey(suite, k.pub); !errors.Is(err, ErrUnknownSuite) {
 					t.Errorf("NewPublicKey under %q: %v", suite, err)
 				}
@@ -175,7 +190,7 @@ func TestPublicKey(t *testing.T) {
 			}
 		})
 	}
-	if new(PublicKey).Verify(nil, nil) {
+	if new(PublicKey).Verify(testOrigin, nil, nil) {
 		t.Error("the zero key verifies")
 	}
 }
@@ -197,7 +212,7 @@ func TestAcceptedPublicKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 { // the first use is where the key is parsed
-			if !got.Verify(msg, sig) || got.Verify([]byte("another"), sig) {
+			if !got.Verify(testOrigin, msg, sig) || got.Verify(testOrigin, []byte("another"), sig) {
 				t.Errorf("%s: a good signature fails, or a bad one does not", k.suite)
 			}
 		}
@@ -205,7 +220,7 @@ func TestAcceptedPublicKey(t *testing.T) {
 			if _, err := AcceptedPublicKey(k.suite, want.SPKI()[1:]); err == nil {
 				t.Error("a cut Ed25519 key was taken")
 			}
-		} else if cut, err := AcceptedPublicKey(k.suite, want.SPKI()[1:]); err == nil && cut.Verify(msg, sig) {
+		} else if cut, err := AcceptedPublicKey(k.suite, want.SPKI()[1:]); err == nil && cut.Verify(testOrigin, msg, sig) {
 			t.Errorf("%s: what is no key verifies", k.suite)
 		}
 	}
@@ -262,7 +277,7 @@ func TestPSSSalt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if pub.Verify([]byte("m"), sig) {
+		if pub.Verify(testOrigin, []byte("m"), sig) {
 			t.Errorf("salt of %d bytes is accepted", salt.SaltLength)
 		}
 	}
@@ -270,7 +285,7 @@ func TestPSSSalt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if pub.Verify([]byte("m"), sig) {
+	if pub.Verify(testOrigin, []byte("m"), sig) {
 		t.Error("PSS takes the other padding")
 	}
 }
@@ -296,7 +311,7 @@ func TestECDSAIsMalleable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if bytes.Equal(sig, twin) || !pub.Verify([]byte("m"), sig) || !pub.Verify([]byte("m"), twin) {
+		if bytes.Equal(sig, twin) || !pub.Verify(testOrigin, []byte("m"), sig) || !pub.Verify(testOrigin, []byte("m"), twin) {
 			t.Errorf("%s: the twin signature is refused", k.suite)
 		}
 		if _, err := ParsePublicKey(k.suite, pub.SPKI()); err != nil {
@@ -456,7 +471,7 @@ func TestCCTV(t *testing.T) {
 		}
 		want := ed25519.Verify(key, []byte(v.Msg), sig)
 		k := &PublicKey{suite: Ed25519, key: ed25519.PublicKey(key)}
-		if got := k.Verify([]byte(v.Msg), sig); got != want {
+		if got := k.Verify(testOrigin, []byte(v.Msg), sig); got != want {
 			t.Errorf("%d: verdict %v", v.Number, got)
 		}
 		if want {
@@ -490,7 +505,7 @@ func BenchmarkVerify(b *testing.B) {
 		b.Run(string(k.suite), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if !pub.Verify(msg, sig) {
+				if !pub.Verify(testOrigin, msg, sig) {
 					b.Fatal("refused")
 				}
 			}

@@ -18,9 +18,11 @@ const (
 	RSAPSSSHA256    Suite = "rsa-pss-sha256"    // RFC 8017, MGF1 with SHA-256, 32 bytes of salt
 	RSAPKCS1SHA256  Suite = "rsa-pkcs1-sha256"  // RFC 8017, PKCS #1 v1.5
 	MLDSA44         Suite = "mldsa44"           // FIPS 204, empty context, 2420 bytes
+	SSHSIG          Suite = "sshsig"            // PROTOCOL.sshsig, namespace undersigned@<origin>
+	SSHSIGSK        Suite = "sshsig-sk"         // the same by a FIDO key that was touched, application ssh:
 )
 
-var suites = []Suite{Ed25519, ECDSAP256SHA256, ECDSAP384SHA384, RSAPSSSHA256, RSAPKCS1SHA256, MLDSA44}
+var suites = []Suite{Ed25519, ECDSAP256SHA256, ECDSAP384SHA384, RSAPSSSHA256, RSAPKCS1SHA256, MLDSA44, SSHSIG, SSHSIGSK}
 
 // Suites returns every suite that rules 1 know, in a fixed order. The caller owns the slice.
 func Suites() []Suite { return slices.Clone(suites) }

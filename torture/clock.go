@@ -162,7 +162,7 @@ func (t *trial) newClockWorld(ctx context.Context) (*clockWorld, error) {
 		if err != nil {
 			return nil, err
 		}
-		w.signers = append(w.signers, ledger.Signer{VKey: v, Sign: key.Sign})
+		w.signers = append(w.signers, ledger.Signer{VKey: v, Sign: func(msg []byte) ([]byte, error) { return key.Sign(v.Name, msg) }})
 		policy += "log " + v.String() + "\n"
 	}
 	if w.policy, err = verify.ParsePolicy([]byte(policy + "quorum none\n")); err != nil {

@@ -70,7 +70,7 @@ func (m *member) line() entry.PublicKey {
 func sign(e *entry.Entry, with ...*member) (*entry.Entry, error) {
 	text := e.Text()
 	for _, m := range with {
-		sig, err := m.key.Sign(text)
+		sig, err := m.key.Sign(e.Ledger, text)
 		if err != nil {
 			return nil, err
 		}

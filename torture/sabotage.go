@@ -59,6 +59,26 @@ var sabotages = []sabotage{
 		test:  "./verify/roll TestHistories",
 	},
 	{
+		name: "ssh-namespace", defence: "an SSH signature counts for one purpose and one ledger",
+		edits: []edit{{"keys/sshsig.go", "s.namespace != SSHNamespace(origin) ||", "false && s.namespace != SSHNamespace(origin) ||"}},
+		test:  "./keys TestSSHKeygen",
+	},
+	{
+		name: "ssh-touch", defence: "somebody touched the FIDO key",
+		edits: []edit{{"keys/sshsig.go", "s.flags&^skVerified != skPresent", "false && s.flags&^skVerified != skPresent"}},
+		test:  "./keys TestSSHSIGOneEncoding",
+	},
+	{
+		name: "ssh-type", defence: "the type of the key that is registered is the one that signed",
+		edits: []edit{{"keys/sshsig.go", "sig.algorithm == k.sshType() && ed25519.Verify", "ed25519.Verify"}},
+		test:  "./keys TestSSHSuitesKeepApart",
+	},
+	{
+		name: "ssh-encoding", defence: "an SSH signature has one encoding",
+		edits: []edit{{"keys/sshsig.go", "!bytes.Equal(s.key, k.SSH())", "false && !bytes.Equal(s.key, k.SSH())"}},
+		test:  "./keys TestSSHSIG",
+	},
+	{
 		name: "admitted-clock", defence: "the time of admission never goes back, whatever the clock does",
 		edits: []edit{{"ledger/sequence.go", "now.Before(last) {", "false && now.Before(last) {"}},
 		test:  "./ledger TestClock",

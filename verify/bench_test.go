@@ -54,7 +54,7 @@ func BenchmarkReceipt(b *testing.B) {
 	text := leaf.Entry.Text()
 	org := rolltest.NewOrg("apnic.net", 2, 1, 2)
 	for i, k := range org.Keys {
-		checks = append(checks, func() bool { return k.Public.Verify(text, leaf.Entry.Signatures[i].Sig) })
+		checks = append(checks, func() bool { return k.Public.Verify(rolltest.Origin, text, leaf.Entry.Signatures[i].Sig) })
 	}
 	var ratios []float64
 	for b.Loop() { // interleaved
@@ -117,7 +117,7 @@ func BenchmarkAudit(b *testing.B) {
 					text := e.Text()
 					for k, named := range e.Named() {
 						key, _ := state.Key(named.Ref)
-						if !key.Public.Verify(text, e.Signatures[k].Sig) {
+						if !key.Public.Verify(rolltest.Origin, text, e.Signatures[k].Sig) {
 							panic("a signature is refused")
 						}
 					}

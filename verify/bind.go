@@ -164,7 +164,7 @@ func (b *bound) checkSignatures(endorsement *entry.Endorsement) *problem {
 		if err != nil {
 			return untrusted("The key registered for %s is not a sound one.", display(n.Domain))
 		}
-		if e.Signatures[i].KeyID != k.NoteKeyID(n.Domain) || !k.Verify(text, e.Signatures[i].Sig) {
+		if e.Signatures[i].KeyID != k.NoteKeyID(n.Domain) || !k.Verify(b.checkpoint.Origin, text, e.Signatures[i].Sig) {
 			return untrusted("The signature is not by the key registered for %s.", display(n.Domain))
 		}
 	}

@@ -80,7 +80,7 @@ func (c *Contradiction) inadmissible(origin string, l Support) (*entry.Leaf, str
 		if err != nil {
 			continue // ParseContradiction admits none
 		}
-		if e.Signatures[i].KeyID != k.NoteKeyID(n.Domain) || !k.Verify(text, e.Signatures[i].Sig) {
+		if e.Signatures[i].KeyID != k.NoteKeyID(n.Domain) || !k.Verify(origin, text, e.Signatures[i].Sig) {
 			return leaf, "a signature on it is not by the key that it names"
 		}
 	}

@@ -108,7 +108,7 @@ func publicLine(k *keys.PublicKey) entry.PublicKey {
 func sign(e *entry.Entry, with ...*source.Key) error {
 	text := e.Text()
 	for _, k := range with {
-		sig, err := k.Sign(text)
+		sig, err := k.Sign(e.Ledger, text)
 		if err != nil {
 			return fmt.Errorf("cannot sign with %s: %w", k.Public().Ref(), err)
 		}
@@ -124,7 +124,7 @@ var errNotNamed = errors.New("the text does not name this key, so it cannot sign
 
 // putSignature puts a signature over an entry's text into every place that names the key. It verifies it first.
 func putSignature(e *entry.Entry, key *keys.PublicKey, sig []byte) error {
-	if !key.Verify(e.Text(), sig) {
+	if !key.Verify(e.Ledger, e.Text(), sig) {
 		return fmt.Errorf("the signature is not one of this text by the key %s", key.Ref())
 	}
 	found := false

@@ -78,10 +78,67 @@ func needTools(t *testing.T, names ...string) {
 	}
 }
 
-// TestGuide runs every command of docs/guide.md, as a reader would, with the program built from this tree.
+// TestGuide runs every command of docs/guide.md, as a reader would.
 func TestGuide(t *testing.T) {
 	needTools(t, "bash", "curl", "openssl", "go")
-	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "guide.md"))
+	out := runPage(t, t.TempDir(), "", "guide.md")
+	for _, want := range []string{"Our Organization", "Their Organization", "withdrew", "It existed by ", "has seen that copy", "asks for at least 2 of 3 witnesses"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the guide never prints %q:\n%s", want, out)
+		}
+	}
+}
+
+// TestKeyPages runs every command of the pages about keys and about other tools, each with the ledger of the guide.
+func TestKeyPages(t *testing.T) {
+	const ledger = `
+undersigned key new --no-password -o operator.pem
+undersigned init --dir ledger --origin ledger.example/tccm --title "Endorsements of our statement" --operator ledger.example --operator-key operator.pem --yes
+undersigned serve --dir ledger --listen 127.0.0.1:8080 &
+export UNDERSIGNED_LEDGER=http://127.0.0.1:8080/ UNDERSIGNED_POLICY=ledger/policy.txt
+printf 'We, the undersigned, keep the Internet open.\n' > statement.txt
+undersigned statement publish --domain ledger.example --key operator.pem --statement statement.txt --title "Our statement" --yes
+`
+	const did = "Our Organization, our.example, endorsed this text"
+	for _, c := range []struct {
+		page  string
+		tools []string
+		wants []string
+	}{
+		{"keys.md", nil, []string{"has since been replaced or revoked", "our.example's word to revoke a key", "our.example's withdrawal", "the update of our.example"}},
+		{"signing/openssl.md", []string{"openssl"}, []string{did}},
+		{"signing/ssh.md", []string{"ssh-keygen", "ssh-agent"}, []string{did, "our.example's withdrawal", `Good "undersigned@ledger.example/tccm" signature for our.example`}},
+		{"signing/cosign.md", []string{"cosign"}, []string{did, "our.example's withdrawal"}},
+		{"signing/pkcs11.md", []string{"openssl", "pkcs11-tool", "softhsm2-util"}, []string{did, "the registration of rsa.example", "the registration of old.example"}},
+		{"signing/any-command.md", []string{"openssl"}, []string{did, "signing "}},
+	} {
+		t.Run(c.page, func(t *testing.T) {
+			needTools(t, append(c.tools, "bash", "curl", "go")...)
+			dir := t.TempDir()
+			// SoftHSM keeps its tokens where this file says.
+			if err := os.Mkdir(filepath.Join(dir, "tokens"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			conf := filepath.Join(dir, "softhsm2.conf")
+			if err := os.WriteFile(conf, []byte("directories.tokendir = "+filepath.Join(dir, "tokens")+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			t.Setenv("SOFTHSM2_CONF", conf)
+			t.Setenv("SSH_AUTH_SOCK", "")
+			out := runPage(t, dir, ledger, c.page)
+			for _, want := range c.wants {
+				if !strings.Contains(out, want) {
+					t.Errorf("the page never prints %q:\n%s", want, out)
+				}
+			}
+		})
+	}
+}
+
+// runPage runs every command of a page of docs in one shell, after those of a prelude, with the program built from this tree.
+func runPage(t *testing.T, dir, prelude, name string) string {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +149,8 @@ func TestGuide(t *testing.T) {
 	listens := regexp.MustCompile(`--listen (\S+)`)
 	var script strings.Builder
 	script.WriteString("set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n")
-	for _, b := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllSubmatch(page, -1) {
+	blocks := [][][]byte{{nil, []byte(prelude)}}
+	for _, b := range append(blocks, regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllSubmatch(page, -1)...) {
 		for line := range strings.Lines(string(b[1])) {
 			line = at.ReplaceAllStringFunc(line, func(a string) string {
 				if addresses[a] == "" {
@@ -107,15 +165,11 @@ func TestGuide(t *testing.T) {
 		}
 	}
 	cmd := exec.Command("bash", "-c", script.String())
-	cmd.Dir = t.TempDir()
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(bin)+":"+os.Getenv("PATH"), "HOME="+cmd.Dir, "XDG_CONFIG_HOME="+cmd.Dir)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Fatalf("the guide fails: %v\n%s", err, out)
+		t.Fatalf("docs/%s fails: %v\n%s", name, err, out)
 	}
-	for _, want := range []string{"Our Organization", "Their Organization", "withdrew", "existed by", "asks for at least 2 of 3 witnesses"} {
-		if !strings.Contains(string(out), want) {
-			t.Errorf("the guide never prints %q:\n%s", want, out)
-		}
-	}
+	return string(out)
 }

@@ -25,7 +25,8 @@ type recordFlags struct {
 // writeFlags are those of the commands that put an entry together.
 type writeFlags struct {
 	recordFlags
-	Key     []string      `setting:"" sep:"none" placeholder:"FILE" help:"A key to sign with, for each that must sign. A public key names one whose signature comes later."`
+	Key []string `setting:"" sep:"none" placeholder:"FILE" help:"A key to sign with, for each that must sign: a file, or ssh-agent:NAME. A public key names one whose signature comes later."`
+	signWithFlag
 	Prepare bool          `help:"Print the exact text that is to be signed, and sign nothing."`
 	Output  string        `short:"o" placeholder:"FILE" help:"Where the text goes, or the entry as long as signatures are missing, instead of standard output. A complete entry is sent."`
 	Receipt string        `placeholder:"FILE" help:"Where the receipt goes, instead of SIGNER-INDEX.tlog-proof."`
@@ -169,7 +170,7 @@ func (w *writeFlags) finish(ctx context.Context, a *app, at *place, e *entry.Ent
 	if w.Prepare {
 		return a.prepared(w.Output, e)
 	}
-	if err := signFiles(ctx, a, e, files, w.Yes); err != nil {
+	if err := signFiles(ctx, a, e, files, w.SignWith, w.Yes); err != nil {
 		return err
 	}
 	if missing := e.Missing(); len(missing) > 0 {
@@ -185,19 +186,22 @@ func (w *writeFlags) finish(ctx context.Context, a *app, at *place, e *entry.Ent
 	return w.submit(ctx, a, at.record.client, e)
 }
 
-// signFiles signs an entry with every private key among the files that it names.
-func signFiles(ctx context.Context, a *app, e *entry.Entry, files []*keyFile, yes bool) error {
+// signFiles signs an entry with every private key among the files that it names, and by a command for the one public key
+// among them.
+func signFiles(ctx context.Context, a *app, e *entry.Entry, files []*keyFile, command string, yes bool) error {
 	named := map[keys.Ref]bool{}
 	for _, n := range e.Named() {
 		named[n.Ref] = true
 	}
 	var with []*source.Key
+	var elsewhere []*keyFile
 	for _, f := range files {
 		p := f.as(func(r keys.Ref) bool { return named[r] })
 		if !named[p.Ref()] {
 			return fmt.Errorf("the key in %s: %w", f.path, errNotNamed)
 		}
 		if !f.private {
+			elsewhere = append(elsewhere, f)
 			continue
 		}
 		k, err := f.load(p.Suite())
@@ -206,12 +210,23 @@ func signFiles(ctx context.Context, a *app, e *entry.Entry, files []*keyFile, ye
 		}
 		with = append(with, k)
 	}
-	if len(with) > 0 && !yes {
+	if command != "" && len(elsewhere) != 1 {
+		return usagef("--sign-with signs for the one key that is named by its public half (--key PUBLIC), and %d are named so", len(elsewhere))
+	}
+	if (len(with) > 0 || command != "") && !yes {
 		if err := a.confirm(ctx, e.Text()); err != nil {
 			return err
 		}
 	}
-	return sign(e, with...)
+	if err := sign(e, with...); err != nil || command == "" {
+		return err
+	}
+	k := elsewhere[0].as(func(r keys.Ref) bool { return named[r] })
+	sig, err := a.signWith(ctx, command, k, e)
+	if err != nil {
+		return err
+	}
+	return putSignature(e, k, sig)
 }
 
 // prepared writes the text of an entry for other tools to sign, and says how.
@@ -228,6 +243,7 @@ func (a *app) prepared(path string, e *entry.Entry) error {
 	}
 	a.sayf("It must be signed by:\n")
 	told := map[keys.Suite]bool{}
+	fill := strings.NewReplacer("TEXT", file, "NAMESPACE", keys.SSHNamespace(e.Ledger))
 	for _, n := range e.Named() {
 		a.sayf("  %s with %s\n", n.Domain, n.Ref)
 		told[n.Ref.Suite] = true
@@ -235,14 +251,14 @@ func (a *app) prepared(path string, e *entry.Entry) error {
 	a.sayf("With a key file of this program: undersigned sign --key KEY %s\nWith another tool:\n", file)
 	for _, suite := range keys.Suites() {
 		if told[suite] {
-			a.sayf("  %s: %s\n", suite, strings.ReplaceAll(otherTools[suite], "TEXT", file))
+			a.sayf("  %s: %s\n", suite, fill.Replace(otherTools[suite]))
 		}
 	}
 	a.sayf("and then: undersigned attach --text %s --key-pem PUBLIC.pem --signature SIG -o ENTRY\n", file)
 	return nil
 }
 
-// otherTools says how openssl signs a text in each suite.
+// otherTools says how a text is signed in each suite by a tool that many have.
 var otherTools = map[keys.Suite]string{
 	keys.Ed25519:         "openssl pkeyutl -sign -rawin -in TEXT -inkey KEY -out SIG",
 	keys.ECDSAP256SHA256: "openssl dgst -sha256 -sign KEY -out SIG TEXT   (or, with cosign 2: cosign sign-blob --key KEY --output-signature SIG --tlog-upload=false TEXT)",
@@ -250,6 +266,8 @@ var otherTools = map[keys.Suite]string{
 	keys.RSAPSSSHA256:    "openssl dgst -sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32 -sign KEY -out SIG TEXT",
 	keys.RSAPKCS1SHA256:  "openssl dgst -sha256 -sign KEY -out SIG TEXT",
 	keys.MLDSA44:         "openssl pkeyutl -sign -in TEXT -inkey KEY -out SIG   (OpenSSL 3.5 or newer)",
+	keys.SSHSIG:          "ssh-keygen -Y sign -n NAMESPACE -f KEY TEXT   (the signature is in TEXT.sig, the public key in KEY.pub)",
+	keys.SSHSIGSK:        "ssh-keygen -Y sign -n NAMESPACE -f KEY TEXT   (touch the key; the signature is in TEXT.sig, the public key in KEY.pub)",
 }
 
 // halfSigned writes an entry that others must sign too, and says who.

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/keys/source"
@@ -50,6 +53,11 @@ func (p *passwordFlags) Validate() error {
 	return nil
 }
 
+// suiteFlag says in which suite keys are registered.
+type suiteFlag struct {
+	Suite keys.Suite `default:"" enum:",ed25519,ecdsa-p256-sha256,ecdsa-p384-sha384,rsa-pss-sha256,rsa-pkcs1-sha256,mldsa44,sshsig,sshsig-sk" placeholder:"SUITE" help:"The suite of keys that are registered, where they fit it. Without it: sshsig for SSH's keys, rsa-pss-sha256 for other RSA keys."`
+}
+
 // A keyFile is a key that a person named: a private key, or the public half of one that lives elsewhere.
 type keyFile struct {
 	path    string
@@ -58,51 +66,81 @@ type keyFile struct {
 	load    func(keys.Suite) (*source.Key, error) // if private
 }
 
-// readKey reads a key file, private or public.
+// readKey reads a key file, private or public, or finds a key in an ssh-agent.
 func (a *app) readKey(path string, passwords *passwordFlags) (*keyFile, error) {
-	b, err := a.read(path, maxKeyFile)
-	if err != nil {
-		return nil, err
-	}
-	if block, _ := pem.Decode(b); block != nil && block.Type == "PUBLIC KEY" {
-		public, err := publicKeys(path, b)
-		return &keyFile{path: path, public: public}, err
-	}
-	if path == "-" {
-		return nil, errors.New("a private key is read from a file, not from standard input")
-	}
 	k := &keyFile{path: path, private: true}
-	password := passwords.source(path)
-	k.load = func(suite keys.Suite) (*source.Key, error) { return source.Load(path, password, suite) }
+	if name, ok := strings.CutPrefix(path, source.AgentPrefix); ok {
+		k.load = func(suite keys.Suite) (*source.Key, error) { return source.FromAgent(name, suite) }
+	} else {
+		b, err := a.read(path, maxKeyFile)
+		if err != nil {
+			return nil, err
+		}
+		if isPublic(b) {
+			public, err := publicKeys(path, b)
+			return &keyFile{path: path, public: public}, err
+		}
+		if path == "-" {
+			return nil, errors.New("a private key is read from a file, not from standard input")
+		}
+		password := passwords.source(path)
+		k.load = func(suite keys.Suite) (*source.Key, error) { return source.Load(path, password, suite) }
+	}
 	usual, err := k.load("")
 	if err != nil {
 		return nil, err
 	}
-	k.public = []*keys.PublicKey{usual.Public()}
-	if usual.Suite() == keys.RSAPSSSHA256 {
-		other, err := keys.ParsePublicKey(keys.RSAPKCS1SHA256, usual.Public().SPKI())
+	for _, suite := range usual.Suites() {
+		p, err := keys.ParsePublicKey(suite, usual.Public().SPKI())
 		if err != nil {
 			return nil, err
 		}
-		k.public = append(k.public, other)
+		k.public = append(k.public, p)
 	}
 	return k, nil
 }
 
-// publicKeys returns the key in a PEM file with a public key, in each suite that fits its type.
+// isPublic says whether a file holds a public key, in PEM form or in OpenSSH's.
+func isPublic(b []byte) bool {
+	block, _ := pem.Decode(b)
+	return block != nil && block.Type == "PUBLIC KEY" || block == nil && isSSH(b)
+}
+
+// isSSH says whether a file begins like OpenSSH's public keys.
+func isSSH(b []byte) bool {
+	return slices.ContainsFunc([]string{"ssh-", "ecdsa-sha2-", "sk-"}, func(s string) bool { return bytes.HasPrefix(b, []byte(s)) })
+}
+
+// publicKeys returns the key in a file with a public key, in each suite that fits its type, the usual one first.
 func publicKeys(path string, b []byte) ([]*keys.PublicKey, error) {
 	block, rest := pem.Decode(b)
-	if block == nil || block.Type != "PUBLIC KEY" || len(block.Headers) != 0 {
-		return nil, fmt.Errorf("%s is not a public key in PEM form; make one with openssl pkey -in KEY -pubout", nameOf(path))
-	}
-	if more, _ := pem.Decode(rest); more != nil {
-		return nil, fmt.Errorf("%s holds more than one key; give each its own file", nameOf(path))
-	}
 	var found []*keys.PublicKey
+	var spki []byte
+	switch {
+	case block == nil && isSSH(b):
+		k, err := source.ParseSSHPublicKey(b)
+		if errors.Is(err, keys.ErrWeakKey) {
+			return nil, fmt.Errorf("the key in %s must not be used: %w", nameOf(path), plain(err))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", nameOf(path), plain(err))
+		}
+		found, spki = []*keys.PublicKey{k}, k.SPKI()
+		if k.Suite() == keys.SSHSIGSK { // a FIDO key signs in no other way
+			return found, nil
+		}
+	case block == nil || block.Type != "PUBLIC KEY" || len(block.Headers) != 0:
+		return nil, fmt.Errorf("%s is not a public key, in PEM form or OpenSSH's; make one with openssl pkey -in KEY -pubout", nameOf(path))
+	default:
+		if more, _ := pem.Decode(rest); more != nil {
+			return nil, fmt.Errorf("%s holds more than one key; give each its own file", nameOf(path))
+		}
+		spki = block.Bytes
+	}
 	var weak error
-	for _, suite := range []keys.Suite{keys.Ed25519, keys.ECDSAP256SHA256, keys.ECDSAP384SHA384, keys.RSAPSSSHA256, keys.RSAPKCS1SHA256, keys.MLDSA44} {
-		k, err := keys.ParsePublicKey(suite, block.Bytes)
-		if err == nil {
+	for _, suite := range keys.Suites() {
+		k, err := keys.ParsePublicKey(suite, spki)
+		if err == nil && (found == nil || found[0].Suite() != suite) {
 			found = append(found, k)
 		} else if errors.Is(err, keys.ErrWeakKey) {
 			weak = err
@@ -115,6 +153,14 @@ func publicKeys(path string, b []byte) ([]*keys.PublicKey, error) {
 		return nil, fmt.Errorf("the key in %s must not be used: %w", nameOf(path), plain(weak))
 	}
 	return nil, fmt.Errorf("the key in %s fits none of the suites %v", nameOf(path), keys.Suites())
+}
+
+// preferred returns the suite in which a key is to be registered: this one, if the key fits it.
+func (k *keyFile) preferred(suite keys.Suite) keys.Suite {
+	if p, err := k.in(suite); err == nil {
+		return p.Suite()
+	}
+	return k.public[0].Suite()
 }
 
 // as returns the key in the suite under which it is known; the usual one if it is known under none.
@@ -328,7 +374,7 @@ func (a *app) listedKey(path string, passwords *passwordFlags) (*keyFile, error)
 	if err != nil {
 		return nil, err
 	}
-	if block, _ := pem.Decode(b); block != nil && block.Type == "PUBLIC KEY" {
+	if isPublic(b) {
 		public, err := publicKeys(path, b)
 		return &keyFile{path: path, public: public}, err
 	}

@@ -30,14 +30,14 @@ Example:
 }
 
 type joinRegisterCmd struct {
-	Domain      string     `setting:"" required:"" placeholder:"DOMAIN" help:"The organization's domain."`
-	Name        string     `required:"" placeholder:"TEXT" help:"Its name, as lists will show it."`
-	LegalName   string     `placeholder:"TEXT" help:"Its legal name."`
-	RecoveryKey []string   `sep:"none" placeholder:"FILE" help:"A key to keep elsewhere: it can withdraw, leave, and add and revoke keys. May be repeated."`
-	Quorum      int        `default:"1" placeholder:"K" help:"How many of its keys must sign for it."`
-	RSASuite    keys.Suite `name:"rsa-suite" default:"rsa-pss-sha256" enum:"rsa-pss-sha256,rsa-pkcs1-sha256" help:"The suite of its RSA keys: ${enum}."`
-	Voucher     []string   `sep:"none" placeholder:"DOMAIN" help:"A member that vouches, beside the operator where the charter asks for it. May be repeated."`
-	VoucherKey  []string   `sep:"none" placeholder:"FILE" help:"A voucher's key, where it is at hand. May be repeated."`
+	Domain      string   `setting:"" required:"" placeholder:"DOMAIN" help:"The organization's domain."`
+	Name        string   `required:"" placeholder:"TEXT" help:"Its name, as lists will show it."`
+	LegalName   string   `placeholder:"TEXT" help:"Its legal name."`
+	RecoveryKey []string `sep:"none" placeholder:"FILE" help:"A key to keep elsewhere: it can withdraw, leave, and add and revoke keys. May be repeated."`
+	Quorum      int      `default:"1" placeholder:"K" help:"How many of its keys must sign for it."`
+	Voucher     []string `sep:"none" placeholder:"DOMAIN" help:"A member that vouches, beside the operator where the charter asks for it. May be repeated."`
+	VoucherKey  []string `sep:"none" placeholder:"FILE" help:"A voucher's key, where it is at hand. May be repeated."`
+	suiteFlag
 	writeFlags
 }
 
@@ -64,7 +64,7 @@ func (c *joinRegisterCmd) Run(ctx context.Context, a *app) error {
 	defer at.Close()
 	m := &entry.Membership{Action: entry.Register, Member: c.Domain, Name: c.Name, LegalName: c.LegalName, Quorum: c.Quorum}
 	for i, f := range files {
-		k, err := f.in(f.preferred(c.RSASuite))
+		k, err := f.in(f.preferred(c.Suite))
 		if err != nil {
 			return err
 		}
@@ -116,15 +116,15 @@ func (at *place) voucherLines(domains []string, operator bool, files []*keyFile)
 }
 
 type joinUpdateCmd struct {
-	Domain      string     `setting:"" required:"" placeholder:"DOMAIN" help:"The organization's domain."`
-	Name        string     `placeholder:"TEXT" help:"Its new name. Without it: as before."`
-	LegalName   *string    `placeholder:"TEXT" help:"Its new legal name; empty for none."`
-	Quorum      int        `placeholder:"K" help:"How many of its keys must sign from now on."`
-	RecoveryKey []string   `sep:"none" placeholder:"FILE" help:"The complete new set of recovery keys. May be repeated."`
-	NoRecovery  bool       `help:"Have no recovery key from now on."`
-	RSASuite    keys.Suite `name:"rsa-suite" default:"rsa-pss-sha256" enum:"rsa-pss-sha256,rsa-pkcs1-sha256" help:"The suite of new RSA keys: ${enum}."`
-	Voucher     []string   `sep:"none" placeholder:"DOMAIN" help:"A member or the operator that vouches from now on. May be repeated."`
-	VoucherKey  []string   `sep:"none" placeholder:"FILE" help:"A voucher's key, where it is at hand. May be repeated."`
+	Domain      string   `setting:"" required:"" placeholder:"DOMAIN" help:"The organization's domain."`
+	Name        string   `placeholder:"TEXT" help:"Its new name. Without it: as before."`
+	LegalName   *string  `placeholder:"TEXT" help:"Its new legal name; empty for none."`
+	Quorum      int      `placeholder:"K" help:"How many of its keys must sign from now on."`
+	RecoveryKey []string `sep:"none" placeholder:"FILE" help:"The complete new set of recovery keys. May be repeated."`
+	NoRecovery  bool     `help:"Have no recovery key from now on."`
+	Voucher     []string `sep:"none" placeholder:"DOMAIN" help:"A member or the operator that vouches from now on. May be repeated."`
+	VoucherKey  []string `sep:"none" placeholder:"FILE" help:"A voucher's key, where it is at hand. May be repeated."`
+	suiteFlag
 	writeFlags
 }
 
@@ -169,7 +169,7 @@ func (c *joinUpdateCmd) Run(ctx context.Context, a *app) error {
 		for _, f := range recovery {
 			k := f.as(at.knows)
 			if !at.knows(k.Ref()) {
-				if k, err = f.in(f.preferred(c.RSASuite)); err != nil {
+				if k, err = f.in(f.preferred(c.Suite)); err != nil {
 					return nil, err
 				}
 				f.public = []*keys.PublicKey{k}
@@ -232,12 +232,12 @@ type keyEventFlags struct {
 }
 
 // newKey reads the key that an entry brings; it signs too.
-func (c *keyEventFlags) newKey(a *app, path string, rsa keys.Suite) (*keyFile, *entry.PublicKey, error) {
+func (c *keyEventFlags) newKey(a *app, path string, suite keys.Suite) (*keyFile, *entry.PublicKey, error) {
 	f, err := a.readKey(path, &c.passwordFlags)
 	if err != nil {
 		return nil, nil, err
 	}
-	k, err := f.in(f.preferred(rsa))
+	k, err := f.in(f.preferred(suite))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -313,8 +313,8 @@ func (a *app) keyOf(at *place, domain, what string, passwords *passwordFlags) (k
 }
 
 type keyAddCmd struct {
-	NewKey   string     `required:"" placeholder:"FILE" help:"The new key; it signs too."`
-	RSASuite keys.Suite `name:"rsa-suite" default:"rsa-pss-sha256" enum:"rsa-pss-sha256,rsa-pkcs1-sha256" help:"The suite of a new RSA key: ${enum}."`
+	NewKey string `required:"" placeholder:"FILE" help:"The new key; it signs too."`
+	suiteFlag
 	keyEventFlags
 }
 
@@ -328,7 +328,7 @@ func (keyAddCmd) Help() string {
 
 // Run adds a key.
 func (c *keyAddCmd) Run(ctx context.Context, a *app) error {
-	f, line, err := c.newKey(a, c.NewKey, c.RSASuite)
+	f, line, err := c.newKey(a, c.NewKey, c.Suite)
 	if err != nil {
 		return err
 	}
@@ -336,10 +336,10 @@ func (c *keyAddCmd) Run(ctx context.Context, a *app) error {
 }
 
 type keyRotateCmd struct {
-	Old              string     `required:"" placeholder:"KEY" help:"The key that goes: its file, or the beginning of its fingerprint (sha256:…)."`
-	NewKey           string     `required:"" placeholder:"FILE" help:"The key that comes; it signs too."`
-	RSASuite         keys.Suite `name:"rsa-suite" default:"rsa-pss-sha256" enum:"rsa-pss-sha256,rsa-pkcs1-sha256" help:"The suite of a new RSA key: ${enum}."`
-	CompromisedAfter *uint64    `placeholder:"INDEX" help:"What the old key signed from this entry on is disputed."`
+	Old              string  `required:"" placeholder:"KEY" help:"The key that goes: its file, or the beginning of its fingerprint (sha256:…)."`
+	NewKey           string  `required:"" placeholder:"FILE" help:"The key that comes; it signs too."`
+	CompromisedAfter *uint64 `placeholder:"INDEX" help:"What the old key signed from this entry on is disputed."`
+	suiteFlag
 	keyEventFlags
 }
 
@@ -353,7 +353,7 @@ func (keyRotateCmd) Help() string {
 
 // Run replaces a key.
 func (c *keyRotateCmd) Run(ctx context.Context, a *app) error {
-	f, line, err := c.newKey(a, c.NewKey, c.RSASuite)
+	f, line, err := c.newKey(a, c.NewKey, c.Suite)
 	if err != nil {
 		return err
 	}

@@ -70,16 +70,16 @@ func admission(rules []string) (a entry.Admission, err error) {
 }
 
 type initCmd struct {
-	Dir         string     `setting:"" required:"" placeholder:"DIR" help:"Where the ledger will be. The directory is made if need be."`
-	Origin      string     `required:"" placeholder:"ORIGIN" help:"The ledger's name for ever: a domain, or a domain and a path, such as ledger.example/tccm."`
-	Title       string     `required:"" placeholder:"TEXT" help:"What the record is for."`
-	Operator    string     `required:"" placeholder:"DOMAIN" help:"The domain of whoever runs it."`
-	OperatorKey []string   `required:"" sep:"none" placeholder:"FILE" help:"A key of the operator; it signs the charter. May be repeated."`
-	RSASuite    keys.Suite `name:"rsa-suite" default:"rsa-pss-sha256" enum:"rsa-pss-sha256,rsa-pkcs1-sha256" help:"The suite of the operator's RSA keys: ${enum}."`
-	Publisher   []string   `sep:"none" placeholder:"DOMAIN" help:"A domain that may publish statements beside the operator. May be repeated."`
-	Admission   []string   `sep:"none" default:"operator" placeholder:"RULE" help:"Who lets organizations in: operator, or vouched:M. May be repeated; then both must."`
-	Roll        string     `default:"manual" placeholder:"WHEN" help:"When lists are sealed: on-change, daily HH:MM, or manual."`
-	Yes         bool       `short:"y" help:"Do not ask before signing. Off a terminal nobody is asked."`
+	Dir         string   `setting:"" required:"" placeholder:"DIR" help:"Where the ledger will be. The directory is made if need be."`
+	Origin      string   `required:"" placeholder:"ORIGIN" help:"The ledger's name for ever: a domain, or a domain and a path, such as ledger.example/tccm."`
+	Title       string   `required:"" placeholder:"TEXT" help:"What the record is for."`
+	Operator    string   `required:"" placeholder:"DOMAIN" help:"The domain of whoever runs it."`
+	OperatorKey []string `required:"" sep:"none" placeholder:"FILE" help:"A key of the operator; it signs the charter. May be repeated."`
+	Publisher   []string `sep:"none" placeholder:"DOMAIN" help:"A domain that may publish statements beside the operator. May be repeated."`
+	Admission   []string `sep:"none" default:"operator" placeholder:"RULE" help:"Who lets organizations in: operator, or vouched:M. May be repeated; then both must."`
+	Roll        string   `default:"manual" placeholder:"WHEN" help:"When lists are sealed: on-change, daily HH:MM, or manual."`
+	Yes         bool     `short:"y" help:"Do not ask before signing. Off a terminal nobody is asked."`
+	suiteFlag
 	passwordFlags
 	jsonFlag
 }
@@ -163,15 +163,7 @@ func (c *initCmd) operatorKey(a *app, path string) (*source.Key, error) {
 	if !f.private {
 		return nil, fmt.Errorf("%s is a public key; the charter is signed with the private one", path)
 	}
-	return f.load(f.preferred(c.RSASuite))
-}
-
-// preferred returns the suite in which a key is to be registered: rsa for an RSA key.
-func (k *keyFile) preferred(rsa keys.Suite) keys.Suite {
-	if p, err := k.in(rsa); err == nil {
-		return p.Suite()
-	}
-	return k.public[0].Suite()
+	return f.load(f.preferred(c.Suite))
 }
 
 type serveCmd struct {

@@ -50,7 +50,12 @@ func (k logKey) load(path, origin string) (ledger.Signer, error) {
 	// An SPKI of these suites ends with the key itself.
 	spki := key.Public().SPKI()
 	v, err := keys.NewVKey(origin, k.typ, spki[len(spki)-k.size:])
-	return ledger.Signer{VKey: v, Sign: key.Sign}, err
+	return signerOf(v, key), err
+}
+
+// signerOf signs notes with a key. A note's text says of which log it is, so that no origin is needed.
+func signerOf(v keys.VKey, key *source.Key) ledger.Signer {
+	return ledger.Signer{VKey: v, Sign: func(msg []byte) ([]byte, error) { return key.Sign(v.Name, msg) }}
 }
 
 // logSigners returns the log's keys in a directory, named by its origin.

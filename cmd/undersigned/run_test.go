@@ -388,7 +388,7 @@ func TestDraftOrder(t *testing.T) {
 		t.Fatalf("not whole: %v", err)
 	}
 	for i, n := range whole.Named() {
-		if !known[n.Ref].Verify(text, whole.Signatures[i].Sig) {
+		if !known[n.Ref].Verify(e.Ledger, text, whole.Signatures[i].Sig) {
 			t.Errorf("signature %d is in the wrong place", i)
 		}
 	}

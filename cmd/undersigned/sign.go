@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/asn1"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/big"
@@ -134,9 +135,10 @@ type signCmd struct {
 	Rendition []string `sep:"none" placeholder:"FILE" help:"A rendition of it to endorse as well. May be repeated."`
 	Withdraw  bool     `help:"Write a withdrawal instead."`
 	Prepare   bool     `help:"Print the exact text that is to be signed, and sign nothing."`
-	Key       []string `setting:"" sep:"none" placeholder:"FILE" help:"A key to sign with; with --prepare a public key will do. May be repeated."`
-	Output    string   `short:"o" placeholder:"FILE" help:"Where the signed entry goes, instead of standard output."`
-	Yes       bool     `short:"y" help:"Do not ask before signing. Off a terminal nobody is asked."`
+	Key       []string `setting:"" sep:"none" placeholder:"FILE" help:"A key to sign with, a file or ssh-agent:NAME; with --prepare or --sign-with a public key will do. May be repeated."`
+	signWithFlag
+	Output string `short:"o" placeholder:"FILE" help:"Where the signed entry goes, instead of standard output."`
+	Yes    bool   `short:"y" help:"Do not ask before signing. Off a terminal nobody is asked."`
 	passwordFlags
 }
 
@@ -154,7 +156,7 @@ Example:
 
 // Run signs.
 func (c *signCmd) Run(ctx context.Context, a *app) error {
-	w := &writeFlags{recordFlags: recordFlags{c.Ledger, c.Policy}, Key: c.Key, Prepare: c.Prepare, Output: c.Output, Yes: c.Yes, passwordFlags: c.passwordFlags}
+	w := &writeFlags{recordFlags: recordFlags{c.Ledger, c.Policy}, Key: c.Key, signWithFlag: c.signWithFlag, Prepare: c.Prepare, Output: c.Output, Yes: c.Yes, passwordFlags: c.passwordFlags}
 	if err := w.needKeys(); err != nil {
 		return err
 	}
@@ -170,7 +172,7 @@ func (c *signCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		if err := signFiles(ctx, a, d.entry, files, c.Yes); err != nil {
+		if err := signFiles(ctx, a, d.entry, files, c.SignWith, c.Yes); err != nil {
 			return err
 		}
 		return a.writeDraft(c.Output, d)
@@ -196,7 +198,7 @@ func (c *signCmd) Run(ctx context.Context, a *app) error {
 	if c.Prepare {
 		return a.prepared(c.Output, e)
 	}
-	if err := signFiles(ctx, a, e, files, c.Yes); err != nil {
+	if err := signFiles(ctx, a, e, files, c.SignWith, c.Yes); err != nil {
 		return err
 	}
 	return a.writeDraft(c.Output, &draft{entry: e})
@@ -344,8 +346,8 @@ func (d *draft) unaccounted(missing []entry.Named) []entry.Named {
 
 type attachCmd struct {
 	Text      string   `required:"" placeholder:"FILE" help:"The text that was signed, or the half-signed entry; - for standard input."`
-	KeyPEM    []string `name:"key-pem" required:"" sep:"none" placeholder:"FILE" help:"The public key of a signature (PEM). Repeated: in the order of the signatures."`
-	Signature []string `required:"" sep:"none" placeholder:"FILE" help:"A signature as the tool wrote it, or its base64. May be repeated."`
+	KeyPEM    []string `name:"key-pem" required:"" sep:"none" placeholder:"FILE" help:"The public key of a signature, in PEM form or OpenSSH's. Repeated: in the order of the signatures."`
+	Signature []string `required:"" sep:"none" placeholder:"FILE" help:"A signature as the tool wrote it, armored, or its base64. May be repeated."`
 	Output    string   `short:"o" placeholder:"FILE" help:"Where the signed entry goes, instead of standard output."`
 }
 
@@ -358,6 +360,9 @@ Example:
 	openssl pkeyutl -sign -rawin -in text -inkey signing.pem -out sig
 	openssl pkey -in signing.pem -pubout -out public.pem
 	undersigned attach --text text --key-pem public.pem --signature sig -o entry
+
+	ssh-keygen -Y sign -n undersigned@ledger.example/tccm -f id_ed25519 text
+	undersigned attach --text text --key-pem id_ed25519.pub --signature text.sig -o entry
 `
 }
 
@@ -391,9 +396,9 @@ func (c *attachCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		sig, ok := findSignature(k, d.entry.Text(), raw)
+		sig, ok := findSignature(k, d.entry, raw)
 		if !ok {
-			return failf(verify.CodeUntrusted, "%s is not a %s signature of this text by the key in %s: was the very file signed, and in the way that this suite needs?", nameOf(c.Signature[i]), k.Suite(), nameOf(path))
+			return failf(verify.CodeUntrusted, "%s is not a %s signature of this text by the key in %s: %s", nameOf(c.Signature[i]), k.Suite(), nameOf(path), whyNot(k, d.entry, raw))
 		}
 		if err := putSignature(d.entry, k, sig); err != nil {
 			return err
@@ -402,22 +407,46 @@ func (c *attachCmd) Run(a *app) error {
 	return a.writeDraft(c.Output, d)
 }
 
-// findSignature reads a signature in any of the forms in which tools write it: its bytes, their base64, and for
-// ECDSA also the two numbers side by side, as PKCS #11 has them.
-func findSignature(k *keys.PublicKey, text, raw []byte) ([]byte, bool) {
-	forms := [][]byte{raw}
-	if b, err := decodeBase64(strings.Join(strings.Fields(string(raw)), "")); err == nil {
-		forms = append(forms, b)
-	}
-	for _, sig := range forms {
-		if k.Verify(text, sig) {
+// findSignature reads a signature of an entry in any of the forms in which tools write it: its bytes, their base64, SSH's armor,
+// and for ECDSA also the two numbers side by side, as PKCS #11 has them.
+func findSignature(k *keys.PublicKey, e *entry.Entry, raw []byte) ([]byte, bool) {
+	text := e.Text()
+	for _, sig := range signatureForms(raw) {
+		if k.Verify(e.Ledger, text, sig) {
 			return sig, true
 		}
-		if der, err := ecdsaDER(sig); err == nil && (k.Suite() == keys.ECDSAP256SHA256 || k.Suite() == keys.ECDSAP384SHA384) && k.Verify(text, der) {
+		if der, err := ecdsaDER(sig); err == nil && (k.Suite() == keys.ECDSAP256SHA256 || k.Suite() == keys.ECDSAP384SHA384) && k.Verify(e.Ledger, text, der) {
 			return der, true
 		}
 	}
 	return nil, false
+}
+
+// signatureForms returns what a tool's output may mean.
+func signatureForms(raw []byte) [][]byte {
+	if block, _ := pem.Decode(raw); block != nil && block.Type == "SSH SIGNATURE" {
+		return [][]byte{block.Bytes}
+	}
+	forms := [][]byte{raw}
+	if b, err := decodeBase64(strings.Join(strings.Fields(string(raw)), "")); err == nil {
+		forms = append(forms, b)
+	}
+	return forms
+}
+
+// whyNot guesses why findSignature finds none.
+func whyNot(k *keys.PublicKey, e *entry.Entry, raw []byte) string {
+	for _, sig := range signatureForms(raw) {
+		if ns, ok := keys.SSHSIGNamespace(sig); ok {
+			switch want := keys.SSHNamespace(e.Ledger); {
+			case k.SSH() == nil:
+				return "it is an SSH signature, which only a key that is registered as sshsig or sshsig-sk makes"
+			case ns != want:
+				return fmt.Sprintf("it was made for another purpose, the namespace %q; sign with ssh-keygen -Y sign -n %s", printable(ns), want)
+			}
+		}
+	}
+	return "was the very file signed, and in the way that this suite needs?"
 }
 
 // ecdsaDER turns r and s side by side into ASN.1 DER.

@@ -561,16 +561,16 @@ func admissionRules(a entry.Admission) []string {
 }
 
 type charterAmendCmd struct {
-	Title       string     `placeholder:"TEXT" help:"The new title. Without it: as before; so with each of these."`
-	Operator    string     `placeholder:"DOMAIN" help:"The new operator's domain."`
-	OperatorKey []string   `sep:"none" placeholder:"FILE" help:"The complete new set of operator keys. Each new one signs too. May be repeated."`
-	RSASuite    keys.Suite `name:"rsa-suite" default:"rsa-pss-sha256" enum:"rsa-pss-sha256,rsa-pkcs1-sha256" help:"The suite of new RSA keys: ${enum}."`
-	Publisher   []string   `sep:"none" placeholder:"DOMAIN" help:"The complete new set of publishers. May be repeated."`
-	NoPublisher bool       `help:"Have no publisher beside the operator from now on."`
-	Admission   []string   `sep:"none" placeholder:"RULE" help:"The complete new rules: operator, vouched:M. May be repeated."`
-	Roll        string     `placeholder:"WHEN" help:"When lists are sealed: on-change, daily HH:MM, or manual."`
-	Voucher     []string   `sep:"none" placeholder:"DOMAIN" help:"A member that agrees, where members vouch. May be repeated."`
-	VoucherKey  []string   `sep:"none" placeholder:"FILE" help:"A member's key, where it is at hand. May be repeated."`
+	Title       string   `placeholder:"TEXT" help:"The new title. Without it: as before; so with each of these."`
+	Operator    string   `placeholder:"DOMAIN" help:"The new operator's domain."`
+	OperatorKey []string `sep:"none" placeholder:"FILE" help:"The complete new set of operator keys. Each new one signs too. May be repeated."`
+	Publisher   []string `sep:"none" placeholder:"DOMAIN" help:"The complete new set of publishers. May be repeated."`
+	NoPublisher bool     `help:"Have no publisher beside the operator from now on."`
+	Admission   []string `sep:"none" placeholder:"RULE" help:"The complete new rules: operator, vouched:M. May be repeated."`
+	Roll        string   `placeholder:"WHEN" help:"When lists are sealed: on-change, daily HH:MM, or manual."`
+	Voucher     []string `sep:"none" placeholder:"DOMAIN" help:"A member that agrees, where members vouch. May be repeated."`
+	VoucherKey  []string `sep:"none" placeholder:"FILE" help:"A member's key, where it is at hand. May be repeated."`
+	suiteFlag
 	writeFlags
 }
 
@@ -626,7 +626,7 @@ func (c *charterAmendCmd) Run(ctx context.Context, a *app) error {
 		for _, f := range brought {
 			k := f.as(at.knows)
 			if !at.knows(k.Ref()) {
-				if k, err = f.in(f.preferred(c.RSASuite)); err != nil {
+				if k, err = f.in(f.preferred(c.Suite)); err != nil {
 					return nil, err
 				}
 				f.public = []*keys.PublicKey{k}

@@ -266,7 +266,7 @@ func loadCosigners(dir, name string) ([]ledger.Signer, []keys.VKey, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		signers = append(signers, ledger.Signer{VKey: v, Sign: k.Sign})
+		signers = append(signers, signerOf(v, k))
 		vkeys = append(vkeys, v)
 	}
 	return signers, vkeys, nil

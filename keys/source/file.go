@@ -70,7 +70,11 @@ func Load(path string, password PasswordFunc, suite keys.Suite) (*Key, error) {
 // not nil, encrypted in cosign's format. When it returns nil the file is durable. It never
 // replaces a file: errors.Is finds fs.ErrExist. A key that lives in a device cannot be saved.
 func (k *Key) Save(path string, password []byte) error {
-	der, err := mldsax509.MarshalPKCS8PrivateKey(k.signer)
+	var der []byte
+	err := errDamaged
+	if k.signer != nil {
+		der, err = mldsax509.MarshalPKCS8PrivateKey(k.signer)
+	}
 	if err != nil {
 		return fmt.Errorf("key file %s: the key cannot leave the device that holds it", path)
 	}
@@ -146,7 +150,7 @@ func parse(data []byte, password PasswordFunc) (crypto.PrivateKey, error) {
 		return nil, errors.New("it holds a public key; the private key's file is needed to sign")
 
 	case pemOpenSSH:
-		return nil, errors.New("it holds a key in OpenSSH's own format; PKCS#8 is needed, as openssl genpkey writes it")
+		return nil, errors.New("it holds a key in OpenSSH's own format, which signs by ssh-agent (ssh-agent:NAME in place of a file) or ssh-keygen -Y sign")
 	}
 	return nil, errors.New("its PEM block is not a private key; PRIVATE KEY and ENCRYPTED SIGSTORE PRIVATE KEY are the types to use")
 }

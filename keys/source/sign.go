@@ -10,6 +10,7 @@ import (
 
 	"filippo.io/mldsa"
 	"github.com/sigstore/sigstore/pkg/signature"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/tccm/undersigned/keys"
 )
@@ -30,10 +31,32 @@ func scheme(suite keys.Suite) (crypto.Hash, crypto.SignerOpts) {
 	return 0, crypto.Hash(0)
 }
 
+// signSSH makes an SSH signature with a key that SSH knows nothing about.
+func signSSH(signer crypto.Signer, public *keys.PublicKey, origin string, msg []byte) ([]byte, error) {
+	data := keys.SSHSignedData(origin, msg)
+	var s *ssh.Signature
+	wrapped, err := ssh.NewSignerFromSigner(signer)
+	if err != nil {
+		return nil, err
+	}
+	if rsa, ok := wrapped.(ssh.AlgorithmSigner); ok && wrapped.PublicKey().Type() == ssh.KeyAlgoRSA {
+		s, err = rsa.SignWithAlgorithm(rand.Reader, data, ssh.KeyAlgoRSASHA512)
+	} else {
+		s, err = wrapped.Sign(rand.Reader, data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return public.SSHSIG(origin, ssh.Marshal(s)), nil
+}
+
 // sign makes one signature: keys in memory through sigstore, any other signer (a device, an
-// agent), which sigstore does not take, and ML-DSA by its own Sign.
-func sign(signer crypto.Signer, suite keys.Suite, msg []byte) ([]byte, error) {
-	hash, opts := scheme(suite)
+// module), which sigstore does not take, and ML-DSA by its own Sign.
+func sign(signer crypto.Signer, public *keys.PublicKey, origin string, msg []byte) ([]byte, error) {
+	if public.Suite() == keys.SSHSIG {
+		return signSSH(signer, public, origin, msg)
+	}
+	hash, opts := scheme(public.Suite())
 	var s signature.Signer
 	var err error
 	switch key := signer.(type) {

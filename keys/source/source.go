@@ -20,6 +20,8 @@
 // KEY" and "RSA PRIVATE KEY". Nothing else is: a file with a second block, or one that others
 // than its owner may read, is refused.
 //
+// Keys in an ssh-agent, OpenSSH's or another one, sign here without leaving it ([FromAgent]).
+//
 // Passwords come from a terminal, a file descriptor or a file, never from an argument or a
 // variable, which other processes can see.
 package source
@@ -45,17 +47,19 @@ const rsaBits = 3072
 
 // A Key signs in one suite. It may be used by many goroutines at once if its crypto.Signer may.
 type Key struct {
-	signer crypto.Signer
+	signer crypto.Signer // nil: it is in an agent
+	agent  *agentKey
 	public *keys.PublicKey
 }
 
-// Generate makes a new key from the system's randomness; RSA ones have 3072 bits. The error is
-// keys.ErrUnknownSuite for a suite that this version does not know.
+// Generate makes a new key from the system's randomness; RSA ones have 3072 bits, and one of the
+// suite sshsig is an Ed25519 key. The error is keys.ErrUnknownSuite for a suite that this version does
+// not know; keys of the suite sshsig-sk are made by their hardware alone.
 func Generate(suite keys.Suite) (*Key, error) {
 	var signer crypto.Signer
 	var err error
 	switch suite {
-	case keys.Ed25519:
+	case keys.Ed25519, keys.SSHSIG:
 		_, signer, err = ed25519.GenerateKey(rand.Reader)
 	case keys.ECDSAP256SHA256:
 		signer, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -65,6 +69,8 @@ func Generate(suite keys.Suite) (*Key, error) {
 		signer, err = rsa.GenerateKey(rand.Reader, rsaBits)
 	case keys.MLDSA44:
 		signer, err = mldsa.GenerateKey(mldsa.MLDSA44())
+	case keys.SSHSIGSK:
+		return nil, errHardware
 	default:
 		return nil, keys.ErrUnknownSuite
 	}
@@ -92,7 +98,7 @@ func New(signer crypto.Signer, suite keys.Suite) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("it is %s that no record accepts: %w", kind, err)
 	}
-	return &Key{signer, public}, nil
+	return &Key{signer: signer, public: public}, nil
 }
 
 // Suite returns the one suite that the key signs in.
@@ -101,18 +107,26 @@ func (k *Key) Suite() keys.Suite { return k.public.Suite() }
 // Public returns the public half.
 func (k *Key) Public() *keys.PublicKey { return k.public }
 
-// Sign returns a signature over msg that Public().Verify accepts; one that it does not accept,
-// by a fault or a device that signs with another key, is an error and never leaves.
-func (k *Key) Sign(msg []byte) ([]byte, error) {
-	sig, err := sign(k.signer, k.Suite(), msg)
+// Sign returns a signature over msg, for the ledger with this origin, that Public().Verify accepts; one that it
+// does not accept, by a fault or a device that signs with another key, is an error and never leaves.
+func (k *Key) Sign(origin string, msg []byte) ([]byte, error) {
+	var sig []byte
+	var err error
+	if k.agent != nil {
+		sig, err = k.agent.sign(k.public, origin, msg)
+	} else {
+		sig, err = sign(k.signer, k.public, origin, msg)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("signing with %s: %w", k.public.Ref(), err)
 	}
-	if !k.public.Verify(msg, sig) {
+	if !k.public.Verify(origin, msg, sig) {
 		return nil, fmt.Errorf("signing with %s: %w", k.public.Ref(), errSignature)
 	}
 	return sig, nil
 }
+
+var errHardware = errors.New("a key of the suite sshsig-sk is made in its hardware, by ssh-keygen -t ed25519-sk")
 
 var errSignature = errors.New("the signature that was made does not verify; the key, its device or this machine's memory is broken")
 
@@ -121,18 +135,18 @@ var errSignature = errors.New("the signature that was made does not verify; the 
 func suitesOf(public crypto.PublicKey) (fits []keys.Suite, kind string, err error) {
 	switch public := public.(type) {
 	case ed25519.PublicKey:
-		return []keys.Suite{keys.Ed25519}, "an Ed25519 key", nil
+		return []keys.Suite{keys.Ed25519, keys.SSHSIG}, "an Ed25519 key", nil
 	case *ecdsa.PublicKey:
 		switch public.Curve {
 		case elliptic.P256():
-			return []keys.Suite{keys.ECDSAP256SHA256}, "an ECDSA key on P-256", nil
+			return []keys.Suite{keys.ECDSAP256SHA256, keys.SSHSIG}, "an ECDSA key on P-256", nil
 		case elliptic.P384():
-			return []keys.Suite{keys.ECDSAP384SHA384}, "an ECDSA key on P-384", nil
+			return []keys.Suite{keys.ECDSAP384SHA384, keys.SSHSIG}, "an ECDSA key on P-384", nil
 		}
 		return nil, "", errors.New("it is an ECDSA key on a curve that no suite has; P-256 and P-384 are the ones to use")
 	case *rsa.PublicKey:
 		kind := fmt.Sprintf("an RSA key of %d bits", public.N.BitLen())
-		return []keys.Suite{keys.RSAPSSSHA256, keys.RSAPKCS1SHA256}, kind, nil
+		return []keys.Suite{keys.RSAPSSSHA256, keys.RSAPKCS1SHA256, keys.SSHSIG}, kind, nil
 	case *mldsa.PublicKey:
 		if public.Parameters() == mldsa.MLDSA44() {
 			return []keys.Suite{keys.MLDSA44}, "an ML-DSA-44 key", nil
@@ -144,8 +158,12 @@ func suitesOf(public crypto.PublicKey) (fits []keys.Suite, kind string, err erro
 
 func join(fits []keys.Suite) string {
 	s := string(fits[0])
-	for _, f := range fits[1:] {
-		s += " or " + string(f)
+	for i, f := range fits[1:] {
+		if i < len(fits)-2 {
+			s += ", " + string(f)
+		} else {
+			s += " or " + string(f)
+		}
 	}
 	return s
 }

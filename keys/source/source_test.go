@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +29,13 @@ import (
 
 	"github.com/tccm/undersigned/keys"
 )
+
+const origin = "ledger.example/tccm"
+
+// madeHere returns the suites whose keys can be made without hardware.
+func madeHere() []keys.Suite {
+	return slices.DeleteFunc(keys.Suites(), func(s keys.Suite) bool { return s == keys.SSHSIGSK })
+}
 
 // rsaKey is made once: making one takes a second.
 var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
@@ -76,7 +84,7 @@ func write(t *testing.T, data []byte) string {
 
 func TestEverySuiteSignsSavesAndLoads(t *testing.T) {
 	msg := []byte("undersigned/endorsement/v1\n")
-	for _, suite := range keys.Suites() {
+	for _, suite := range madeHere() {
 		t.Run(string(suite), func(t *testing.T) {
 			key := newKey(t, suite)
 			if key.Suite() != suite {
@@ -105,14 +113,14 @@ func TestEverySuiteSignsSavesAndLoads(t *testing.T) {
 				if again.Public().Ref() != key.Public().Ref() {
 					t.Error("another key came back")
 				}
-				sig, err := again.Sign(msg)
+				sig, err := again.Sign(origin, msg)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if !key.Public().Verify(msg, sig) {
+				if !key.Public().Verify(origin, msg, sig) {
 					t.Error("the signature does not verify")
 				}
-				if key.Public().Verify(append(msg, ' '), sig) {
+				if key.Public().Verify(origin, append(msg, ' '), sig) {
 					t.Error("the signature verifies another message")
 				}
 			}
@@ -131,7 +139,7 @@ func TestGenerateRSA(t *testing.T) {
 }
 
 func TestGenerateUnknownSuite(t *testing.T) {
-	for _, suite := range []keys.Suite{"", "sshsig", "none"} {
+	for _, suite := range []keys.Suite{"", "ed448", "none"} {
 		if _, err := Generate(suite); !errors.Is(err, keys.ErrUnknownSuite) {
 			t.Errorf("Generate(%q): %v", suite, err)
 		}
@@ -139,14 +147,17 @@ func TestGenerateUnknownSuite(t *testing.T) {
 }
 
 func TestDefaultSuite(t *testing.T) {
-	for _, suite := range keys.Suites() {
+	for _, suite := range madeHere() {
 		key, err := New(newKey(t, suite).signer, "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := suite
-		if suite == keys.RSAPKCS1SHA256 {
+		switch suite {
+		case keys.RSAPKCS1SHA256:
 			want = keys.RSAPSSSHA256
+		case keys.SSHSIG:
+			want = keys.Ed25519
 		}
 		if key.Suite() != want {
 			t.Errorf("%s: the default is %s", suite, key.Suite())
@@ -339,9 +350,10 @@ func TestRefused(t *testing.T) {
 		{"P-521", pkcs8(t, p521), "", "a curve that no suite has"},
 		{"RSA-2048", pkcs8(t, weak), "", "an RSA key of 2048 bits that no record accepts"},
 		{"ML-DSA-65", pkcs8(t, large), "", "ML-DSA-44 is the one to use"},
-		{"Ed25519 as ECDSA", good, keys.ECDSAP256SHA256, "it is an Ed25519 key, which signs as ed25519 and never as ecdsa-p256-sha256"},
-		{"RSA as ML-DSA", pkcs8(t, rsaKey()), keys.MLDSA44, "signs as rsa-pss-sha256 or rsa-pkcs1-sha256 and never as mldsa44"},
-		{"unknown suite", good, "sshsig", "never as sshsig"},
+		{"Ed25519 as ECDSA", good, keys.ECDSAP256SHA256, "it is an Ed25519 key, which signs as ed25519 or sshsig and never as ecdsa-p256-sha256"},
+		{"RSA as ML-DSA", pkcs8(t, rsaKey()), keys.MLDSA44, "signs as rsa-pss-sha256, rsa-pkcs1-sha256 or sshsig and never as mldsa44"},
+		{"unknown suite", good, "ed448", "never as ed448"},
+		{"a FIDO key's suite", good, keys.SSHSIGSK, "never as sshsig-sk"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			wantError(t, write(t, c.data), static("hunter2"), c.suite, c.want)
@@ -457,13 +469,13 @@ func (d device) Sign(r io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte
 
 func TestDevice(t *testing.T) {
 	msg := []byte("hello")
-	for _, suite := range keys.Suites() {
+	for _, suite := range madeHere() {
 		key, err := New(device{newKey(t, suite).signer, false}, suite)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sig, err := key.Sign(msg)
-		if err != nil || !key.Public().Verify(msg, sig) {
+		sig, err := key.Sign(origin, msg)
+		if err != nil || !key.Public().Verify(origin, msg, sig) {
 			t.Errorf("%s: %v", suite, err)
 		}
 		if err := key.Save(filepath.Join(t.TempDir(), "key"), nil); err == nil || !strings.Contains(err.Error(), "device") {
@@ -472,19 +484,19 @@ func TestDevice(t *testing.T) {
 		if key, err = New(device{key.signer, true}, suite); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := key.Sign(msg); !errors.Is(err, errSignature) {
+		if _, err := key.Sign(origin, msg); !errors.Is(err, errSignature) {
 			t.Errorf("%s: a broken signature leaves: %v", suite, err)
 		}
 	}
 }
 
 func TestManyAtOnce(t *testing.T) {
-	for _, suite := range keys.Suites() {
+	for _, suite := range madeHere() {
 		key := newKey(t, suite)
 		var wg sync.WaitGroup
 		for range 4 {
 			wg.Go(func() {
-				if _, err := key.Sign([]byte("hello")); err != nil {
+				if _, err := key.Sign(origin, []byte("hello")); err != nil {
 					t.Error(err)
 				}
 			})

@@ -292,8 +292,10 @@ var bodies = map[string]func(w *world) []byte{
 			"\nsize 1\nasof 2024-06-11T23:59:59.999Z\ncount 0\nroot 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n")
 	},
 	"no kind": func(w *world) []byte { return w.edit("undersigned/endorsement/v1", "checkpoint") },
-	"a suite of later": func(w *world) []byte {
-		return w.edit("key ed25519 ", "key sshsig ")
+	"rules of later": func(w *world) []byte {
+		charter := &entry.Charter{Title: "Another title", Operator: w.operator.Domain, Admission: entry.Admission{Operator: true}, Roll: "manual", PublicKeys: []entry.PublicKey{w.operator.Keys[0].Line()}}
+		e := rolltest.Sign(w.draft(charter, w.operator))
+		return bytes.Replace(e.Bytes(), []byte("\nrules 1\n"), []byte("\nrules 2\n"), 1)
 	},
 	"no suite": func(w *world) []byte { return w.edit("key ed25519 ", "key rot13 ") },
 	"another previous": func(w *world) []byte {

@@ -145,7 +145,7 @@ func TestWycheproof(t *testing.T) {
 					t.Errorf("test %d: key: %v", g.Tests[0].TcID, err)
 				}
 				for _, v := range g.Tests {
-					got := err == nil && key.Verify(v.Msg, v.Sig)
+					got := err == nil && key.Verify("ledger.example", v.Msg, v.Sig)
 					if want := std != nil && std(v.Msg, v.Sig); got != want {
 						t.Errorf("test %d, %s: %v, the standard library says %v", v.TcID, v.Comment, got, want)
 					}

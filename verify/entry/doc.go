@@ -58,7 +58,7 @@
 //     [github.com/tccm/undersigned/keys.CheckOrigin]
 //   - hash: "sha256:" and 64 lower-case hexadecimal digits
 //   - suite: ed25519, ecdsa-p256-sha256, ecdsa-p384-sha384, rsa-pss-sha256,
-//     rsa-pkcs1-sha256 or mldsa44
+//     rsa-pkcs1-sha256, mldsa44, sshsig or sshsig-sk
 //   - key reference: a suite and the hash of the key's DER
 //     SubjectPublicKeyInfo (SPKI)
 //   - base64: RFC 4648, section 4, padded, unused bits zero, at least one byte
@@ -100,7 +100,9 @@
 // The line starts with an em dash (U+2014) and a space. The domain is that of the
 // voucher line, or the signer. The key ID has four bytes, the signature at least
 // one. Key ID and signature depend on the key and its suite
-// ([github.com/tccm/undersigned/keys.PublicKey.NoteKeyID]) and are checked by the fold
+// ([github.com/tccm/undersigned/keys.PublicKey.NoteKeyID] and
+// [github.com/tccm/undersigned/keys.PublicKey.Verify]; those of sshsig and sshsig-sk
+// are for the namespace "undersigned@" and the ledger's origin) and are checked by the fold
 // (verify/roll), as is everything else that takes more than the entry itself:
 // whether keys are sound, registered and entitled, and whether what an entry
 // refers to exists. An entry that only Ed25519 keys have signed opens with any
@@ -484,8 +486,8 @@
 //
 // Some lines are no mistake and yet not known here: a first line
 // undersigned/<kind>/v<number> of another kind or version, another version of the
-// leaf, rules other than 1, "admission dnssec", the suite sshsig, evidence "about
-// member" or of another type, and, in a leaf, an empty line and evidence lines
-// ("<type> <base64>") after the entry. Reading stops there with an [UnknownError], unless an
-// earlier line is malformed, and nothing after it is judged.
+// leaf, rules other than 1, "admission dnssec", evidence "about member" or of another
+// type, and, in a leaf, an empty line and evidence lines ("<type> <base64>") after
+// the entry. Reading stops there with an [UnknownError], unless an earlier line is
+// malformed, and nothing after it is judged.
 package entry

@@ -34,7 +34,6 @@ const (
 	unknownKind       = "entries of this kind or version"
 	unknownRules      = "rules other than number 1"
 	unknownAdmission  = "admission by dnssec"
-	unknownSuite      = "keys of the suite sshsig"
 
 	unknownAboutMember = "evidence about members"
 )
@@ -120,7 +119,7 @@ const (
 	problemHash      = "a hash is sha256: and 64 lower-case hexadecimal digits"
 	problemBase64    = "base64 must be of the standard alphabet, padded with =, without any bits left over"
 	problemDomain    = "a domain has two labels or more in lower-case ASCII (A-labels), without a final dot"
-	problemSuite     = "a suite is one of ed25519, ecdsa-p256-sha256, ecdsa-p384-sha384, rsa-pss-sha256, rsa-pkcs1-sha256 and mldsa44"
+	problemSuite     = "a suite is one of ed25519, ecdsa-p256-sha256, ecdsa-p384-sha384, rsa-pss-sha256, rsa-pkcs1-sha256, mldsa44, sshsig and sshsig-sk"
 	problemNumber    = "a number is decimal, without sign or leading zeros, and at most 9223372036854775807"
 	problemDate      = "a date is YYYY-MM-DD, a day that exists, from 1970 on"
 	problemTime      = "a time is YYYY-MM-DDThh:mm:ss.mmmZ, a moment that exists, from 1970 on"

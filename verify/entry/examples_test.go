@@ -389,7 +389,7 @@ func TestExampleSignaturesVerify(t *testing.T) {
 			if s.Name != n.Domain || s.KeyID != byRef[n.Ref].NoteKeyID(n.Domain) {
 				t.Errorf("entry %d: signature %d is by %s %08x", i, j, s.Name, s.KeyID)
 			}
-			if !byRef[n.Ref].Verify(e.Text(), s.Sig) {
+			if !byRef[n.Ref].Verify(e.Ledger, e.Text(), s.Sig) {
 				t.Errorf("entry %d: signature %d does not verify", i, j)
 			}
 		}

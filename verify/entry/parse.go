@@ -26,7 +26,6 @@ const (
 	admissionOperator = "operator"
 	admissionVouched  = "vouched"
 	admissionDNSSEC   = "dnssec" // a later version's
-	suiteSSHSIG       = "sshsig" // a later version's
 	aboutMember       = "member" // a later version's
 	aboutCheckpoint   = "checkpoint"
 )
@@ -725,10 +724,9 @@ func (p *parser) ref(suite, fingerprint string) keys.Ref {
 
 func (p *parser) suite(s string) keys.Suite {
 	switch suite := keys.Suite(s); suite {
-	case keys.Ed25519, keys.ECDSAP256SHA256, keys.ECDSAP384SHA384, keys.RSAPSSSHA256, keys.RSAPKCS1SHA256, keys.MLDSA44:
+	case keys.Ed25519, keys.ECDSAP256SHA256, keys.ECDSAP384SHA384, keys.RSAPSSSHA256, keys.RSAPKCS1SHA256, keys.MLDSA44,
+		keys.SSHSIG, keys.SSHSIGSK:
 		return suite
-	case suiteSSHSIG:
-		p.unknown(unknownSuite)
 	default:
 		p.fail(problemSuite)
 	}

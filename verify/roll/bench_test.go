@@ -19,7 +19,7 @@ func BenchmarkVerify(b *testing.B) {
 	e := r.Endorsement(entry.Endorse, o, entry.Sum(nil))
 	text := e.Text()
 	for b.Loop() {
-		if !o.Keys[0].Public.Verify(text, e.Signatures[0].Sig) {
+		if !o.Keys[0].Public.Verify(rolltest.Origin, text, e.Signatures[0].Sig) {
 			b.Fatal("no")
 		}
 	}

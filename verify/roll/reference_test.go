@@ -409,7 +409,7 @@ func (r *reference) signed(e *entry.Entry) bool {
 		cached := fmt.Sprintf("%s %s %s %s %d %x", e.ID(), n.Domain, n.Ref, sig.Name, sig.KeyID, sig.Sig)
 		if _, ok := r.known[cached]; !ok {
 			k := r.key(n.Ref, e)
-			r.known[cached] = k != nil && sig.Name == n.Domain && sig.KeyID == k.NoteKeyID(n.Domain) && k.Verify(e.Text(), sig.Sig)
+			r.known[cached] = k != nil && sig.Name == n.Domain && sig.KeyID == k.NoteKeyID(n.Domain) && k.Verify(e.Ledger, e.Text(), sig.Sig)
 		}
 		if !r.known[cached] {
 			return false

@@ -61,7 +61,7 @@ func (s *State) CheckSignatures(e *entry.Entry) *Signatures {
 			}
 		}
 		c.done, c.keyID, c.sig = true, sig.KeyID, bytes.Clone(sig.Sig)
-		if c.valid = verifies(c.public, n.Domain, sig, text); !c.valid {
+		if c.valid = verifies(s.origin, c.public, n.Domain, sig, text); !c.valid {
 			break
 		}
 	}
@@ -89,9 +89,9 @@ func parseKey(line entry.PublicKey) (*keys.PublicKey, error) {
 	return keys.ParsePublicKey(keys.Suite(strings.Clone(string(line.Suite))), line.SPKI)
 }
 
-// verifies reports whether sig is a signature line of the key, for this domain.
-func verifies(k *keys.PublicKey, domain string, sig entry.Signature, text []byte) bool {
-	return sig.Name == domain && sig.KeyID == k.NoteKeyID(domain) && k.Verify(text, sig.Sig)
+// verifies reports whether sig is a signature line of the key, for this domain and the ledger with this origin.
+func verifies(origin string, k *keys.PublicKey, domain string, sig entry.Signature, text []byte) bool {
+	return sig.Name == domain && sig.KeyID == k.NoteKeyID(domain) && k.Verify(origin, text, sig.Sig)
 }
 
 // signatures verifies each signature line under the key that it must be of, and
@@ -113,7 +113,7 @@ func (t *trial) signatures() error {
 		sig := t.e.Signatures[i]
 		valid := before.valid
 		if !before.done || before.keyID != sig.KeyID || sig.Name != n.Domain || !bytes.Equal(before.sig, sig.Sig) {
-			valid = verifies(public, n.Domain, sig, t.text)
+			valid = verifies(t.s.origin, public, n.Domain, sig, t.text)
 		}
 		if !valid {
 			return t.refuse(RuleSignature, "signature line %d is not a signature of this text by the key %s of %s", i+1, n.Ref, n.Domain)

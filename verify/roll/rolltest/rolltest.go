@@ -21,6 +21,8 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/sha512"
+	"encoding/binary"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -42,7 +44,7 @@ var Start = time.Date(2024, 6, 11, 9, 30, 0, 0, time.UTC)
 // A Key is a key pair that Sign knows.
 type Key struct {
 	Public *keys.PublicKey
-	sign   func(msg []byte) ([]byte, error)
+	sign   func(origin string, msg []byte) ([]byte, error)
 }
 
 // All keys made in this process.
@@ -61,9 +63,12 @@ func Find(ref keys.Ref) *Key {
 // Ref returns how entries name the key.
 func (k *Key) Ref() keys.Ref { return k.Public.Ref() }
 
-// Sign signs msg in the form of the key's suite.
-func (k *Key) Sign(msg []byte) []byte {
-	sig, err := k.sign(msg)
+// Sign signs msg, for a ledger named Origin, in the form of the key's suite.
+func (k *Key) Sign(msg []byte) []byte { return k.SignFor(Origin, msg) }
+
+// SignFor signs msg for the ledger with this origin.
+func (k *Key) SignFor(origin string, msg []byte) []byte {
+	sig, err := k.sign(origin, msg)
 	must(err)
 	return sig
 }
@@ -85,11 +90,11 @@ func NewKeyOf(suite keys.Suite, seed string) *Key {
 	}
 	digest := sha512.Sum384([]byte("undersigned rolltest key " + name))
 	var pub crypto.PublicKey
-	var sign func([]byte) ([]byte, error)
+	var sign func(origin string, msg []byte) ([]byte, error)
 	switch suite {
 	case keys.Ed25519:
 		priv := ed25519.NewKeyFromSeed(digest[:32])
-		pub, sign = priv.Public(), func(msg []byte) ([]byte, error) { return ed25519.Sign(priv, msg), nil }
+		pub, sign = priv.Public(), func(_ string, msg []byte) ([]byte, error) { return ed25519.Sign(priv, msg), nil }
 	case keys.ECDSAP256SHA256, keys.ECDSAP384SHA384:
 		curve, size := elliptic.P256(), 32
 		if suite == keys.ECDSAP384SHA384 {
@@ -99,7 +104,7 @@ func NewKeyOf(suite keys.Suite, seed string) *Key {
 		priv, err := ecdsa.ParseRawPrivateKey(curve, digest[:size])
 		must(err)
 		pub = priv.Public()
-		sign = func(msg []byte) ([]byte, error) {
+		sign = func(_ string, msg []byte) ([]byte, error) {
 			if suite == keys.ECDSAP384SHA384 {
 				h := sha512.Sum384(msg)
 				return priv.Sign(nil, h[:], crypto.SHA384)
@@ -110,7 +115,7 @@ func NewKeyOf(suite keys.Suite, seed string) *Key {
 	case keys.RSAPSSSHA256, keys.RSAPKCS1SHA256:
 		priv := rsaKey(seed)
 		pub = priv.Public()
-		sign = func(msg []byte) ([]byte, error) {
+		sign = func(_ string, msg []byte) ([]byte, error) {
 			h := sha256.Sum256(msg)
 			if suite == keys.RSAPSSSHA256 {
 				return rsa.SignPSS(rand.Reader, priv, crypto.SHA256, h[:], &rsa.PSSOptions{SaltLength: 32})
@@ -120,7 +125,25 @@ func NewKeyOf(suite keys.Suite, seed string) *Key {
 	case keys.MLDSA44:
 		priv, err := mldsa.NewPrivateKey(mldsa.MLDSA44(), digest[:32])
 		must(err)
-		pub, sign = priv.Public(), func(msg []byte) ([]byte, error) { return priv.Sign(nil, msg, nil) }
+		pub, sign = priv.Public(), func(_ string, msg []byte) ([]byte, error) { return priv.Sign(nil, msg, nil) }
+	case keys.SSHSIG: // keys of one of its types
+		priv := ed25519.NewKeyFromSeed(digest[:32])
+		public, err := keys.NewPublicKey(suite, priv.Public())
+		must(err)
+		pub, sign = priv.Public(), func(origin string, msg []byte) ([]byte, error) {
+			sig := ed25519.Sign(priv, keys.SSHSignedData(origin, msg))
+			return public.SSHSIG(origin, sshSignature("ssh-ed25519", sig)), nil
+		}
+	case keys.SSHSIGSK:
+		priv := ed25519.NewKeyFromSeed(digest[:32])
+		public, err := keys.NewPublicKey(suite, priv.Public())
+		must(err)
+		pub, sign = priv.Public(), func(origin string, msg []byte) ([]byte, error) {
+			application, data := sha256.Sum256([]byte("ssh:")), sha256.Sum256(keys.SSHSignedData(origin, msg))
+			touched := []byte{1, 0, 0, 0, 1} // flags and counter
+			sig := ed25519.Sign(priv, slices.Concat(application[:], touched, data[:]))
+			return public.SSHSIG(origin, append(sshSignature("sk-ssh-ed25519@openssh.com", sig), touched...)), nil
+		}
 	default:
 		panic("rolltest: no such suite")
 	}
@@ -130,6 +153,12 @@ func NewKeyOf(suite keys.Suite, seed string) *Key {
 	ring.Store(k.Ref(), k)
 	made.Store(name, k)
 	return k
+}
+
+// sshSignature is a signature in the form of RFC 4253 section 6.6.
+func sshSignature(algorithm string, sig []byte) []byte {
+	b := append(binary.BigEndian.AppendUint32(nil, uint32(len(algorithm))), algorithm...)
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(sig))), sig...)
 }
 
 var rsaKeys struct {
@@ -249,7 +278,7 @@ func Sign(e *entry.Entry) *entry.Entry {
 		if key == nil {
 			panic("rolltest: the entry names a key that was not made here")
 		}
-		e.Signatures = append(e.Signatures, entry.Signature{Name: n.Domain, KeyID: key.Public.NoteKeyID(n.Domain), Sig: key.Sign(text)})
+		e.Signatures = append(e.Signatures, entry.Signature{Name: n.Domain, KeyID: key.Public.NoteKeyID(n.Domain), Sig: key.SignFor(e.Ledger, text)})
 	}
 	return e
 }
