@@ -13,6 +13,7 @@ const (
 	whatBundle     = "entry bundle"
 	whatReceipt    = "receipt"
 	whatArchive    = "archive"
+	whatMoment     = "moment"
 
 	whatContradiction = "contradiction file"
 )
@@ -21,7 +22,7 @@ const (
 // of the bytes, so it can be shown to anybody.
 type FormatError struct {
 	// What was being read: "checkpoint", "signed note", "policy", "tile path", "entry bundle",
-	// "receipt", "archive" or "contradiction file".
+	// "receipt", "archive", "moment" or "contradiction file".
 	What string
 	// Line is where, counted from 1; 0 if it is about the whole.
 	Line int
