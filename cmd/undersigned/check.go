@@ -4,20 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
-
-	"golang.org/x/text/collate"
-	"golang.org/x/text/language"
 
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
-	"github.com/tccm/undersigned/verify/roll"
 	"github.com/tccm/undersigned/verify/timestamp"
 )
 
@@ -344,187 +337,6 @@ func (a *app) soundAbout(ctx context.Context, policy, src, domain string) (*reco
 func moment(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04:05 UTC") }
 
 func day(t time.Time) string { return t.UTC().Format("2 January 2006") }
-
-type rollCmd struct {
-	Source    string `arg:"" name:"src" help:"The record: an address, a directory with a ledger, or an archive."`
-	Policy    string `setting:"" required:"" placeholder:"FILE" help:"The policy file that says which log and witnesses count."`
-	AsOf      string `placeholder:"DATE" help:"The list as it was at the end of a day (UTC), such as 2024-06-11. Without it: as it is."`
-	Statement string `placeholder:"FILE" help:"The text, or its fingerprint sha256:…; not needed if the record has one statement."`
-	jsonFlag
-}
-
-// Help shows how the command is used.
-func (rollCmd) Help() string {
-	return `The whole record is replayed first. Who stands behind the statement is computed from its entries, nobody keeps a list; names are in the order of the statement's language.
-
-Example:
-
-	undersigned roll --policy policy.txt --as-of 2024-06-11 archive.zip
-`
-}
-
-// Run prints the list of signatories.
-func (c *rollCmd) Run(ctx context.Context, a *app) error {
-	asOf := a.now()
-	end := asOf
-	if c.AsOf != "" {
-		date, err := time.Parse(entry.DateFormat, c.AsOf)
-		if err != nil {
-			return usagef("--as-of %q is not a date such as 2024-06-11", c.AsOf)
-		}
-		if date.After(asOf) {
-			return usagef("--as-of %s has not come yet: nobody can know who will stand behind the statement then", c.AsOf)
-		}
-		asOf, end = date, date.AddDate(0, 0, 1).Add(-time.Millisecond)
-	}
-	rec, r, closeRecord, err := a.sound(ctx, c.Policy, c.Source)
-	if err != nil {
-		return err
-	}
-	defer closeRecord()
-	h, err := a.statementIn(r.State, c.Statement)
-	if err != nil {
-		return err
-	}
-	if _, ok := r.State.Statement(h); !ok {
-		return failf(verify.CodeNotFound, "the record has no statement with the fingerprint %s", h)
-	}
-	state := r.State
-	if state.Admitted().After(end) {
-		if state, err = stateAt(ctx, r, rec.fetch, end); err != nil {
-			return err
-		}
-		if _, ok := state.Statement(h); !ok {
-			return failf(verify.CodeNotFound, "the statement %s was not yet published on %s", h, day(asOf))
-		}
-	}
-	if c.AsOf != "" && r.Seen != nil && r.Seen.Before(end) {
-		a.sayf("This copy of the record is of %s; what was recorded after that is not in the list.\n", moment(*r.Seen))
-	}
-	if c.JSON {
-		return c.json(a, r, state, h, end)
-	}
-	return printRoll(a.out, state, h, asOf)
-}
-
-// rollLine is one signatory in JSON.
-type rollLine struct {
-	Domain   string     `json:"domain"`
-	Name     string     `json:"name"`
-	Index    uint64     `json:"index"`
-	ID       entry.Hash `json:"id"`
-	Date     string     `json:"date"`
-	Admitted time.Time  `json:"admitted"`
-	Disputed bool       `json:"disputed"`
-}
-
-func (c *rollCmd) json(a *app, r *verify.Report, s *roll.State, h entry.Hash, end time.Time) error {
-	st, _ := s.Statement(h)
-	lines := []rollLine{}
-	for _, line := range signatories(s, st) {
-		e := line.endorsement
-		lines = append(lines, rollLine{e.Domain, line.name, e.Index, e.ID, e.Date, e.Admitted.UTC(), e.Disputed})
-	}
-	return a.json(struct {
-		Schema      string     `json:"schema"`
-		Origin      string     `json:"origin"`
-		Statement   entry.Hash `json:"statement"`
-		Title       string     `json:"title"`
-		AsOf        string     `json:"as_of"`
-		Size        uint64     `json:"size"` // entries of the record up to then
-		RecordSize  uint64     `json:"record_size"`
-		RecordRoot  string     `json:"record_root"`
-		Signatories []rollLine `json:"signatories"`
-	}{"undersigned/roll/v1", r.Origin, h, st.Title, entry.FormatTime(end), s.Size(), r.Size, r.Root, lines})
-}
-
-// A signatory stands behind a statement.
-type signatory struct {
-	name        string
-	endorsement roll.Endorsement
-}
-
-// signatories returns who stands behind a statement, by name in the order of the statement's language.
-func signatories(s *roll.State, st roll.Statement) []signatory {
-	var list []signatory
-	for _, e := range s.Standing(st.Statement) {
-		m, _ := s.Member(e.Domain)
-		list = append(list, signatory{m.Name, e})
-	}
-	order := collate.New(language.Make(st.Language))
-	slices.SortStableFunc(list, func(x, y signatory) int {
-		if c := order.CompareString(x.name, y.name); c != 0 {
-			return c
-		}
-		return strings.Compare(x.endorsement.Domain, y.endorsement.Domain)
-	})
-	return list
-}
-
-// printRoll prints the list of who stands behind a statement in a state, as of a day (UTC).
-func printRoll(w io.Writer, s *roll.State, h entry.Hash, asOf time.Time) error {
-	st, ok := s.Statement(h)
-	if !ok {
-		return fmt.Errorf("the record has no statement with the fingerprint %s", h)
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "Signatories as of %s (in alphabetical order)\n\n", day(asOf))
-	for _, line := range signatories(s, st) {
-		fmt.Fprintln(&b, line.name)
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// stateAt folds an audited record again, up to the last entry admitted by then. Every entry is held against the
-// audited root hash, so that a source cannot tell another story the second time.
-func stateAt(ctx context.Context, r *verify.Report, fetch verify.Fetch, end time.Time) (*roll.State, error) {
-	root, err := rootOf(r)
-	if err != nil {
-		return nil, err
-	}
-	reader, err := verify.NewHashReader(ctx, verify.Checkpoint{Origin: r.Origin, Size: r.Size, Root: root}, fetch)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the record again: %w", err)
-	}
-	s := roll.New(r.Origin)
-	for bundle := uint64(0); s.Size() < r.Size; bundle++ {
-		leaves, err := reader.Entries(ctx, bundle)
-		if err != nil {
-			return nil, fmt.Errorf("cannot read the record again: %w", err)
-		}
-		parsed := make([]*entry.Leaf, len(leaves))
-		checked := make([]*roll.Signatures, len(leaves))
-		eachOf(len(leaves), func(i int) {
-			if l, err := entry.ParseLeaf(leaves[i]); err == nil && !l.Admitted.After(end) {
-				parsed[i], checked[i] = l, s.CheckSignatures(l.Entry)
-			}
-		})
-		for i, l := range parsed {
-			if l == nil {
-				return s, nil // time never goes back in a record that holds
-			}
-			if err := s.ApplyLeaf(s.Size(), l, checked[i]); err != nil {
-				return nil, fmt.Errorf("the record differs from what was audited a moment ago: %w", err)
-			}
-		}
-	}
-	return s, nil
-}
-
-// eachOf calls f for 0 to n-1 on all cores.
-func eachOf(n int, f func(i int)) {
-	var group sync.WaitGroup
-	workers := min(runtime.GOMAXPROCS(0), n)
-	for w := range workers {
-		group.Go(func() {
-			for i := w; i < n; i += workers {
-				f(i)
-			}
-		})
-	}
-	group.Wait()
-}
 
 func rootOf(r *verify.Report) (root [32]byte, err error) {
 	b, err := decodeBase64(r.Root)

@@ -17,10 +17,13 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/text/language"
+
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/keys/source"
 	"github.com/tccm/undersigned/keys/unicode15"
 	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/ledger/rollcall"
 	"github.com/tccm/undersigned/ledger/witness"
 	"github.com/tccm/undersigned/testdata/tccm"
 	"github.com/tccm/undersigned/verify"
@@ -478,7 +481,11 @@ func (d *demo) check(ctx context.Context) error {
 	d.say("The whole record was replayed from the server, and again from the file %s: %s", path, archived.Sentence)
 	d.say("A mirror keeps another copy of all of it, and serves that at %s: the same record.", at)
 	d.say("")
-	if err := printRoll(d.out, record.State, d.hash, d.now()); err != nil {
+	l := rollcall.List{Origin: record.Origin, Statement: d.hash, AsOf: verify.Moment{Time: d.now(), Day: true}, Size: record.Size}
+	for _, s := range signatories(record.State, d.hash, language.English) {
+		l.Lines = append(l.Lines, rollcall.LineOf(s))
+	}
+	if _, err := d.out.Write(l.Print(rollcall.Text)); err != nil {
 		return err
 	}
 	d.say("\n%s", demoNotice)

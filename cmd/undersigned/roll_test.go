@@ -3,18 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/tccm/undersigned/keys"
-	"github.com/tccm/undersigned/ledger"
-	"github.com/tccm/undersigned/ledger/storetest"
 	"github.com/tccm/undersigned/testdata/tccm"
 	"github.com/tccm/undersigned/verify"
-	"github.com/tccm/undersigned/verify/entry"
-	"github.com/tccm/undersigned/verify/roll/rolltest"
 )
 
 // TestRoll prints the frozen record's list as of several days. That of 11 June 2024 is the published one, in its order.
@@ -52,108 +49,91 @@ func TestRoll(t *testing.T) {
 	}
 }
 
-// TestStateAt folds a record of several bundles up to any moment: a member endorses and withdraws every other hour.
-func TestStateAt(t *testing.T) {
-	ctx := t.Context()
-	start := time.Date(2024, 6, 11, 0, 0, 0, 0, time.UTC)
-	now := start
-	clock := func() time.Time { return now }
-	signers, _ := frozenKeys(t, demoOrigin, "log", keys.TypeEd25519)
-	signed, err := ledger.OpenLastSigned(filepath.Join(t.TempDir(), lastSignedFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer signed.Close()
-	operator := rolltest.NewOrg("operator.example", 1, 0, 1)
-	member := rolltest.NewOrg("member.example", 1, 0, 1)
-	genesis := rolltest.Sign(&entry.Entry{
-		Ledger: demoOrigin, Genesis: true, Signer: operator.Domain, Keys: []keys.Ref{operator.Keys[0].Ref()}, Date: "2024-06-11",
-		Body: &entry.Charter{Title: "T", Operator: operator.Domain, PublicKeys: []entry.PublicKey{operator.Keys[0].Line()}, Admission: entry.Admission{Operator: true}, Roll: "manual"},
-	})
-	cfg := ledger.Config{Origin: demoOrigin, Store: storetest.NewMemory(), Signers: signers, LastSigned: signed, Now: clock}
-	if err := ledger.Create(ctx, cfg, genesis); err != nil {
-		t.Fatal(err)
-	}
-	l, err := ledger.Open(ctx, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	say := func(body entry.Body, o *rolltest.Org) {
-		t.Helper()
-		d, err := deskOf(ctx, l, clock)
-		if err != nil {
-			t.Fatal(err)
+// TestRollWitnessed tells beside the frozen record's list what the witnesses bear out of it.
+func TestRollWitnessed(t *testing.T) {
+	for name, args := range map[string][]string{
+		"day":       {"--as-of", "2024-06-11"},
+		"moment":    {"--as-of", "2024-06-11T09:29:59.999Z"},
+		"last":      {"--as-of", "2024-08-09"},
+		"changes":   {"--from", "2024-06-11", "--as-of", "2024-07-18"},
+		"back":      {"--from", "2024-07-18", "--as-of", "2024-08-09"},
+		"passed":    {"--from", "2024-06-11", "--as-of", "2024-08-09"},
+		"all":       {"--from", "2024-06-10", "--as-of", "2024-06-11"},
+		"unchanged": {"--from", "2024-06-11", "--as-of", "2024-07-17"},
+		"json":      {"--as-of", "2024-06-11", "--json"},
+		"differs":   {"--from", "2024-06-11", "--as-of", "2024-07-18", "--json"},
+		"markdown":  {"--as-of", "2024-06-11", "--format", "markdown", "--link", "https://ledger.example/"},
+		"html":      {"--as-of", "2024-06-11", "--format", "html", "--link", "https://ledger.example/"},
+		"csv":       {"--as-of", "2024-06-11", "--format", "csv"},
+		"swedish":   {"--as-of", "2024-06-11", "--language", "sv"},
+	} {
+		dir := filepath.Join("..", "..", "testdata", "tccm")
+		args = append([]string{"roll", "--policy", filepath.Join(dir, "policy.txt"), filepath.Join(dir, "archive.zip")}, args...)
+		code, out, stderr := runWith(t.Context(), args...)
+		if code != 0 {
+			t.Errorf("%s: exit code %d, %s", name, code, stderr)
 		}
-		if b, ok := body.(*entry.Endorsement); ok {
-			b.After = d.after
-		}
-		e, err := d.draft(body, o.Domain, []keys.Ref{o.Keys[0].Ref()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if r := l.Submit(ctx, rolltest.Sign(e).Bytes())[0]; r.Err != nil {
-			t.Fatal(r.Err)
-		}
+		golden(t, filepath.Join("testdata", "roll", name), stderr+"---\n"+out)
 	}
-	say(&entry.Membership{Action: entry.Register, Member: member.Domain, Name: "Member", PublicKeys: []entry.PublicKey{member.Keys[0].Line()}, Quorum: 1, Vouchers: operator.Vouch()}, member)
-	h := entry.Sum([]byte("text"))
-	say(&entry.Statement{Action: entry.Publish, Statement: h, Title: "T", Language: "en", MediaType: "text/plain", Size: 4}, operator)
-	const words = 300
-	for i := range words {
-		now = now.Add(time.Hour)
-		say(&entry.Endorsement{Action: []entry.Action{entry.Endorse, entry.Withdraw}[i%2], Statement: h}, member)
-	}
+}
 
-	var lines []byte
-	for _, s := range signers {
-		lines = append(lines, "log "+s.VKey.String()+"\n"...)
+var update = flag.Bool("update", false, "write the files in testdata/roll anew")
+
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	p, err := verify.ParsePolicy(append(lines, "quorum none\n"...))
+	want, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := verify.Audit(ctx, p, l.Fetch, verify.AuditOptions{})
-	if err != nil || !r.OK || r.Size != words+3 {
+	if got != string(want) {
+		t.Errorf("%s:\n%s\nwant\n%s", path, got, want)
+	}
+}
+
+// TestMakeReceipt: receipts are made under the audited root, whatever a source says the second time.
+func TestMakeReceipt(t *testing.T) {
+	ctx := t.Context()
+	dir := filepath.Join("..", "..", "testdata", "tccm")
+	rec, err := openRecord(ctx, filepath.Join(dir, "archive.zip"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rec.Close()
+	text, err := os.ReadFile(filepath.Join(dir, "policy.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := verify.ParsePolicy(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := verify.AuditArchive(ctx, p, rec.archive, verify.AuditOptions{})
+	if err != nil || !r.OK {
 		t.Fatalf("%v, %+v", err, r)
 	}
-	for _, hour := range []int{0, 1, 2, 3, 100, 252, 253, 254, 255, 299, 300} {
-		for _, more := range []time.Duration{0, 59 * time.Minute} {
-			s, err := stateAt(ctx, r, l.Fetch, start.Add(time.Duration(hour)*time.Hour+more))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if want := uint64(hour + 3); s.Size() != want {
-				t.Errorf("hour %d: %d entries, not %d", hour, s.Size(), want)
-			}
-			if got, want := len(s.Standing(h)), hour%2; got != want {
-				t.Errorf("hour %d: %d stand, not %d", hour, got, want)
-			}
-		}
-	}
-
-	// A source that tells another story than the one that was audited.
+	const apnic = 20
 	lie := func(ctx context.Context, path string) ([]byte, error) {
-		b, err := l.Fetch(ctx, path)
-		if strings.HasPrefix(path, "tile/entries/000") {
+		b, err := rec.fetch(ctx, path)
+		if strings.HasPrefix(path, "tile/entries/") {
 			b = append([]byte(nil), b...)
 			b[len(b)-5] ^= 1
 		}
 		return b, err
 	}
 	var contradiction *verify.ContradictionError
-	if _, err := stateAt(ctx, r, lie, now); !errors.As(err, &contradiction) {
-		t.Errorf("a changed entry: %v", err)
-	}
-	// Receipts are made under the audited root too.
-	if _, err := makeReceipt(ctx, r, lie, 200); !errors.As(err, &contradiction) {
+	if _, err := makeReceipt(ctx, r, lie, apnic); !errors.As(err, &contradiction) {
 		t.Errorf("a receipt of a changed entry: %v", err)
 	}
-	receipt, err := makeReceipt(ctx, r, l.Fetch, 302)
+	receipt, err := makeReceipt(ctx, r, rec.fetch, apnic)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v := verify.Judge(verify.Input{Policy: p, Receipt: receipt, Now: now}); v.Domain != member.Domain {
+	if v := verify.Judge(verify.Input{Policy: p, Receipt: receipt, Now: time.Date(2024, 8, 10, 0, 0, 0, 0, time.UTC)}); v.Domain != "apnic.net" {
 		t.Errorf("%+v", v)
 	}
 }

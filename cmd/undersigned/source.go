@@ -130,16 +130,7 @@ func (r *record) paths(ctx context.Context) ([]string, error) {
 	if r.archive != nil {
 		return r.archive.Paths(), nil
 	}
-	var sizes []uint64
-	var err error
-	switch {
-	case r.ledger != nil:
-		sizes, err = r.ledger.CheckpointSizes(ctx)
-	case r.client != nil:
-		sizes, err = r.client.checkpoints(ctx)
-	default:
-		sizes, err = treeCheckpoints(r.tree)
-	}
+	sizes, err := r.checkpoints(ctx)
 	var paths []string
 	for _, size := range sizes {
 		paths = append(paths, verify.CheckpointPath(size))
@@ -170,6 +161,25 @@ func (r *record) covering(ctx context.Context, index uint64) (uint64, bool) {
 		return 0, false // whoever serves mere files does not list them
 	}
 	return slices.Min(sizes), true
+}
+
+// checkpoints lists the sizes of which the record has the first published note. The error is fs.ErrNotExist if its source cannot tell.
+func (r *record) checkpoints(ctx context.Context) (sizes []uint64, err error) {
+	switch {
+	case r.archive != nil:
+		for _, path := range r.archive.Paths() {
+			if size, ok := checkpointSize(path); ok {
+				sizes = append(sizes, size)
+			}
+		}
+		return sizes, nil
+	case r.ledger != nil:
+		return r.ledger.CheckpointSizes(ctx)
+	case r.client != nil:
+		return r.client.checkpoints(ctx)
+	default:
+		return treeCheckpoints(r.tree)
+	}
 }
 
 // treeCheckpoints lists the notes in a directory of files.

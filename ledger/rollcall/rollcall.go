@@ -30,6 +30,7 @@ import (
 
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/roll"
 )
 
 // A List is who stands behind a statement.
@@ -52,6 +53,11 @@ type Line struct {
 	Admitted  time.Time  // when it was recorded
 	Date      string     // the signer's own
 	Disputed  bool       // a key that signed has been declared compromised from before
+}
+
+// LineOf returns the line of a signatory.
+func LineOf(s roll.Signatory) Line {
+	return Line{s.Name, s.LegalName, s.Domain, s.Index, s.ID, s.Admitted, s.Date, s.Disputed}
 }
 
 // A Format is a form in which a List is printed.
