@@ -153,6 +153,7 @@ func (s *Server) lookUp(rest string) (roll.Statement, *problem) {
 type rollJSON struct {
 	Statement entry.Hash  `json:"statement"`
 	AsOf      string      `json:"as_of,omitempty"`
+	Language  string      `json:"language"`  // whose alphabetical order it is in
 	Size      uint64      `json:"size"`      // entries that were taken into account
 	Published uint64      `json:"published"` // entries in the published record
 	Count     int         `json:"count"`     // who stands behind it
@@ -170,7 +171,7 @@ func (s *Server) roll(w http.ResponseWriter, r *http.Request, rest string) {
 		s.fail(w, r, *p)
 		return
 	}
-	q, p := parameters(r.URL, "as-of", "size", "limit", "page")
+	q, p := parameters(r.URL, "as-of", "size", "language", "limit", "page")
 	if p != nil {
 		s.fail(w, r, *p)
 		return
@@ -180,7 +181,7 @@ func (s *Server) roll(w http.ResponseWriter, r *http.Request, rest string) {
 		s.fail(w, r, badPage)
 		return
 	}
-	answer, p := s.rollAt(r.Context(), statement.Statement, q, page)
+	answer, p := s.rollAt(r.Context(), statement, q, page)
 	if p != nil {
 		s.fail(w, r, *p)
 		return
@@ -193,35 +194,21 @@ func (s *Server) roll(w http.ResponseWriter, r *http.Request, rest string) {
 	s.answer(w, r, answer)
 }
 
-// rollAt computes one page of a list at q's as-of date and size.
-func (s *Server) rollAt(ctx context.Context, statement entry.Hash, q url.Values, page page) (*rollJSON, *problem) {
+// rollAt computes one page of a list at what q asks for.
+func (s *Server) rollAt(ctx context.Context, statement roll.Statement, q url.Values, page page) (*rollJSON, *problem) {
 	failed := func(err error) (*rollJSON, *problem) {
 		p := s.problemFrom(err)
 		return nil, &p
 	}
-	published, err := s.history.read(ctx)
-	if err != nil {
-		return failed(err)
+	of, p := s.extent(ctx, statement, q)
+	if p != nil {
+		return nil, p
 	}
-	answer := &rollJSON{Statement: statement, Size: published, Published: published, Items: []signatory{}, Gone: []signatory{}}
-	if text := q.Get("size"); text != "" {
-		n, ok := parseNumber(text)
-		if !ok || n > published {
-			p := problemSaying(ProblemParameter, "size is a number of entries, and at most that of the published checkpoint.")
-			return nil, &p
-		}
-		answer.Size = n
+	answer := &rollJSON{Statement: statement.Statement, Language: of.language.String(), Size: of.size, Published: of.published, Items: []signatory{}, Gone: []signatory{}}
+	if of.dated {
+		answer.AsOf = stamp(of.at.Time)
 	}
-	if text := q.Get("as-of"); text != "" {
-		end, ok := parseDay(text)
-		if !ok {
-			p := problemSaying(ProblemParameter, "as-of is a date, such as 2024-06-11, and means the end of that day in UTC.")
-			return nil, &p
-		}
-		answer.AsOf = stamp(end)
-		answer.Size = min(answer.Size, s.history.sizeAt(end, published))
-	}
-	list, err := s.history.list(ctx, statement, answer.Size)
+	list, err := s.history.list(ctx, statement.Statement, of.size, of.language)
 	if err != nil {
 		return failed(err)
 	}
@@ -238,15 +225,6 @@ func (s *Server) rollAt(ctx context.Context, statement entry.Hash, q url.Values,
 		return failed(err)
 	}
 	return answer, nil
-}
-
-// parseDay returns the last millisecond of a day in UTC.
-func parseDay(text string) (time.Time, bool) {
-	day, err := time.Parse(time.DateOnly, text)
-	if err != nil || len(text) != len(time.DateOnly) {
-		return time.Time{}, false
-	}
-	return day.AddDate(0, 0, 1).Add(-time.Millisecond), true
 }
 
 // disputed reports for each leaf whether a key that signed it has been declared compromised from

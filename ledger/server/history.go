@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,11 +11,11 @@ import (
 	"time"
 	"unicode"
 
-	"golang.org/x/text/collate"
 	"golang.org/x/text/language"
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/ledger/rollcall"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
 )
@@ -33,11 +32,15 @@ type history struct {
 	mu         sync.RWMutex
 	admitted   []int64 // milliseconds since 1970, of every leaf read
 	who        map[string]uint32
-	orgs       []org    // by the numbers in who
-	named      []uint64 // indexes of all namings
+	orgs       []org       // by the numbers in who
+	named      []happening // all namings
+	keyed      []happening // all registrations and key entries
 	statements map[entry.Hash][]event
-	texts      map[entry.Hash]string // media types
-	lists      []*list               // sorted before, the newest last
+	acts       map[entry.Hash][]uint64 // indexes of the statement entries about each
+	news       []uint64                // indexes of all endorsement and statement entries
+	texts      map[entry.Hash]string   // media types
+	lists      []*list                 // sorted before, the newest last
+	changes    []*changeList           // the same
 }
 
 // An event is one endorsement entry about one statement.
@@ -47,10 +50,17 @@ type event struct {
 	withdrawn bool
 }
 
+// A happening is an entry about an organization.
+type happening struct {
+	index uint64
+	who   uint32
+}
+
 // An org is an organization that was ever registered, and what it called itself.
 type org struct {
 	domain string
 	names  []naming // by index
+	keyed  []uint64 // indexes of its registrations and key entries
 }
 
 type naming struct {
@@ -60,7 +70,7 @@ type naming struct {
 }
 
 // A list is who stands behind a statement, and who withdrew, in the record of one size, in the
-// alphabetical order of their names then.
+// alphabetical order of their names then, in a language.
 type list struct {
 	listID
 	standing  []event
@@ -72,6 +82,7 @@ type listID struct {
 	statement entry.Hash
 	events    int // the first so many about the statement
 	namings   int // the first so many of all organizations
+	language  language.Tag
 }
 
 // keptLists bounds the lists that are kept sorted.
@@ -83,6 +94,7 @@ func newHistory(l *ledger.Ledger) *history {
 		turn:       make(chan struct{}, 1),
 		who:        map[string]uint32{},
 		statements: map[entry.Hash][]event{},
+		acts:       map[entry.Hash][]uint64{},
 		texts:      map[entry.Hash]string{},
 	}
 }
@@ -146,6 +158,8 @@ func (h *history) add(leaf *entry.Leaf) {
 	h.admitted = append(h.admitted, leaf.Admitted.UnixMilli())
 	switch body := leaf.Entry.Body.(type) {
 	case *entry.Statement:
+		h.acts[body.Statement] = append(h.acts[body.Statement], index)
+		h.news = append(h.news, index)
 		if body.Action == entry.Publish {
 			h.texts[body.Statement] = body.MediaType
 			for _, r := range body.Renditions {
@@ -155,13 +169,25 @@ func (h *history) add(leaf *entry.Leaf) {
 	case *entry.Membership:
 		if body.Action != entry.Leave {
 			n := h.number(body.Member)
-			h.named = append(h.named, index)
+			h.named = append(h.named, happening{index, n})
 			h.orgs[n].names = append(h.orgs[n].names, naming{index, body.Name, body.LegalName, fold(body.Member + "\n" + body.Name + "\n" + body.LegalName)})
+			if body.Action == entry.Register {
+				h.key(index, n)
+			}
 		}
+	case *entry.KeyEvent:
+		h.key(index, h.number(body.Member))
 	case *entry.Endorsement:
 		e := event{index, h.number(leaf.Entry.Signer), body.Action == entry.Withdraw}
 		h.statements[body.Statement] = append(h.statements[body.Statement], e)
+		h.news = append(h.news, index)
 	}
+}
+
+// key notes that an entry says which keys speak for an organization.
+func (h *history) key(index uint64, who uint32) {
+	h.keyed = append(h.keyed, happening{index, who})
+	h.orgs[who].keyed = append(h.orgs[who].keyed, index)
 }
 
 func (h *history) number(domain string) uint32 {
@@ -203,8 +229,8 @@ func (h *history) mediaType(ctx context.Context, hash entry.Hash) (string, error
 }
 
 // list returns the sorted list of a statement in the record of a size that has been read.
-func (h *history) list(ctx context.Context, statement entry.Hash, size uint64) (*list, error) {
-	id := h.listAt(statement, size)
+func (h *history) list(ctx context.Context, statement entry.Hash, size uint64, in language.Tag) (*list, error) {
+	id := h.listAt(statement, size, in)
 	if l := h.kept(id); l != nil {
 		return l, nil
 	}
@@ -227,14 +253,15 @@ func (h *history) list(ctx context.Context, statement entry.Hash, size uint64) (
 
 // listAt names the list of a statement in the record of a size: it is the same until something
 // happens to the statement or to any name.
-func (h *history) listAt(statement entry.Hash, size uint64) listID {
+func (h *history) listAt(statement entry.Hash, size uint64, in language.Tag) listID {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	events := h.statements[statement]
 	return listID{
 		statement: statement,
 		events:    sort.Search(len(events), func(i int) bool { return events[i].index >= size }),
-		namings:   sort.Search(len(h.named), func(i int) bool { return h.named[i] >= size }),
+		namings:   sort.Search(len(h.named), func(i int) bool { return h.named[i].index >= size }),
+		language:  in,
 	}
 }
 
@@ -259,7 +286,6 @@ func (h *history) sorted(id listID, size uint64) *list {
 	type line struct {
 		event
 		name, domain string
-		key          []byte
 	}
 	lines := make([]line, 0, len(last))
 	for who, e := range last {
@@ -267,17 +293,7 @@ func (h *history) sorted(id listID, size uint64) *list {
 	}
 	h.mu.RUnlock()
 
-	collator := collate.New(language.Und)
-	var buf collate.Buffer
-	for i := range lines {
-		lines[i].key = collator.KeyFromString(&buf, lines[i].name)
-	}
-	slices.SortFunc(lines, func(a, b line) int {
-		if c := bytes.Compare(a.key, b.key); c != 0 {
-			return c
-		}
-		return strings.Compare(a.domain, b.domain)
-	})
+	rollcall.Sort(lines, id.language, func(l line) (string, string) { return l.name, l.domain })
 	l := &list{listID: id}
 	for _, e := range lines {
 		if e.withdrawn {

@@ -7,10 +7,12 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/tccm/undersigned/ledger/rollcall"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
@@ -61,8 +63,9 @@ type statementView struct {
 	Titled  bool   // its first line is the title
 
 	Today     time.Time
-	AsOf      time.Time // the day asked for; zero: now
-	AsOfValue string    // of the form's field
+	AsOf      *verify.Moment // asked for; nil: now
+	AsOfValue string         // of the form's field
+	Query     string         // of links to the same list, with its question mark
 	Roll      *rollJSON
 	Signed    []signatory
 	Withdrawn []signatory
@@ -79,14 +82,29 @@ type block struct {
 // home serves the page of the current statement.
 func (s *Server) home(w http.ResponseWriter, r *http.Request, _ string) { s.page(w, r, nil) }
 
-// statementPage serves the page of one statement.
+// statementPage serves the page of one statement, and what lies below it.
 func (s *Server) statementPage(w http.ResponseWriter, r *http.Request, rest string) {
-	statement, p := s.lookUp(rest)
+	hash, below, whole := strings.Cut(rest, "/")
+	statement, p := s.lookUp(hash)
 	if p != nil {
 		s.fail(w, r, *p)
 		return
 	}
-	s.page(w, r, &statement)
+	if !whole {
+		s.page(w, r, &statement)
+		return
+	}
+	if below == "feed.atom" {
+		s.atom(w, r, &statement)
+		return
+	}
+	for _, f := range rollcall.Formats {
+		if below == "roll."+f.Extension() {
+			s.rollFile(w, r, statement, f)
+			return
+		}
+	}
+	s.fail(w, r, problemOf(ProblemNotFound))
 }
 
 func (s *Server) page(w http.ResponseWriter, r *http.Request, statement *roll.Statement) {
@@ -162,14 +180,15 @@ func (s *Server) view(r *http.Request, statement *roll.Statement) (*view, *probl
 	}
 	sv := &statementView{
 		About: *statement, Open: s.open(*statement), Path: "/statement/" + hexOf(statement.Statement),
-		Text: blobPath(statement.Statement), Today: s.now().UTC(), AsOfValue: q.Get("as-of"),
+		Text: blobPath(statement.Statement), Today: s.now().UTC(),
 	}
-	if sv.Roll, p = s.rollAt(r.Context(), statement.Statement, q, number); p != nil {
+	if sv.Roll, p = s.rollAt(r.Context(), *statement, q, number); p != nil {
 		return nil, p
 	}
 	sv.Signed, sv.Withdrawn = sv.Roll.Items, sv.Roll.Gone
-	if sv.AsOfValue != "" {
-		sv.AsOf, _ = parseDay(sv.AsOfValue)
+	if m, err := verify.ParseMoment(q.Get("as-of")); err == nil {
+		sv.AsOf, sv.AsOfValue = &m, m.Time.Format(time.DateOnly)
+		sv.Query = "?" + url.Values{"as-of": {m.Text()}}.Encode()
 	}
 	sv.First, _ = number.cut(sv.Roll.Count + sv.Roll.Withdrawn)
 	sv.First++

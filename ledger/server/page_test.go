@@ -65,7 +65,7 @@ func checkMarkup(t *testing.T, path, page string) {
 	attribute := regexp.MustCompile(` ([a-z-]+)`)
 	quoted := regexp.MustCompile(`"[^"]*"`)
 	elements := strings.Fields("html head meta title link body a p strong header img span nav main article h1 h2 h3 br ul ol li dl div dt dd code wbr section form label input button time pre details summary footer")
-	attributes := strings.Fields("lang charset name content rel href type class role src alt width height id dir aria-label aria-labelledby action method for value required start datetime")
+	attributes := strings.Fields("lang charset name content rel href type class role src alt width height id dir aria-label aria-labelledby action method for value required start datetime title")
 	page = strings.TrimPrefix(page, "<!DOCTYPE html>")
 	for i := range page {
 		if page[i] != '<' {

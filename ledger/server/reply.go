@@ -52,6 +52,7 @@ const (
 	ProblemMediaType  Problem = "media-type"  // 415: Content-Type
 	ProblemEncoding   Problem = "encoding"    // 415: Content-Encoding
 	ProblemBlob       Problem = "blob"        // 422: a text is not the one that its path names
+	ProblemLong       Problem = "long"        // 422: a list is too long to be sent whole
 	ProblemWithheld   Problem = "withheld"    // 403: a text was taken down
 	ProblemLimited    Problem = "limited"     // 429, with Retry-After: the client or the member has had its share for now
 	ProblemBusy       Problem = "busy"        // 503, with Retry-After
@@ -88,6 +89,7 @@ var problems = map[Problem]problem{
 	ProblemMediaType:  {Status: 415, Title: "Unsupported media type", Detail: "Send one entry as text/plain, or many as application/octet-stream, each after its length in two bytes."},
 	ProblemEncoding:   {Status: 415, Title: "Unsupported encoding", Detail: "Bodies are taken as they are; send this one without Content-Encoding."},
 	ProblemBlob:       {Status: 422, Title: "Another text", Detail: "The SHA-256 of this text is not the one in the path; send the file byte for byte as it was published."},
+	ProblemLong:       {Status: 422, Title: "List too long", Detail: "This list has more than 10000 signatories, too many for one answer. Read it page by page at /api/v1/roll/, or print it from a copy of the record with undersigned roll."},
 	ProblemWithheld:   {Status: 403, Title: "Taken down", Detail: "The operator has taken this text down. The record still names its fingerprint, so whoever holds the file can check it."},
 	ProblemLimited:    {Status: 429, Title: "Too many", RetryAfter: 1, Detail: "This address has too many requests under way; wait until some of them are answered. Nothing of this one was stored."},
 	ProblemBusy:       {Status: 503, Title: "Busy", RetryAfter: 1, Detail: "Too much is waiting already, and nothing of this was stored; send it again after the time in Retry-After."},

@@ -12,6 +12,7 @@
 //	GET  /api/v1/statements                     all statements
 //	GET  /api/v1/statement/<64 hex>             one of them, by the fingerprint of its text
 //	GET  /api/v1/roll/<64 hex>?as-of=2024-06-11 who stands behind it, and who withdrew
+//	GET  /api/v1/changes/<64 hex>?from=2024-06-11&as-of=2024-07-18
 //	GET  /api/v1/signatory/apnic.net            one organization; with /history or /endorsements
 //	GET  /api/v1/entry/57                       one entry
 //	GET  /api/v1/receipt/57                     its receipt, a c2sp.org/tlog-proof@v1 file
@@ -20,6 +21,8 @@
 //	GET  /api/v1/search?q=apnic                 organizations and statements
 //	GET  /healthz, /readyz, /metrics            for whoever runs it
 //	GET  /, /statement/<64 hex>                 pages
+//	GET  /statement/<64 hex>/roll.txt           the list as people publish it; also roll.md, roll.html, roll.csv
+//	GET  /feed.atom, /statement/<64 hex>/feed.atom  who endorsed and withdrew, and what was published and closed
 //
 // # Paths
 //
@@ -52,6 +55,14 @@
 // Of the bytes that are held of bodies at one time a client may have a quarter, or one body. The next 64 KiB of a body,
 // or its rest, must come within ten seconds, and all of it within five minutes; an answer must be taken at 64 KiB in 30
 // seconds. What is left of a body that was refused is read for 2 seconds, so that its sender can read why.
+//
+// # Lists
+//
+// A list is that of the end of a day in UTC (as-of=2024-06-11) or of a moment (as-of=2024-06-11T12:00:00Z), by the
+// ledger's clock, in the record of a size (size=57) or the published one, in the alphabetical order of the statement's
+// language or another (language=de). It is printed by the code, and in the bytes, of "undersigned roll" (package
+// ledger/rollcall); what the witnesses bear out of it that command tells. Whole lists have at most 10000 names. /api/v1/changes
+// compares two moments. What can change no more may be kept for an hour.
 //
 // # Reading
 //
@@ -135,6 +146,7 @@ type limits struct {
 	entries int           // entries of one body
 	settle  time.Duration // what a request is given to be stored, however short its wait for witnesses is
 	answers int64         // bytes of all large answers held at one time
+	names   int           // signatories of a list that is sent whole
 	look    time.Duration // what a read waits for its turn
 	drain   time.Duration // what is read of a body after it was refused, so that its sender gets to read why
 }
@@ -157,6 +169,7 @@ var defaults = limits{
 	entries: 4096,
 	settle:  500 * time.Millisecond,
 	answers: 32 << 20,
+	names:   10_000,
 	look:    5 * time.Second,
 	drain:   2 * time.Second,
 }
@@ -295,12 +308,14 @@ var routes = []route{
 	{"/api/v1/statements", false, "statements", get, (*Server).statements},
 	{"/api/v1/statement/", true, "statement", get, (*Server).statement},
 	{"/api/v1/roll/", true, "roll", get, (*Server).roll},
+	{"/api/v1/changes/", true, "changes", get, (*Server).changes},
 	{"/api/v1/signatory/", true, "signatory", get, (*Server).signatory},
 	{"/api/v1/entry/", true, "entry", get, (*Server).entry},
 	{"/api/v1/receipt/", true, "receipt", get, (*Server).receipt},
 	{"/api/v1/proof/inclusion", false, "inclusion", get, (*Server).inclusion},
 	{"/api/v1/proof/consistency", false, "consistency", get, (*Server).consistency},
 	{"/api/v1/search", false, "search", get, (*Server).search},
+	{"/feed.atom", false, "feed", get, (*Server).feed},
 	{"/healthz", false, "healthz", get, (*Server).healthz},
 	{"/readyz", false, "readyz", get, (*Server).readyz},
 	{"/metrics", false, "metrics", get, (*Server).serveMetrics},
