@@ -192,15 +192,12 @@ type asset struct {
 // readAssets returns the embedded files by the names under which they are served.
 func readAssets() map[string]asset {
 	files := map[string]asset{}
-	for _, name := range []string{"style.css", "icon.svg"} {
+	for _, name := range []string{"style.css", "icon.svg", openAPIFile} {
 		data, err := assets.ReadFile("assets/" + name)
 		if err != nil {
 			panic(err)
 		}
-		kind := "text/css; charset=utf-8"
-		if path.Ext(name) == ".svg" {
-			kind = "image/svg+xml"
-		}
+		kind := map[string]string{".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".json": typeJSON}[path.Ext(name)]
 		files[name] = asset{kind, data}
 	}
 	return files
@@ -214,4 +211,16 @@ func (s *Server) asset(w http.ResponseWriter, r *http.Request, rest string) {
 		return
 	}
 	s.content(w, r, a.kind, cacheHour, a.data, true)
+}
+
+// openAPIFile describes /api/v1 (OpenAPI 3.1). It is written by hand, and the tests hold the server to it.
+const openAPIFile = "openapi.json"
+
+// openAPI serves that file.
+func (s *Server) openAPI(w http.ResponseWriter, r *http.Request, _ string) {
+	if _, p := parameters(r.URL); p != nil {
+		s.fail(w, r, *p)
+		return
+	}
+	s.asset(w, r, openAPIFile)
 }

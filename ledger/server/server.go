@@ -19,6 +19,7 @@
 //	GET  /api/v1/proof/inclusion?index=5&size=57
 //	GET  /api/v1/proof/consistency?from=5&to=57
 //	GET  /api/v1/search?q=apnic                 organizations and statements
+//	GET  /api/v1/openapi.json                   all of /api/v1, as OpenAPI 3.1
 //	GET  /healthz, /readyz, /metrics            for whoever runs it
 //	GET  /, /statement/<64 hex>                 pages
 //	GET  /statement/<64 hex>/roll.txt           the list as people publish it; also roll.md, roll.html, roll.csv
@@ -315,6 +316,7 @@ var routes = []route{
 	{"/api/v1/proof/inclusion", false, "inclusion", get, (*Server).inclusion},
 	{"/api/v1/proof/consistency", false, "consistency", get, (*Server).consistency},
 	{"/api/v1/search", false, "search", get, (*Server).search},
+	{"/api/v1/openapi.json", false, "openapi", get, (*Server).openAPI},
 	{"/feed.atom", false, "feed", get, (*Server).feed},
 	{"/healthz", false, "healthz", get, (*Server).healthz},
 	{"/readyz", false, "readyz", get, (*Server).readyz},
@@ -328,7 +330,7 @@ var routes = []route{
 // any other waits its turn to look things up.
 var (
 	vital = map[string]bool{"healthz": true, "readyz": true}
-	light = map[string]bool{"checkpoint": true, "asset": true, "metrics": true, noRoute.name: true}
+	light = map[string]bool{"checkpoint": true, "asset": true, "metrics": true, "openapi": true, noRoute.name: true}
 )
 
 // noRoute answers what has no route, whatever the method.

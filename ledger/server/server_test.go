@@ -36,6 +36,7 @@ func (w *world) do(method, target, contentType string, body []byte) *httptest.Re
 	}
 	rec := httptest.NewRecorder()
 	w.server.ServeHTTP(rec, r)
+	agrees(w, theContract(), method, target, rec)
 	return rec
 }
 

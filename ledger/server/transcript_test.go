@@ -117,6 +117,7 @@ func (e *exchange) check(t *testing.T, w *world) {
 	rec := httptest.NewRecorder()
 	w.server.ServeHTTP(rec, r)
 	got := rec.Result()
+	agrees(t, theContract(), r.Method, r.RequestURI, rec)
 	if *show {
 		t.Logf("%d %v\n%s", got.StatusCode, got.Header, rec.Body)
 	}
