@@ -91,7 +91,7 @@ func TestClientEntries(t *testing.T) {
 	w.limit(Limits{Entries: Rate{N: 2, Per: time.Minute}})
 	const here, there = "[2001:db8::1]:99", "[2001:db8:0:1::1]:99"
 	post := func(from string) *httptest.ResponseRecorder {
-		return w.from(from, "POST", "/entries", "text/plain", w.entryAt(7))
+		return w.from(from, "POST", "/entries", "text/plain", w.entryAt(8))
 	}
 	for range 2 {
 		if rec := post(here); rec.Code != 200 {
@@ -525,7 +525,7 @@ func TestSmallBodiesHaveAReserve(t *testing.T) {
 		bodies = append(bodies, w.hold(fmt.Sprintf("192.0.2.%d:1", i), "text/plain", 20_000))
 	}
 	wantProblem(t, w.from("192.0.2.9:1", "POST", "/entries", "text/plain", make([]byte, smallBody+1)), ProblemBusy)
-	if rec := w.from("192.0.2.9:1", "POST", "/entries", "text/plain", w.entryAt(7)); rec.Code != 200 {
+	if rec := w.from("192.0.2.9:1", "POST", "/entries", "text/plain", w.entryAt(8)); rec.Code != 200 {
 		t.Errorf("a small entry: status %d", rec.Code)
 	}
 	for _, b := range bodies {
@@ -540,7 +540,7 @@ func TestSmallBodiesHaveAReserve(t *testing.T) {
 func TestNothingLeftToSubmit(t *testing.T) {
 	w := newWorld(t)
 	w.limit(Limits{Entries: Rate{N: 1, Per: time.Minute}})
-	w.from("192.0.2.1:1", "POST", "/entries", typeBytes, frame(w.entryAt(7)))
+	w.from("192.0.2.1:1", "POST", "/entries", typeBytes, frame(w.entryAt(8)))
 	r := httptest.NewRequest("POST", "/entries", iotest.ErrReader(errors.New("the body was read")))
 	r.Header.Set("Content-Type", typeBytes)
 	r.RemoteAddr = "192.0.2.1:1"

@@ -516,7 +516,7 @@ func TestMetrics(t *testing.T) {
 	w.get("/no/such/path")
 	w.do("BREW", "/", "", nil)
 	w.do("POST", "/entries", "text/plain", []byte("hello"))
-	w.do("POST", "/entries", "text/plain", w.entryAt(7))
+	w.do("POST", "/entries", "text/plain", w.entryAt(8))
 	w.do("POST", "/entries", "text/plain", w.spare())
 	got := w.get("/metrics").Body.String()
 	for _, want := range []string{
@@ -526,9 +526,9 @@ func TestMetrics(t *testing.T) {
 		`undersigned_entries_total{outcome="duplicate"} 1`,
 		`undersigned_entries_total{outcome="admitted"} 1`,
 		`undersigned_refused_total{rule="syntax"} 1`,
-		`undersigned_record_stored 11`,
+		`undersigned_record_stored 12`,
 		`undersigned_scrub_ended_timestamp_seconds 0`,
-		`undersigned_record_published 11`,
+		`undersigned_record_published 12`,
 		`undersigned_queue_entries 0`,
 		`undersigned_signing 1`,
 		`undersigned_closed 0`,
@@ -673,7 +673,7 @@ func TestBodyThatNeverEnds(t *testing.T) {
 			t.Errorf("%d bytes were taken", sent)
 		}
 	}
-	if size := w.ledger.Stats().Stored; size != 10 {
+	if size := w.ledger.Stats().Stored; size != 11 {
 		t.Errorf("%d entries", size)
 	}
 	if w.server.bodies.free+w.server.singles.free != w.server.limits.bodies {
@@ -716,7 +716,7 @@ func TestKeepAlive(t *testing.T) {
 	w := newWorld(t)
 	conn, answers := dial(t, w.connect())
 	for range 3 {
-		spare := w.entryAt(7)
+		spare := w.entryAt(8)
 		fmt.Fprintf(conn, "POST /entries HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", len(spare), spare)
 		got, err := http.ReadResponse(answers, nil)
 		if err != nil {

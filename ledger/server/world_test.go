@@ -38,12 +38,13 @@ const (
 //	3 register          weird.example, whose name is hostile
 //	4 publish           worldText
 //	5 publish           closedText
-//	6 close             closedText
-//	7 endorse           apnic.net, worldText
-//	8 endorse           cira.ca, worldText
-//	9 withdraw          cira.ca, worldText
+//	6 roll              closedText, which the log seals
+//	7 close             closedText
+//	8 endorse           apnic.net, worldText
+//	9 endorse           cira.ca, worldText
+//	10 withdraw         cira.ca, worldText
 //
-// Entry n was admitted n seconds after rolltest.Start, but for 9, admitted a day later.
+// Entry n was admitted n seconds after rolltest.Start up to 6, n-1 from 7 on, and 10 a day later.
 type world struct {
 	testing.TB
 	ledger   *ledger.Ledger
@@ -257,9 +258,9 @@ var bodies = map[string]func(w *world) []byte{
 		return rolltest.Sign(w.registration("newcomer.example", "Newcomer")).Bytes()
 	},
 	// What apnic.net has signed already, byte for byte.
-	"the endorsement of apnic.net": func(w *world) []byte { return w.entryAt(7) },
+	"the endorsement of apnic.net": func(w *world) []byte { return w.entryAt(8) },
 	// What cira.ca signed before it withdrew.
-	"the endorsement of cira.ca": func(w *world) []byte { return w.entryAt(8) },
+	"the endorsement of cira.ca": func(w *world) []byte { return w.entryAt(9) },
 	// A second text that names the same previous entry, kept back by whoever has it.
 	"a spare endorsement": func(w *world) []byte {
 		e := w.endorsement(entry.Endorse, "cira.ca", w.text)
@@ -363,9 +364,9 @@ var bodies = map[string]func(w *world) []byte{
 	"16 MiB and 1":  func(w *world) []byte { return make([]byte, 16<<20+1) },
 	"nothing":       func(w *world) []byte { return nil },
 	"10000 entries": func(w *world) []byte { return bytes.Repeat(frame([]byte("x")), 10_000) },
-	"half a length": func(w *world) []byte { return append(frame(w.entryAt(7)), 1) },
+	"half a length": func(w *world) []byte { return append(frame(w.entryAt(8)), 1) },
 	"half an entry": func(w *world) []byte {
-		b := frame(w.entryAt(7), w.entryAt(8))
+		b := frame(w.entryAt(8), w.entryAt(9))
 		return b[:len(b)-1]
 	},
 	"good, bad, good, known": func(w *world) []byte {
@@ -373,10 +374,10 @@ var bodies = map[string]func(w *world) []byte{
 			rolltest.Sign(w.registration("first.example", "First")).Bytes(),
 			[]byte("nonsense"),
 			rolltest.Sign(w.registration("second.example", "Second")).Bytes(),
-			w.entryAt(7),
+			w.entryAt(8),
 		)
 	},
-	"one framed": func(w *world) []byte { return frame(w.entryAt(7)) },
+	"one framed": func(w *world) []byte { return frame(w.entryAt(8)) },
 	"the text":   func(w *world) []byte { return []byte(worldText) },
 	"another text": func(w *world) []byte {
 		return []byte(strings.Replace(worldText, "stand", "fall!", 1))
