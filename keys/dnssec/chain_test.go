@@ -1,0 +1,367 @@
+package dnssec_test
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tccm/undersigned/keys/dnssec"
+	"github.com/tccm/undersigned/keys/dnssec/dnssectest"
+)
+
+var mutants = flag.Int("mutants", 5_000, "how many mutated chains to try; from 500000 on every bit of every chain is flipped, too")
+
+// chains returns chains of every outcome, with every algorithm, NSEC and NSEC3, and the anchors that they hang from.
+func chains(tb testing.TB) (all [][]byte, anchors []dnssec.Anchor) {
+	tb.Helper()
+	for _, c := range []struct {
+		example, our dnssectest.Options
+		publish      bool
+	}{
+		{dnssectest.Options{Algorithm: 13}, dnssectest.Options{Algorithm: 14}, true},
+		{dnssectest.Options{Algorithm: 10}, dnssectest.Options{Algorithm: 15}, true},
+		{dnssectest.Options{}, dnssectest.Options{}, false},
+		{dnssectest.Options{}, dnssectest.Options{NSEC3: true, Salt: "salt", Iterations: 2}, false},
+		{dnssectest.Options{}, dnssectest.Options{Unsigned: true}, true},
+		{dnssectest.Options{NSEC3: true, OptOut: true}, dnssectest.Options{Unsigned: true}, true},
+		{dnssectest.Options{}, dnssectest.Options{Digest: 1}, true},
+	} {
+		d := world(c.example, c.our)
+		if !c.publish {
+			d.Publish(domain)
+		}
+		chain, _, err := d.Chain(domain, noon)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		all, anchors = append(all, chain), d.Anchors()
+	}
+	return all, anchors
+}
+
+// truth are the results that the chains have.
+func truth(tb testing.TB, all [][]byte, anchors []dnssec.Anchor) (list []*dnssec.Result) {
+	tb.Helper()
+	for _, chain := range all {
+		r, err := dnssec.Verify(domain, chain, anchors, noon)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+// A chain has one form: any bit that is flipped, any record that is left out, repeated or moved, and it is refused.
+func TestOneForm(t *testing.T) {
+	all, anchors := chains(t)
+	for i, chain := range all {
+		if again, err := dnssec.Reprint(chain); err != nil || !bytes.Equal(again, chain) {
+			t.Fatalf("chain %d prints otherwise: %v", i, err)
+		}
+		if again, _, err := dnssec.Build(domain, dnssec.Records(chain), anchors, noon); err != nil || !bytes.Equal(again, chain) {
+			t.Fatalf("chain %d is built otherwise: %v", i, err)
+		}
+		step := 1
+		if *mutants < 500_000 {
+			step = 61
+		}
+		refused := func(what string, at int, mutant []byte) {
+			t.Helper()
+			r, err := dnssec.Verify(domain, mutant, anchors, noon)
+			if !isBogus(err) {
+				t.Errorf("chain %d, %s %d: %+v %v", i, what, at, r, err)
+			}
+		}
+		for bit := 0; bit < 8*len(chain); bit += step {
+			mutant := bytes.Clone(chain)
+			mutant[bit/8] ^= 1 << (bit % 8)
+			refused("bit", bit, mutant)
+		}
+		records := dnssec.Records(chain)
+		for k := range records {
+			refused("without record", k, dnssec.Print(slices.Delete(slices.Clone(records), k, k+1)))
+			refused("twice record", k, dnssec.Print(slices.Insert(slices.Clone(records), k, records[k])))
+			moved := slices.Clone(records)
+			for j := k; j+1 < len(moved); j++ {
+				moved[j], moved[j+1] = moved[j+1], moved[j]
+				refused("moved record", k, dnssec.Print(moved))
+			}
+			refused("up to record", k, dnssec.Print(records[:k]))
+		}
+		// Another answer of the same zones after it, or in place of its end.
+		for j, other := range all {
+			refused("before another", j, append(bytes.Clone(chain), other...))
+		}
+	}
+}
+
+// Records of denial that are good but not needed have no place in a chain.
+func TestNoMoreThanNeeded(t *testing.T) {
+	for _, o := range []dnssectest.Options{{}, {NSEC3: true}} {
+		d := world(dnssectest.Options{}, o)
+		d.Publish(domain)
+		z := d.Zone(domain, o)
+		for _, n := range []string{"a", "b", "k", "q", "z"} {
+			z.SetTXT(n+"."+domain, n)
+		}
+		records := d.Records(domain)
+		chain, _, err := dnssec.Build(domain, records, d.Anchors(), noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		more := slices.Concat(records, d.Query("b.b."+domain, 28).Authority, d.Query("z."+domain, 28).Authority, d.Query("a."+domain, 28).Authority)
+		if again, _, err := dnssec.Build(domain, more, d.Anchors(), noon); err != nil || !bytes.Equal(again, chain) {
+			t.Errorf("Build keeps what is not needed: %v", err)
+		}
+		for _, n := range []string{"a", "b", "k", "q", "z"} {
+			extra := d.Query(n+"."+domain, 28).Authority[:2]
+			if bytes.Contains(chain, extra[1].Data) {
+				continue
+			}
+			// Wherever it is put, one place is the right one.
+			list, accepted := dnssec.Records(chain), 0
+			for at := len(list); at > 0; at-- {
+				if r, err := dnssec.Verify(domain, dnssec.Print(slices.Insert(slices.Clone(list), at, extra...)), d.Anchors(), noon); !isBogus(err) {
+					t.Errorf("with the record at %s: %+v %v", n, r, err)
+					accepted++
+				}
+			}
+		}
+	}
+}
+
+// Whoever has an ECDSA signature can make another one, which the DNS takes as well.
+func TestHighS(t *testing.T) {
+	for _, algorithm := range []uint8{13, 14} {
+		d := world(dnssectest.Options{}, dnssectest.Options{Algorithm: algorithm})
+		chain, _, err := d.Chain(domain, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := map[uint8]int{13: 64, 14: 96}[algorithm]
+		sig := chain[len(chain)-size:]
+		high := negateS(algorithm, sig)
+		if !bytes.Equal(dnssec.LowS(algorithm, high), sig) || !bytes.Equal(dnssec.LowS(algorithm, sig), sig) {
+			t.Fatal("LowS does not undo it")
+		}
+		mutant := append(bytes.Clone(chain[:len(chain)-size]), high...)
+		if r, err := dnssec.Verify(domain, mutant, d.Anchors(), noon); !isBogus(err) {
+			t.Errorf("%+v %v", r, err)
+		}
+		// Only the form is at fault.
+		if again, _, err := dnssec.Build(domain, dnssec.Records(mutant), d.Anchors(), noon); err != nil || !bytes.Equal(again, chain) {
+			t.Error(err)
+		}
+	}
+}
+
+func TestBounds(t *testing.T) {
+	all, anchors := chains(t)
+	for name, c := range map[string]struct {
+		chain []byte
+		want  string
+	}{
+		"empty":     {nil, "bytes"},
+		"too large": {make([]byte, dnssec.MaxChain+1), "bytes"},
+		"too many":  {bytes.Repeat(dnssec.Print([]dnssec.RR{{Name: "\x00", Type: 46, Data: make([]byte, 40)}}), 129), "followed by its one signature"},
+		"zeros":     {make([]byte, dnssec.MaxChain), "class"},
+		"a cut end": {all[0][:len(all[0])-1], "cut short"},
+	} {
+		if _, err := dnssec.Verify(domain, c.chain, anchors, noon); !isBogus(err) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	var list []dnssec.RR
+	for i := range 130 {
+		list = append(list, dnssec.RR{Name: "\x00", Type: 48, Data: []byte{byte(i)}})
+	}
+	if _, err := dnssec.Verify(domain, dnssec.Print(list), anchors, noon); !isBogus(err) || !strings.Contains(err.Error(), "at most 128") {
+		t.Error(err)
+	}
+}
+
+// Keys made to have one tag must not make us try them all (KeyTrap).
+func TestCollidingTags(t *testing.T) {
+	for colliding, ok := range map[int]bool{0: true, 3: true, 4: false, 40: false} {
+		d := world(dnssectest.Options{}, dnssectest.Options{})
+		z := d.Zone(domain, dnssectest.Options{})
+		d.Publish(domain, record(1))
+		zsk := z.Keys()[1]
+		list := slices.Clone(z.Keys())
+		for i := range colliding {
+			// Sums of 16-bit words: what is added to one is taken from another.
+			k := bytes.Clone(zsk)
+			k[5], k[7] = k[5]^byte(i+1), k[7]^byte(i+1)
+			for x := 0; dnssec.Tag(k) != dnssec.Tag(zsk); x++ {
+				k[8], k[9] = byte(x>>8), byte(x)
+			}
+			list = append(list, k)
+		}
+		records := slices.DeleteFunc(d.Records(domain), func(r dnssec.RR) bool {
+			return r.Name == string(dnssectest.Name(domain)) && (r.Type == dnssectest.DNSKEY || r.Type == dnssectest.RRSIG && r.Data[1] == dnssectest.DNSKEY)
+		})
+		records = append(records, z.Sign(domain, dnssectest.DNSKEY, list...)...)
+		_, r, err := dnssec.Build(domain, records, d.Anchors(), noon)
+		if (err == nil) != ok || !ok && !strings.Contains(err.Error(), "more than 4 keys") {
+			t.Errorf("%d: %+v %v", colliding, r, err)
+		}
+	}
+}
+
+// mutate changes a chain in one of many ways, many of which leave it the form of one.
+func mutate(r *rand.Rand, all [][]byte) []byte {
+	chain := all[r.IntN(len(all))]
+	other := dnssec.Records(all[r.IntN(len(all))])
+	list := dnssec.Records(chain)
+	for range 1 + r.IntN(3) {
+		i := r.IntN(len(list))
+		rr := &list[i]
+		rr.Data = bytes.Clone(rr.Data)
+		switch r.IntN(14) {
+		case 0: // a bit of the RDATA
+			rr.Data[r.IntN(len(rr.Data))] ^= 1 << r.IntN(8)
+		case 1:
+			rr.Data[r.IntN(len(rr.Data))] = byte(r.Uint32())
+		case 2:
+			rr.Data = rr.Data[:r.IntN(len(rr.Data))]
+			if len(rr.Data) == 0 {
+				rr.Data = []byte{0}
+			}
+		case 3:
+			rr.Data = append(rr.Data, byte(r.Uint32()))
+		case 4:
+			rr.TTL = r.Uint32N(1 << r.UintN(32))
+		case 5:
+			rr.Type = []uint16{2, 5, 16, 39, 43, 46, 47, 48, 50, uint16(r.Uint32())}[r.IntN(10)]
+		case 6: // the name of another
+			rr.Name = other[r.IntN(len(other))].Name
+		case 7:
+			rr.Name = strings.ToUpper(rr.Name)
+		case 8:
+			list = slices.Delete(list, i, i+1)
+		case 9:
+			list = slices.Insert(list, i, other[r.IntN(len(other))])
+		case 10:
+			j := r.IntN(len(list))
+			list[i], list[j] = list[j], list[i]
+		case 11: // the end of another
+			list = append(list[:i:i], other[min(i, len(other)):]...)
+		case 12: // the text of a key
+			rr.Data = bytes.Replace(rr.Data, []byte("k=sha256:01"), []byte("k=sha256:03"), 1)
+		case 13: // a tag, an algorithm, a count of labels, times
+			if rr.Type == 46 {
+				rr.Data[2+r.IntN(16)] = byte(r.Uint32())
+			}
+		}
+		if len(list) == 0 {
+			return []byte{0}
+		}
+	}
+	out := dnssec.Print(list)
+	if r.IntN(10) == 0 {
+		out[r.IntN(len(out))] ^= 1 << r.IntN(8)
+	}
+	return out
+}
+
+// No mutant of a chain proves anything but what the chain proves: in fact none but the chain itself proves anything.
+func TestMutants(t *testing.T) {
+	all, anchors := chains(t)
+	known := truth(t, all, anchors)
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	var slowest time.Duration
+	parsed, same := 0, 0
+	for range *mutants {
+		mutant := mutate(r, all)
+		start := time.Now()
+		got, err := dnssec.Verify(domain, mutant, anchors, noon)
+		slowest = max(slowest, time.Since(start))
+		if _, err := dnssec.Reprint(mutant); err == nil {
+			parsed++
+		}
+		if err != nil {
+			var when *dnssec.TimeError
+			if !isBogus(err) && !errors.As(err, &when) {
+				t.Fatalf("seed %d: %T %v", seed, err, err)
+			}
+			continue
+		}
+		if !slices.ContainsFunc(known, func(k *dnssec.Result) bool { return reflect.DeepEqual(k, got) }) {
+			t.Fatalf("seed %d: a mutant proves %+v", seed, got)
+		}
+		if !slices.ContainsFunc(all, func(c []byte) bool { return bytes.Equal(c, mutant) }) {
+			t.Fatalf("seed %d: another chain proves %+v", seed, got)
+		}
+		same++
+	}
+	t.Logf("seed %d: %d mutants, %d of the form of a chain, %d accepted that are unchanged or whole other chains, none else; the slowest took %v", seed, *mutants, parsed, same, slowest)
+}
+
+func FuzzVerify(f *testing.F) {
+	all, anchors := chains(f)
+	for _, chain := range all {
+		f.Add(chain)
+	}
+	known := truth(f, all, anchors)
+	f.Fuzz(func(t *testing.T, chain []byte) {
+		again, parseErr := dnssec.Reprint(chain)
+		if parseErr == nil && !bytes.Equal(again, chain) {
+			t.Error("prints otherwise")
+		}
+		got, err := dnssec.Verify(domain, chain, anchors, noon)
+		if err != nil {
+			var when *dnssec.TimeError
+			if !isBogus(err) && !errors.As(err, &when) {
+				t.Errorf("%T %v", err, err)
+			}
+		} else if parseErr != nil || !slices.ContainsFunc(known, func(k *dnssec.Result) bool { return reflect.DeepEqual(k, got) }) {
+			t.Errorf("proves %+v", got)
+		}
+		if parseErr == nil {
+			dnssec.Build(domain, dnssec.Records(chain), anchors, noon)
+		}
+	})
+}
+
+func FuzzParseRecord(f *testing.F) {
+	f.Add(record(1).String())
+	f.Add("v=undersigned1; ledger=; k=sha256:")
+	f.Fuzz(func(t *testing.T, s string) {
+		if r, err := dnssec.ParseRecord(s); err == nil && r.String() != s {
+			t.Errorf("%q is printed as %q", s, r)
+		}
+	})
+}
+
+func BenchmarkVerify(b *testing.B) {
+	for name, o := range map[string][2]dnssectest.Options{
+		"RSA":     {{Algorithm: 8}, {Algorithm: 8}},
+		"P-256":   {{}, {}},
+		"P-384":   {{Algorithm: 14}, {Algorithm: 14}},
+		"Ed25519": {{Algorithm: 15}, {Algorithm: 15}},
+		"mixed":   {{Algorithm: 13}, {Algorithm: 15}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			d := world(o[0], o[1])
+			chain, _, err := d.Chain(domain, noon)
+			if err != nil {
+				b.Fatal(err)
+			}
+			anchors := d.Anchors()
+			for b.Loop() {
+				if _, err := dnssec.Verify(domain, chain, anchors, noon); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(len(chain)), "bytes")
+		})
+	}
+}

@@ -1,0 +1,44 @@
+package dnssec
+
+import "encoding/binary"
+
+// Tag is the key tag of a DNSKEY's RDATA.
+func Tag(data []byte) uint16 { return keyTag(data) }
+
+// RootDigest is the SHA-256 digest of a DNSKEY of the root.
+func RootDigest(data []byte) string { return string(digest(digestSHA256, rootName, data)) }
+
+// LowS is lowS.
+func LowS(algorithm uint8, sig []byte) []byte { return lowS(algorithm, sig) }
+
+// Reprint parses a chain and prints it again.
+func Reprint(chain []byte) ([]byte, error) {
+	sets, err := parseChain(chain)
+	if err != nil {
+		return nil, err
+	}
+	var out []byte
+	for _, s := range sets {
+		out = appendSet(out, s)
+	}
+	return out, nil
+}
+
+// Records returns the records of a chain, which parses.
+func Records(chain []byte) (list []RR) {
+	for len(chain) > 0 {
+		name, rest, _ := cutName(chain)
+		n := 10 + int(binary.BigEndian.Uint16(rest[8:]))
+		list = append(list, RR{name, binary.BigEndian.Uint16(rest), binary.BigEndian.Uint32(rest[4:]), rest[10:n]})
+		chain = rest[n:]
+	}
+	return list
+}
+
+// Print prints records as a chain has them.
+func Print(list []RR) (chain []byte) {
+	for _, r := range list {
+		chain = appendRecord(chain, r.Name, r.Type, r.TTL, r.Data)
+	}
+	return chain
+}
