@@ -114,6 +114,16 @@ func (d *DNS) Zone(name string, o Options) *Zone {
 	return z
 }
 
+// Without takes a zone away: its names are those of the zone above from now on.
+func (d *DNS) Without(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	above := d.zoneOf(up(name))
+	above.set(name, NS)
+	above.set(name, DS)
+	delete(d.zones, name)
+}
+
 // delegate has the zone above delegate to the key signing keys that are not revoked.
 func (z *Zone) delegate() {
 	if z.name == "" {
