@@ -116,6 +116,20 @@ func (c *Collector) Collect(ctx context.Context, domain string) ([]byte, *dnssec
 	return chain, r, nil
 }
 
+// Signed says whether a domain shows keys (DNSKEY records): whether its zone is signed, though the zone above may not say so. It is a hint
+// for people, and proves nothing.
+func (c *Collector) Signed(ctx context.Context, domain string) (bool, error) {
+	if err := dnssec.CheckDomain(domain); err != nil {
+		return false, err
+	}
+	name := wireName(domain)
+	m, err := c.ask(ctx, name, typeDNSKEY)
+	if err != nil {
+		return false, &Error{Kind: Unreachable, Err: err}
+	}
+	return len(pick(m.answer, typeDNSKEY, func(n string) bool { return n == name }).signatures) > 0, nil
+}
+
 // A walk gathers the records of one chain.
 type walk struct {
 	c       *Collector

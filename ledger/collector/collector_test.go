@@ -37,6 +37,16 @@ func world(example, our options) *dnssectest.DNS {
 	return d
 }
 
+func serve(t *testing.T, d *dnssectest.DNS) *dnssectest.Server {
+	t.Helper()
+	s, err := d.Serve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
 func asking(addr string, d *dnssectest.DNS) *Collector {
 	return &Collector{Resolver: addr, Anchors: d.Anchors(), Now: func() time.Time { return noon }, Timeout: 5 * time.Second}
 }
@@ -72,7 +82,7 @@ func TestCollect(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, r, err := asking(d.Serve(t).Addr, d).Collect(t.Context(), domain)
+			got, r, err := asking(serve(t, d).Addr, d).Collect(t.Context(), domain)
 			if err != nil || !bytes.Equal(got, want) || !reflect.DeepEqual(r, expected) {
 				t.Fatalf("%+v, want %+v: %v", r, expected, err)
 			}
@@ -144,7 +154,7 @@ func TestRefused(t *testing.T) {
 			if c.dns != nil {
 				c.dns(d)
 			}
-			s := d.Serve(t)
+			s := serve(t, d)
 			s.Edit(c.edit)
 			ask := asking(s.Addr, d)
 			ask.Anchors = anchors
@@ -161,7 +171,7 @@ func TestRefused(t *testing.T) {
 	// A day is enough.
 	d := world(options{}, options{})
 	d.Window(noon.Add(-time.Hour), noon.Add(MinValidity))
-	if _, _, err := asking(d.Serve(t).Addr, d).Collect(t.Context(), domain); err != nil {
+	if _, _, err := asking(serve(t, d).Addr, d).Collect(t.Context(), domain); err != nil {
 		t.Error(err)
 	}
 }
@@ -175,7 +185,7 @@ func TestTCP(t *testing.T) {
 	root := d.Zone(".", options{Algorithm: 8})
 	d.Zone("example", options{Algorithm: 8})
 	root.AddKSK()
-	s := d.Serve(t)
+	s := serve(t, d)
 	if _, _, err := asking(s.Addr, d).Collect(t.Context(), domain); err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +197,7 @@ func TestTCP(t *testing.T) {
 // Datagrams that are not the answer are waited out, and questions that get none are asked again.
 func TestStrayDatagrams(t *testing.T) {
 	d := world(options{}, options{})
-	real := d.Serve(t)
+	real := serve(t, d)
 	front, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +247,7 @@ func TestUnreachable(t *testing.T) {
 	if _, _, err := asking(l.Addr().String(), d).Collect(t.Context(), domain); !errors.As(err, &e) || e.Kind != Unreachable {
 		t.Error("a closed port:", err)
 	}
-	silent := d.Serve(t)
+	silent := serve(t, d)
 	silent.Edit(func(_ string, _ uint16, a *dnssectest.Answer) { a.Code = -1 })
 	ask := asking(silent.Addr, d)
 	ask.Timeout = time.Millisecond
@@ -323,4 +333,16 @@ func FuzzParseMessage(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestSigned(t *testing.T) {
+	for _, c := range []struct {
+		our  options
+		want bool
+	}{{options{}, true}, {options{Island: true}, true}, {options{Unsigned: true}, false}} {
+		d := world(options{}, c.our)
+		if got, err := asking(serve(t, d).Addr, d).Signed(t.Context(), domain); err != nil || got != c.want {
+			t.Errorf("%+v: %v %v", c.our, got, err)
+		}
+	}
 }

@@ -6,7 +6,7 @@
 //	d.Zone("our.example", dnssectest.Options{})
 //	d.Publish("our.example", dnssec.Record{Ledger: "ledger.example/tccm", Key: fingerprint})
 //	chain, result, err := d.Chain("our.example", at)
-//	server := d.Serve(t) // server.Addr is what --resolver takes
+//	server, err := d.Serve() // server.Addr is what --resolver takes
 //
 // It is written apart from package dnssec, and slowly, so that each finds the other's mistakes.
 package dnssectest

@@ -5,16 +5,17 @@ import (
 	"io"
 	"net"
 	"sync"
-	"testing"
 
 	"github.com/tccm/undersigned/keys/dnssec"
 )
 
-// A Server answers over UDP and TCP on loopback, and is closed at the end of the test.
+// A Server answers over UDP and TCP on loopback.
 type Server struct {
 	Addr string // host:port
 
 	dns  *DNS
+	tcp  net.Listener
+	udp  net.PacketConn
 	mu   sync.Mutex
 	edit func(name string, typ uint16, a *Answer)
 	seen []string
@@ -35,26 +36,24 @@ func (s *Server) Transports() []string {
 	return append([]string(nil), s.seen...)
 }
 
-// Serve answers questions like a resolver does that does not validate.
-func (d *DNS) Serve(tb testing.TB) *Server {
-	tb.Helper()
+// Serve answers questions like a resolver does that does not validate, until the server is closed.
+func (d *DNS) Serve() (*Server, error) {
 	var tcp net.Listener
 	var udp net.PacketConn
 	for try := 0; ; try++ { // until both are free on one port
 		var err error
 		if tcp, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-			tb.Fatal(err)
+			return nil, err
 		}
 		if udp, err = net.ListenPacket("udp", tcp.Addr().String()); err == nil {
 			break
 		}
 		tcp.Close()
 		if try == 10 {
-			tb.Fatal(err)
+			return nil, err
 		}
 	}
-	s := &Server{Addr: tcp.Addr().String(), dns: d}
-	tb.Cleanup(func() { tcp.Close(); udp.Close() })
+	s := &Server{Addr: tcp.Addr().String(), dns: d, tcp: tcp, udp: udp}
 	go func() {
 		b := make([]byte, 4096)
 		for {
@@ -93,7 +92,13 @@ func (d *DNS) Serve(tb testing.TB) *Server {
 			}()
 		}
 	}()
-	return s
+	return s, nil
+}
+
+// Close ends it.
+func (s *Server) Close() {
+	s.tcp.Close()
+	s.udp.Close()
 }
 
 // answer returns the message that answers a question, nil for none. Signatures are there only if the question asks for them (DO).
