@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -157,6 +159,61 @@ func TestRefusedSentences(t *testing.T) {
 		seen[v.Findings[0].Sentence] = true
 		if strings.Contains(v.Findings[0].Sentence, "%!") {
 			t.Error(strconv.Quote(v.Findings[0].Sentence))
+		}
+	}
+}
+
+// TestDNSPage runs every command of docs/dns.md, and holds what each prints against what the page says.
+func TestDNSPage(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "dns.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	if code, _, stderr := runWith(t.Context(), "key", "new", "--no-password", "-o", "our.pem"); code != codeOK {
+		t.Fatal(stderr)
+	}
+	now := time.Now()
+	d := dnssectest.New(now.Add(-time.Hour), now.Add(14*24*time.Hour))
+	d.Zone("example", dnssectest.Options{})
+	d.Zone("our.example", dnssectest.Options{})
+	server, err := d.Serve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	a := d.Anchors()[0]
+	if err := os.WriteFile("anchors.ds", fmt.Appendf(nil, ". IN DS %d %d %d %x\n", a.KeyTag, a.Algorithm, a.DigestType, a.Digest), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```sh\nundersigned (.*?)\n```\n```text\n(.*?)\n```").FindAllSubmatch(page, -1)
+	if len(blocks) != 3 || strings.Count(string(page), "```sh") != 3 {
+		t.Fatalf("%d blocks", len(blocks))
+	}
+	for _, b := range blocks {
+		args := words(string(b[1]))
+		if args[1] != "record" {
+			args = append(args, "--trust-anchors", "anchors.ds")
+		}
+		if args[1] == "check" {
+			args = append(args, "--resolver", server.Addr)
+		}
+		code, out, stderr := runWith(t.Context(), args...)
+		if code != codeOK {
+			t.Fatalf("%v: exit code %d, %s%s", args, code, out, stderr)
+		}
+		for want := range strings.Lines(string(b[2])) {
+			pattern := "(?m)^" + strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(want)), "…", ".*") + "$"
+			if !regexp.MustCompile(pattern).MatchString(out) {
+				t.Errorf("%v does not print %q but\n%s", args, want, out)
+			}
+		}
+		if _, text, ok := strings.Cut(out, `TXT "`); ok {
+			r, err := dnssec.ParseRecord(strings.TrimSuffix(strings.TrimSpace(text), `"`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.Publish("our.example", r)
 		}
 	}
 }
