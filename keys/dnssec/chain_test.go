@@ -15,6 +15,8 @@ import (
 	"github.com/tccm/undersigned/keys/dnssec/dnssectest"
 )
 
+var seed = flag.Uint64("seed", rand.Uint64(), "where the mutated chains begin")
+
 var mutants = flag.Int("mutants", 5_000, "how many mutated chains to try; from 500000 on every bit of every chain is flipped, too")
 
 // chains returns chains of every outcome, with every algorithm, NSEC and NSEC3, and the anchors that they hang from.
@@ -256,7 +258,7 @@ func mutate(r *rand.Rand, all [][]byte) []byte {
 		case 12: // the text of a key
 			rr.Data = bytes.Replace(rr.Data, []byte("k=sha256:01"), []byte("k=sha256:03"), 1)
 		case 13: // a tag, an algorithm, a count of labels, times
-			if rr.Type == 46 {
+			if rr.Type == 46 && len(rr.Data) > 18 {
 				rr.Data[2+r.IntN(16)] = byte(r.Uint32())
 			}
 		}
@@ -275,7 +277,7 @@ func mutate(r *rand.Rand, all [][]byte) []byte {
 func TestMutants(t *testing.T) {
 	all, anchors := chains(t)
 	known := truth(t, all, anchors)
-	seed := rand.Uint64()
+	seed := *seed
 	r := rand.New(rand.NewPCG(seed, 0))
 	var slowest time.Duration
 	parsed, same := 0, 0
@@ -341,7 +343,49 @@ func FuzzParseRecord(f *testing.F) {
 	})
 }
 
+// deep is a domain so many zones below the root.
+func deep(zones int, algorithm uint8) (d *dnssectest.DNS, domain string) {
+	d = dnssectest.New(from, until)
+	domain = "example"
+	d.Zone(domain, dnssectest.Options{Algorithm: algorithm})
+	for range zones - 1 {
+		domain = "a." + domain
+		d.Zone(domain, dnssectest.Options{Algorithm: algorithm})
+	}
+	d.Publish(domain, record(1))
+	return d, domain
+}
+
+// A chain of 15 zones below the root has 32 signatures, and that is the end of it.
+func TestDepth(t *testing.T) {
+	d, domain := deep(15, 14)
+	if _, _, err := d.Chain(domain, noon); err != nil {
+		t.Error(err)
+	}
+	d, domain = deep(16, 15)
+	if _, _, err := d.Chain(domain, noon); !isBogus(err) || !strings.Contains(err.Error(), "more than 32 signatures") {
+		t.Error(err)
+	}
+}
+
 func BenchmarkVerify(b *testing.B) {
+	verify := func(b *testing.B, d *dnssectest.DNS, domain string) {
+		chain, _, err := d.Chain(domain, noon)
+		if err != nil {
+			b.Fatal(err)
+		}
+		anchors := d.Anchors()
+		for b.Loop() {
+			if _, err := dnssec.Verify(domain, chain, anchors, noon); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(len(chain)), "bytes")
+	}
+	b.Run("most work", func(b *testing.B) {
+		d, domain := deep(15, 14)
+		verify(b, d, domain)
+	})
 	for name, o := range map[string][2]dnssectest.Options{
 		"RSA":     {{Algorithm: 8}, {Algorithm: 8}},
 		"P-256":   {{}, {}},
@@ -350,18 +394,33 @@ func BenchmarkVerify(b *testing.B) {
 		"mixed":   {{Algorithm: 13}, {Algorithm: 15}},
 	} {
 		b.Run(name, func(b *testing.B) {
-			d := world(o[0], o[1])
-			chain, _, err := d.Chain(domain, noon)
-			if err != nil {
-				b.Fatal(err)
-			}
-			anchors := d.Anchors()
-			for b.Loop() {
-				if _, err := dnssec.Verify(domain, chain, anchors, noon); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(len(chain)), "bytes")
+			verify(b, world(o[0], o[1]), domain)
 		})
+	}
+}
+
+// Which DNSKEY records count as keys at all.
+func TestZoneKeys(t *testing.T) {
+	good := dnssectest.New(from, until).Zone("example", dnssectest.Options{}).Keys()[1]
+	if dnssec.Signing(good) != 1 {
+		t.Fatal("a zone key does not count")
+	}
+	for name, edit := range map[string]func(k []byte){
+		"not of a zone":        func(k []byte) { k[0] = 0 },
+		"revoked":              func(k []byte) { k[1] |= 0x80 },
+		"protocol":             func(k []byte) { k[2] = 2 },
+		"RSA/SHA-1":            func(k []byte) { k[3] = 5 },
+		"RSA/SHA-1 with NSEC3": func(k []byte) { k[3] = 7 },
+		"GOST":                 func(k []byte) { k[3] = 12 },
+		"Ed448":                func(k []byte) { k[3] = 16 },
+		"private":              func(k []byte) { k[3] = 253 },
+	} {
+		k := bytes.Clone(good)
+		if edit(k); dnssec.Signing(k) != 0 {
+			t.Errorf("%s: it counts", name)
+		}
+	}
+	if dnssec.Signing(good[:4]) != 0 {
+		t.Error("no key at all: it counts")
 	}
 }

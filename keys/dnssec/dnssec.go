@@ -52,7 +52,7 @@ const (
 	MaxChain = 24 << 10
 
 	maxRecords    = 128 // signatures included
-	maxChecks     = 64  // signatures, over a whole chain
+	maxChecks     = 32  // signatures, over a whole chain
 	maxCandidates = 4   // keys with one tag and algorithm that a signature is tried with (KeyTrap, CVE-2023-50387)
 	maxIterations = 100 // of NSEC3, RFC 9276
 )

@@ -42,3 +42,6 @@ func Print(list []RR) (chain []byte) {
 	}
 	return chain
 }
+
+// Signing counts the keys of a DNSKEY set that may sign.
+func Signing(data ...[]byte) int { return len(zoneKeys(data)) }

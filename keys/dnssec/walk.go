@@ -16,7 +16,7 @@ const (
 	problemDelegated  = "the keys of a zone are not signed by one that the zone above, or an anchor, names"
 	problemKey        = "no key of the zone fits a signature"
 	problemCandidates = "more than 4 keys of a zone fit a signature"
-	problemChecks     = "more than 64 signatures would have to be checked"
+	problemChecks     = "more than 32 signatures would have to be checked"
 	problemBad        = "a signature is not good"
 	problemWindow     = "a signature ends before it begins"
 	problemEnd        = "the chain ends before it proves anything"
