@@ -333,6 +333,56 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
+// FuzzReprint is the form of a chain alone.
+func FuzzReprint(f *testing.F) {
+	all, _ := chains(f)
+	for _, chain := range all {
+		f.Add(chain)
+	}
+	f.Fuzz(func(t *testing.T, chain []byte) {
+		again, err := dnssec.Reprint(chain)
+		if err == nil && !bytes.Equal(again, chain) || err != nil && !isBogus(err) {
+			t.Errorf("prints otherwise: %v", err)
+		}
+	})
+}
+
+// FuzzDeny is what the keeper of a zone can write into records of denial: at two names, one of them the domain's, the other one
+// above it or a hash.
+func FuzzDeny(f *testing.F) {
+	all, _ := chains(f)
+	for _, chain := range all {
+		for _, r := range dnssec.Records(chain) {
+			if r.Type == 47 || r.Type == 50 {
+				f.Add(r.Data, r.Data, r.Type == 50)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, a, b []byte, hashed bool) {
+		typ, other := uint16(47), domain
+		if hashed {
+			typ, other = 50, strings.Repeat("0a", 16)+"."+domain
+		}
+		first := strings.Repeat("00", 16) + "." + domain
+		if !hashed {
+			first = "*." + domain
+		}
+		_, n, err := dnssec.Deny(domain, dnssec.Owner(domain), dnssec.RR{Name: first, Type: typ, Data: a}, dnssec.RR{Name: other, Type: typ, Data: b})
+		if err == nil && (n < 1 || n > 2) || err != nil && !isBogus(err) {
+			t.Errorf("needs %d records: %v", n, err)
+		}
+	})
+}
+
+// FuzzRead is what the keeper of a zone can write into other records.
+func FuzzRead(f *testing.F) {
+	all, _ := chains(f)
+	for _, r := range dnssec.Records(all[0]) {
+		f.Add(r.Data)
+	}
+	f.Fuzz(func(_ *testing.T, data []byte) { dnssec.Read(data) })
+}
+
 func FuzzParseRecord(f *testing.F) {
 	f.Add(record(1).String())
 	f.Add("v=undersigned1; ledger=; k=sha256:")

@@ -2,6 +2,7 @@ package dnssec_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"reflect"
 	"slices"
@@ -397,6 +398,19 @@ func TestRefused(t *testing.T) {
 			list = append(list, d.Query("ur.example", dnssectest.DS).Answer...)
 			list = append(list, d.Query("ur.example", dnssectest.DNSKEY).Answer...)
 			return append(list, other.Sign(owner, dnssectest.TXT, text)...)
+		}},
+		{"a DS record of another key", "not signed by one that the zone above", func(d *dnssectest.DNS, example, our *dnssectest.Zone) []dnssec.RR {
+			ds := d.Query(domain, dnssectest.DS).Answer[0].Data
+			ds[len(ds)-1] ^= 1
+			example.Set(domain, dnssectest.DS, ds)
+			return d.Records(domain)
+		}},
+		{"a DS record of the zone signing key, which does not sign keys", "not signed by one that the zone above", func(d *dnssectest.DNS, example, our *dnssectest.Zone) []dnssec.RR {
+			zsk := our.Keys()[1]
+			sum := sha256.Sum256(append(dnssectest.Name(domain), zsk...))
+			tag := dnssec.Tag(zsk)
+			example.Set(domain, dnssectest.DS, append([]byte{byte(tag >> 8), byte(tag), 13, 2}, sum[:]...))
+			return d.Records(domain)
 		}},
 		{"another domain's keys", "ends before it proves", func(d *dnssectest.DNS, _, _ *dnssectest.Zone) []dnssec.RR {
 			d.Zone("their.example", dnssectest.Options{})

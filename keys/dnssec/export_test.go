@@ -45,3 +45,22 @@ func Print(list []RR) (chain []byte) {
 
 // Signing counts the keys of a DNSKEY set that may sign.
 func Signing(data ...[]byte) int { return len(zoneKeys(data)) }
+
+// Deny judges records of denial whose signatures hold.
+func Deny(zone, name string, records ...RR) (Outcome, int, error) {
+	var sets []*set
+	for _, r := range records {
+		sets = append(sets, &set{owner: wireName(r.Name), typ: r.Type, data: [][]byte{r.Data}})
+	}
+	outcome, _, needed, err := deny(sets, wireName(zone), wireName(name))
+	return outcome, len(needed), err
+}
+
+// Read reads bytes as the data of each type of record.
+func Read(data []byte) {
+	texts(data)
+	delegations([][]byte{data})
+	for _, k := range zoneKeys([][]byte{data}) {
+		checkSignature(k, nil, make([]byte, 64))
+	}
+}
