@@ -97,9 +97,84 @@ func TestOneForm(t *testing.T) {
 			}
 			refused("up to record", k, dnssec.Print(records[:k]))
 		}
+		var sets [][]dnssec.RR
+		for _, r := range records {
+			if len(sets) == 0 || sets[len(sets)-1][len(sets[len(sets)-1])-1].Type == 46 {
+				sets = append(sets, nil)
+			}
+			sets[len(sets)-1] = append(sets[len(sets)-1], r)
+		}
+		print := func(sets ...[]dnssec.RR) []byte { return dnssec.Print(slices.Concat(sets...)) }
+		for k := range sets {
+			refused("without set", k, print(slices.Delete(slices.Clone(sets), k, k+1)...))
+			refused("twice set", k, print(slices.Insert(slices.Clone(sets), k, sets[k])...))
+			for j := range k {
+				swapped := slices.Clone(sets)
+				swapped[j], swapped[k] = swapped[k], swapped[j]
+				refused("in another place set", k, print(swapped...))
+			}
+		}
 		// Another answer of the same zones after it, or in place of its end.
 		for j, other := range all {
 			refused("before another", j, append(bytes.Clone(chain), other...))
+		}
+	}
+}
+
+// What is proven of another domain is not proven of this one.
+func TestAnotherDomain(t *testing.T) {
+	d := world(dnssectest.Options{}, dnssectest.Options{})
+	d.Zone("their.example", dnssectest.Options{})
+	d.Publish("their.example", record(1))
+	d.Zone("none.example", dnssectest.Options{})
+	d.Zone("unsigned.example", dnssectest.Options{Unsigned: true})
+	d.Zone("sha1.example", dnssectest.Options{Digest: 1})
+	d.Zone("ur.example", dnssectest.Options{Digest: 1})
+	for _, other := range []string{"their.example", "none.example", "unsigned.example", "sha1.example", "ur.example"} {
+		chain, _ := mustVerify(t, d, other)
+		if r, err := dnssec.Verify(domain, chain, d.Anchors(), noon); !isBogus(err) {
+			t.Errorf("of %s: %+v %v", other, r, err)
+		}
+	}
+}
+
+// Records of denial that no honest zone would sign together.
+func TestDeny(t *testing.T) {
+	owner := dnssec.Owner(domain)
+	nsec := func(name, next string, types ...uint16) dnssec.RR {
+		return dnssec.RR{Name: name, Type: dnssectest.NSEC, Data: append(dnssectest.Name(next), dnssectest.Bitmap(types...)...)}
+	}
+	nsec3 := func(name byte, head string) dnssec.RR {
+		return dnssec.RR{
+			Name: strings.Repeat(string(name), 32) + "." + domain, Type: dnssectest.NSEC3,
+			Data: append([]byte(head+"\x14"+strings.Repeat("\xff", 20)), dnssectest.Bitmap(dnssectest.NS)...),
+		}
+	}
+	for _, c := range []struct {
+		name    string
+		want    string // in the error; "": none
+		records []dnssec.RR
+	}{
+		{"a gap around the name and the wildcard", "", []dnssec.RR{nsec(domain, "z."+domain, dnssectest.NS, dnssectest.SOA)}},
+		{"the last gap leads to the apex", "", []dnssec.RR{nsec(domain, domain, dnssectest.NS, dnssectest.SOA)}},
+		{"the last gap leads elsewhere", "do not deny", []dnssec.RR{nsec("0."+domain, "-."+domain, dnssectest.TXT), nsec(domain, "0."+domain, dnssectest.NS, dnssectest.SOA)}},
+		{"a gap beside the name", "do not deny", []dnssec.RR{nsec("a."+domain, "z."+domain, dnssectest.TXT)}},
+		{"the name itself, with the type", "something else", []dnssec.RR{nsec(owner, domain, dnssectest.TXT)}},
+		{"the name itself, an alias", "something else", []dnssec.RR{nsec(owner, domain, dnssectest.CNAME)}},
+		{"the name itself", "", []dnssec.RR{nsec(owner, domain, 28)}},
+		{"a wildcard with the type", "something else", []dnssec.RR{nsec("*."+domain, "z."+domain, dnssectest.TXT)}},
+		{"a wildcard without it", "", []dnssec.RR{nsec("*."+domain, "z."+domain, 28)}},
+		{"a bitmap without an end", "malformed", []dnssec.RR{{Name: domain, Type: dnssectest.NSEC, Data: append(dnssectest.Name(domain), 0, 9, 1)}}},
+		{"windows out of order", "malformed", []dnssec.RR{{Name: domain, Type: dnssectest.NSEC, Data: append(dnssectest.Name(domain), 1, 1, 1, 0, 1, 1)}}},
+		{"NSEC3 of two salts", "differ in their parameters", []dnssec.RR{nsec3('0', "\x01\x00\x00\x00\x01a"), nsec3('1', "\x01\x00\x00\x00\x01b")}},
+		{"NSEC3 of an unknown flag", "that we do not know", []dnssec.RR{nsec3('0', "\x01\x02\x00\x00\x00")}},
+		{"NSEC3 of another hash", "that we do not know", []dnssec.RR{nsec3('0', "\x02\x00\x00\x00\x00")}},
+		{"NSEC3 that covers, and no closest encloser", "do not deny", []dnssec.RR{nsec3('0', "\x01\x00\x00\x00\x00")}},
+		{"NSEC3 at another place", "malformed", []dnssec.RR{{Name: "a." + domain, Type: dnssectest.NSEC3, Data: make([]byte, 40)}}},
+	} {
+		outcome, _, err := dnssec.Deny(domain, owner, c.records...)
+		if c.want == "" && (err != nil || outcome != dnssec.Absent) || c.want != "" && (!isBogus(err) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v %v", c.name, outcome, err)
 		}
 	}
 }

@@ -280,6 +280,11 @@ func TestAbsent(t *testing.T) {
 				example.Set(domain, dnssectest.NS)
 				example.Set(domain, dnssectest.DS)
 			}},
+			{"a domain that only has names below it", "example", func(example, _ *dnssectest.Zone) {
+				example.Set(domain, dnssectest.NS)
+				example.Set(domain, dnssectest.DS)
+				example.SetTXT("z."+domain, "z")
+			}},
 			{"a domain that is no zone", "example", func(example, _ *dnssectest.Zone) {
 				example.Set(domain, dnssectest.NS)
 				example.Set(domain, dnssectest.DS)
