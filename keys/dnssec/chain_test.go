@@ -2,6 +2,7 @@ package dnssec_test
 
 import (
 	"bytes"
+	"encoding/base32"
 	"errors"
 	"flag"
 	"math/rand/v2"
@@ -36,7 +37,10 @@ func chains(tb testing.TB) (all [][]byte, anchors []dnssec.Anchor) {
 	} {
 		d := world(c.example, c.our)
 		if !c.publish {
-			d.Publish(domain)
+			z := d.Zone(domain, c.our)
+			for _, name := range []string{"0.", "a.", "k.", "z."} { // so that a denial needs several records
+				z.SetTXT(name+domain, name)
+			}
 		}
 		chain, _, err := d.Chain(domain, noon)
 		if err != nil {
@@ -150,6 +154,21 @@ func TestDeny(t *testing.T) {
 			Data: append([]byte(head+"\x14"+strings.Repeat("\xff", 20)), dnssectest.Bitmap(dnssectest.NS)...),
 		}
 	}
+	// real is an NSEC3 record at the hash of a name, or from just before it to just after it.
+	real := func(name string, match bool) dnssec.RR {
+		hash := dnssec.Hash(name)
+		head := "\x01\x00\x00\x00\x00\x14"
+		before, after := bytes.Clone(hash), bytes.Clone(hash)
+		before[19]--
+		after[19]++
+		if match {
+			before = hash
+		}
+		return dnssec.RR{
+			Name: strings.ToLower(base32.HexEncoding.EncodeToString(before)) + "." + domain, Type: dnssectest.NSEC3,
+			Data: slices.Concat([]byte(head), after, dnssectest.Bitmap(28)),
+		}
+	}
 	for _, c := range []struct {
 		name    string
 		want    string // in the error; "": none
@@ -170,11 +189,49 @@ func TestDeny(t *testing.T) {
 		{"NSEC3 of an unknown flag", "that we do not know", []dnssec.RR{nsec3('0', "\x01\x02\x00\x00\x00")}},
 		{"NSEC3 of another hash", "that we do not know", []dnssec.RR{nsec3('0', "\x02\x00\x00\x00\x00")}},
 		{"NSEC3 that covers, and no closest encloser", "do not deny", []dnssec.RR{nsec3('0', "\x01\x00\x00\x00\x00")}},
+		{"NSEC3 at the name", "", []dnssec.RR{real(owner, true)}},
+		{"NSEC3 of the closest encloser alone", "do not deny", []dnssec.RR{real(domain, true)}},
+		{"NSEC3 without the wildcard's", "do not deny", []dnssec.RR{real(domain, true), real(owner, false)}},
+		{"NSEC3 without the closest encloser's", "do not deny", []dnssec.RR{real(owner, false), real("*."+domain, false)}},
+		{"NSEC3, all of it", "", []dnssec.RR{real(domain, true), real(owner, false), real("*."+domain, false)}},
+		{"NSEC3, a wildcard of another type", "", []dnssec.RR{real(domain, true), real(owner, false), real("*."+domain, true)}},
 		{"NSEC3 at another place", "malformed", []dnssec.RR{{Name: "a." + domain, Type: dnssectest.NSEC3, Data: make([]byte, 40)}}},
 	} {
 		outcome, _, err := dnssec.Deny(domain, owner, c.records...)
 		if c.want == "" && (err != nil || outcome != dnssec.Absent) || c.want != "" && (!isBogus(err) || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v %v", c.name, outcome, err)
+		}
+	}
+}
+
+// A gap may end below the domain: then there is a domain's name, though nothing at it, and the wildcard that counts is there.
+func TestDenyBelow(t *testing.T) {
+	gap := dnssec.RR{Name: "a.example", Type: dnssectest.NSEC, Data: append(dnssectest.Name("z."+domain), dnssectest.Bitmap(dnssectest.TXT)...)}
+	if outcome, n, err := dnssec.Deny("example", dnssec.Owner(domain), gap); err != nil || outcome != dnssec.Absent || n != 1 {
+		t.Errorf("%v %d %v", outcome, n, err)
+	}
+}
+
+func TestRSAKeys(t *testing.T) {
+	modulus := func(bytes int, first byte) string { return string([]byte{first}) + strings.Repeat("\x01", bytes-1) }
+	for name, c := range map[string]struct {
+		key string
+		ok  bool
+	}{
+		"1024 bits":               {"\x03\x01\x00\x01" + modulus(128, 0x7f|1<<7), true},
+		"4096 bits":               {"\x01\x03" + modulus(512, 0x7f|1<<7), true},
+		"1023 bits":               {"\x03\x01\x00\x01" + modulus(128, 0x7f), false},
+		"over 4096 bits":          {"\x03\x01\x00\x01" + modulus(513, 1), false},
+		"a leading zero":          {"\x03\x01\x00\x01\x00" + modulus(256, 0x7f), false},
+		"a zero before exponent":  {"\x04\x00\x01\x00\x01" + modulus(256, 0x7f), false},
+		"an exponent of 5 bytes":  {"\x05\x01\x00\x00\x00\x01" + modulus(256, 0x7f), false},
+		"a long form of a length": {"\x00\x00\x03\x01\x00\x01" + modulus(256, 0x7f), false},
+		"no modulus":              {"\x03\x01\x00\x01", false},
+		"half an exponent":        {"\x03\x01", false},
+		"nothing":                 {"", false},
+	} {
+		if got := dnssec.TakesRSA([]byte(c.key)); got != c.ok {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }
@@ -253,6 +310,26 @@ func TestBounds(t *testing.T) {
 	} {
 		if _, err := dnssec.Verify(domain, c.chain, anchors, noon); !isBogus(err) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for want, edit := range map[string]func(*dnssec.RR){
+		"lower case":   func(r *dnssec.RR) { r.Name = strings.ToUpper(r.Name) },
+		"original one": func(r *dnssec.RR) { r.TTL-- },
+	} {
+		list := dnssec.Records(all[0])
+		for i := range list {
+			edit(&list[i])
+		}
+		if _, err := dnssec.Reprint(dnssec.Print(list)); !isBogus(err) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	twice := dnssec.Records(all[0])
+	end := len(twice) - 1
+	for _, data := range [][]byte{twice[end-1].Data, dnssectest.Text("a")} {
+		list := slices.Insert(slices.Clone(twice), end, dnssec.RR{Name: twice[end].Name, Type: 16, TTL: twice[end].TTL, Data: data})
+		if _, err := dnssec.Reprint(dnssec.Print(list)); !isBogus(err) || !strings.Contains(err.Error(), "canonical order") {
+			t.Error(err)
 		}
 	}
 	var list []dnssec.RR

@@ -284,6 +284,7 @@ func TestAbsent(t *testing.T) {
 				example.Set(domain, dnssectest.NS)
 				example.Set(domain, dnssectest.DS)
 				example.SetTXT("z."+domain, "z")
+				example.SetTXT("a.example", "a") // the wildcard of the zone is not in the same gap, and has no part in it
 			}},
 			{"a domain that is no zone", "example", func(example, _ *dnssectest.Zone) {
 				example.Set(domain, dnssectest.NS)
@@ -438,6 +439,14 @@ func TestRefused(t *testing.T) {
 			list := without(d.Records(domain), owner, dnssectest.TXT)
 			return append(list, our.Sign("_a."+domain, dnssectest.NSEC, append(dnssectest.Name("z."+domain), dnssectest.Bitmap(dnssectest.TXT)...))...)
 		}},
+		{"denied at two places at once", "not of the zone whose turn it is", func(d *dnssectest.DNS, _, our *dnssectest.Zone) []dnssec.RR {
+			gap := func(next string) []byte { return append(dnssectest.Name(next), dnssectest.Bitmap(dnssectest.TXT)...) }
+			return append(without(d.Records(domain), owner, dnssectest.TXT), our.Sign(domain, dnssectest.NSEC, gap("a."+domain), gap("z."+domain))...)
+		}},
+		{"denied from outside of the zone", "not of the zone whose turn it is", func(d *dnssectest.DNS, _, our *dnssectest.Zone) []dnssec.RR {
+			gap := append(dnssectest.Name("z."+domain), dnssectest.Bitmap(dnssectest.TXT)...)
+			return append(without(d.Records(domain), owner, dnssectest.TXT), our.Sign("a.example", dnssectest.NSEC, gap)...)
+		}},
 		{"stripped of a signature", "ends before it proves", func(d *dnssectest.DNS, _, _ *dnssectest.Zone) []dnssec.RR {
 			return slices.DeleteFunc(d.Records(domain), func(r dnssec.RR) bool { return name(r, owner) && r.Type == dnssectest.RRSIG })
 		}},
@@ -504,6 +513,12 @@ func TestBuildIsCanonical(t *testing.T) {
 	d.Window(from, until.Add(day))
 	_, r, err := dnssec.Build(domain, append(records, d.Records(domain)...), d.Anchors(), noon)
 	if err != nil || !r.NotAfter.Equal(until.Add(day)) {
+		t.Errorf("%+v %v", r, err)
+	}
+	// But not one that has not begun.
+	d.Window(noon.Add(time.Second), until.Add(2*day))
+	_, r, err = dnssec.Build(domain, append(records, d.Records(domain)...), d.Anchors(), noon)
+	if err != nil || !r.NotAfter.Equal(until) {
 		t.Errorf("%+v %v", r, err)
 	}
 }

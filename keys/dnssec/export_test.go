@@ -64,3 +64,9 @@ func Read(data []byte) {
 		checkSignature(k, nil, make([]byte, 64))
 	}
 }
+
+// Hash is the NSEC3 hash of a name, without salt and iterations.
+func Hash(name string) []byte { return hashNSEC3(wireName(name), []byte{1, 0, 0, 0}) }
+
+// TakesRSA says whether the key of a DNSKEY record is an RSA key that we take.
+func TakesRSA(key []byte) bool { return parseRSA(key) != nil }

@@ -151,7 +151,7 @@ func parseRSA(b []byte) *rsa.PublicKey {
 		return nil
 	}
 	n, b := int(b[0]), b[1:]
-	// An exponent of 256 bytes and more, which has a length of two bytes after a zero, is out of bounds anyway.
+	// crypto/rsa takes exponents below 2³¹; a length after a zero, of two bytes, is that of a larger one.
 	if n == 0 || n > 4 || len(b) < n || b[0] == 0 {
 		return nil
 	}
@@ -160,7 +160,7 @@ func parseRSA(b []byte) *rsa.PublicKey {
 		e = e<<8 | int(c)
 	}
 	b = b[n:]
-	if int64(e) >= 1<<31 || e < 3 || e&1 == 0 || len(b) > 512 || len(b) == 0 || b[0] == 0 {
+	if len(b) > 512 || len(b) == 0 || b[0] == 0 {
 		return nil
 	}
 	key := &rsa.PublicKey{N: new(big.Int).SetBytes(b), E: e}
