@@ -134,7 +134,10 @@ func bogus(problem string) error { return &BogusError{problem} }
 // Verify returns what a chain proves about a domain at a time. Of the anchors those count that are in force then. A
 // chain that proves anything in it is in the one form, byte for byte, and no larger than [MaxChain].
 //
-// Errors are a *BogusError, a *TimeError, or that of [keys.CheckDomain]. The work is bounded whatever the bytes are.
+// Signatures outlive their keys' secrecy: a chain is evidence to whoever knows from elsewhere that it existed at the time. Who
+// knows that time as a bracket asks for both ends.
+//
+// Errors are a *BogusError, a *TimeError, or that of [CheckDomain]. The work is bounded whatever the bytes are.
 func Verify(domain string, chain []byte, anchors []Anchor, at time.Time) (*Result, error) {
 	w, err := newWalk(domain, anchors, at)
 	if err != nil {

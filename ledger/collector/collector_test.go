@@ -285,6 +285,15 @@ func TestSystemResolver(t *testing.T) {
 	}
 }
 
+// Signatures are asked for (DO), and the resolver is to keep its own judgement to itself (CD).
+func TestQuestion(t *testing.T) {
+	q := question(0x1234, "\x01a\x00", typeTXT)
+	want := "\x12\x34" + "\x01\x10" + "\x00\x01\x00\x00\x00\x00\x00\x01" + "\x01a\x00" + "\x00\x10\x00\x01" + "\x00\x00\x29\x04\xd0\x00\x00\x80\x00\x00\x00"
+	if string(q) != want {
+		t.Errorf("%x", q)
+	}
+}
+
 // Names in answers are compressed, and pointers may be made to lead astray.
 func TestReadName(t *testing.T) {
 	for _, c := range []struct {
