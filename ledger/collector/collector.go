@@ -257,7 +257,6 @@ func (w *walk) denial(m *message, zone string, itself bool) error {
 
 // unsigned looks for the delegation, at a name or above it, that explains why an answer has no signature.
 func (w *walk) unsigned(name string) error {
-	w.records = nil
 	for ; name != root; name = parent(name) {
 		m, err := w.ask(name, typeDS)
 		if err != nil {

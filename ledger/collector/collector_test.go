@@ -321,6 +321,38 @@ func TestReadName(t *testing.T) {
 	}
 }
 
+func TestParseMessage(t *testing.T) {
+	q := question(7, wireName("a.example"), typeTXT)
+	asked := string(q[12 : len(q)-11])
+	head := "\x00\x07\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00"
+	rr := "\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x05\x00\x02\x01a"
+	for _, c := range []struct {
+		name, b string
+		err     error
+		records int
+	}{
+		{"an answer", head + asked + rr, nil, 1},
+		{"of another class", head + asked + strings.Replace(rr, "\x10\x00\x01", "\x10\x00\x03", 1), nil, 0},
+		{"an error without the question", "\x00\x07\x81\x82" + strings.Repeat("\x00", 8), nil, 0},
+		{"cut short, and said so", "\x00\x07\x83\x80" + head[4:] + asked, nil, 0},
+		{"another ID", "\x00\x08" + head[2:] + asked + rr, errOther, 0},
+		{"a question", "\x00\x07\x01\x80" + head[4:] + asked + rr, errOther, 0},
+		{"another name", head + strings.Replace(asked, "example", "elpmaxe", 1) + rr, errOther, 0},
+		{"another type", head + strings.Replace(asked, "\x00\x10", "\x00\x11", 1) + rr, errOther, 0},
+		{"two questions", strings.Replace(head, "\x80\x00\x01", "\x80\x00\x02", 1) + asked + asked + rr, errOther, 0},
+		{"no question", strings.Replace(head, "\x80\x00\x01", "\x80\x00\x00", 1) + rr, errOther, 0},
+		{"short", head[:11], errOther, 0},
+		{"a record cut short", head + asked + rr[:len(rr)-1], errMessage, 0},
+		{"a record too few", head + asked, errMessage, 0},
+		{"a name that leads nowhere", head + asked + "\xc0\xff" + rr[2:], errMessage, 0},
+	} {
+		m, err := parseMessage([]byte(c.b), q)
+		if err != c.err || err == nil && len(m.answer) != c.records {
+			t.Errorf("%s: %+v %v", c.name, m, err)
+		}
+	}
+}
+
 func FuzzParseMessage(f *testing.F) {
 	q := question(7, wireName(dnssec.Owner(domain)), typeTXT)
 	answer := append([]byte{0, 7, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0}, q[12:len(q)-11]...)
