@@ -154,6 +154,7 @@ type commands struct {
 
 	Key      keyCmd      `cmd:"" help:"Make and show keys; add, rotate, revoke or suspend them in the record." group:"Sign"`
 	Join     joinCmd     `cmd:"" help:"Make an organization a member, change what is said about it, or leave." group:"Sign"`
+	DNS      dnsCmd      `cmd:"" help:"Have your own domain name your keys (DNSSEC), and check that it does." group:"Sign"`
 	Endorse  endorseCmd  `cmd:"" help:"Endorse a statement: sign, submit, keep the receipt." group:"Sign"`
 	Withdraw withdrawCmd `cmd:"" help:"Take an endorsement back." group:"Sign"`
 	Sign     signCmd     `cmd:"" help:"Sign an entry, or print the exact text that another tool is to sign." group:"Sign"`

@@ -65,6 +65,7 @@ func TestScript(t *testing.T) {
 			"witness":   addWitness,
 			"tsa":       startTSA,
 			"stamped":   waitForSize,
+			"dns":       scriptDNS,
 
 			"documented": documented,
 			"mode":       mode,

@@ -1,0 +1,29 @@
+package dnssectest
+
+// Primes of RSA keys of 2048 bits, two for each, for tests alone: making them takes long.
+var rsaPrimes = [][2]string{
+	{
+		"0h9C4RT8ulVTVU9rYyvHLiNplxN4yAxbH7sYvQyMHrFZwB1npuae0pVRjFhVzc33f6iFZEvppwoNS4+iSoBwckT+pdlwrrx6qNRxP2n+ZEvdgRUvZRa6HYSG5Xy5k3VByqCalelopBaMrSnCoghRlMyg8Rs2iEMeqow8w6ubhHk=",
+		"0BOI2xMEZVe1xCmjGGo23zBe8t9hJ9RTcT3dD2yvPVulDRvKXAkPdtZB1c8uwb4Ur+HsuSp9yJcCfCK7DJC/3TPr1cj6f3OhlrX/dhiYxypIj/B7pEHm08MP1HYTWTSOGcv082YIGrtvn6kFlcDHSsRzwcU2ZE3g0/icjxwL9pk=",
+	},
+	{
+		"1jvLar6jBK75T+96fMZzApjxssjoQ6awlTSpLBthcO61Je47idRCNJZYz6slwkRKaTh6CWHu5PFw4JhwBX15/15YfDBlyYtEE2uDxyHvJpxpmu3VbpHCi05tM7Dvj5JF6JRqcLRwEvpXY76HI/MptKX9b4fkQNhfC50h4XV5SDc=",
+		"985GdqtlJnRZI6a7x8359ZA4hlfAMrqtUmfNrqXk/TiXImg+fT0jZZo8GmxZzu70JHCem+RW0/ML0Yjpf9IAwEvLd+gZ7cQ4OQ3wAhXA7RtaYG6XiZpzkMAhVzIRSTBBjjCPJuC11TZITrl5V/OW/oH1wMMCfXzQpuiUmGo1jiM=",
+	},
+	{
+		"3+JfLcIxMTy3zqY6GrONxl2xN0vN/H4lFFcEgC1l7Cghe3qmEfradTYotEP7c7SKwUVJJDg2W3ata9PJFVerTUAnxQ0UmKyhcQiLblyEu7D+pybOqDM2Y9ywU9uppNctcFLAMTQQxpkyMk5/1zaqDWml25673VXIDzBneH/sNg0=",
+		"zi2j1s2X6LbHVoUJaZkcqTmnLwvL0+icpG8zgc1wCflXkNwVZms9clh1idV5sJQdJ5bXm6zg0as39r0g0CNgUQzOP7eTlvmopz7ikb3n8LFeJoyvkbsQ4nuO4Waj5Pcp5KF3eJo7owsJHXiZKpHZk0DdCZzhkaG9RExsNDTu90s=",
+	},
+	{
+		"0wEUEs80U2hnbGujG78uYkbY+j3mzhMVDgdjJa/F2kKRQEDTXTxrUnicG3bCZ3antk3ffnzDbjbEjVCna6idn2Pv75lwtzZdPVtSexKCE3i6A9wJ637+RnUr4/ZaLoA3uJZUdt3oqO5ogYN2dtLOPmr/lRq8eqFIVMsbTa2CtUU=",
+		"8LzMXcENOlLefgTgatCsaOioiHsGpJ3ngUvrtMGFv/bS/mzAlHZG30S45nm9seyqznY8onybfzMQ1puRys9XWlChfW+jRX8ymFkKaCL8ujDOMfh/PrXSDINOcdeX9dDs+jVfmTLOXDwmKqJyAabxIuRHlySKtPgLBk6BBhYR/cc=",
+	},
+	{
+		"+uFUztcEs/4340rFYPnxzVtJB3WzFGDqg+Yph2Oh/i4e1RM9fouDglkdHK716RSCUvfhb8Q1stNjjaIbU5SKZBoFavVXDvSvCDct7G7flaa7nApFcwZ3mfoh553y8zH5WC8Iq9YX7OT3mk0x9IPyUoejnwqfSDUQtg+xrk9++TM=",
+		"xl6gSAIeb6tRs80VxYE0EqRxIsr2sjdNXQHp6BJoYQigr1SnE/1UXkB0BSsCqoqDjOfM6cOEpSM6aR3xxwxAvIiR2/X06JjR4XJLVKGbwhn8VXRGxhl1Yv5/tMwJ125BJoTrcgYfrA7JghWHrlDF/C15MgHl20ipwqGzbQiNYxc=",
+	},
+	{
+		"+TKqWwiKSvE5vG6BiluVNww8pSDr+ICIW39WYblXIEKGovd6DquVnqqHAvNKoOoaM6L5LeV22EhULEdqyZc6aKyDUajwI/D5BZgLkb4trE3PLY4eA7p05R7vA8gfwbrT2IhP4G0ArYFGaLWLXI8od4ZHjIQ8EaOSlSUMbMscNY0=",
+		"50HgdE1gWTFnYq9ojhi66WteQOSZORnJvscNHFFZNLp/FMmkX/xIQ54lN/yZsjMK457TyVFoEENMJjJARwUHE0+4S/N2p3IrQOoCzLmD5J62hEsPAjG9nTbdBSgFr0VbAk0G022Q/dRv08ckygsO88rsMQQ5pnjwC6S0S3U9EBs=",
+	},
+}
