@@ -324,6 +324,9 @@ func (d *demo) story(ctx context.Context) error {
 		return fmt.Errorf("%s cannot withdraw: %w", d.guest.domain, err)
 	}
 	d.say("%d organizations endorsed it, each with its own key. One more endorsed it and withdrew.", len(d.members))
+	if err := d.service.ledger.Seal(ctx); err != nil {
+		return fmt.Errorf("the list cannot be sealed: %w", err)
+	}
 	if err := d.fork(ctx); err != nil {
 		return err
 	}
@@ -451,6 +454,9 @@ func (d *demo) check(ctx context.Context) error {
 		}
 	}
 	d.say("Each of the %d receipts was checked against the text, the record and the policy.", len(receipts))
+	if err := d.lists(ctx, record); err != nil {
+		return err
+	}
 
 	var zip bytes.Buffer
 	if err := writeArchive(ctx, &zip, d.service.ledger); err != nil {
@@ -489,6 +495,43 @@ func (d *demo) check(ctx context.Context) error {
 		return err
 	}
 	d.say("\n%s", demoNotice)
+	return nil
+}
+
+// demoStranger is a domain that never joins.
+const demoStranger = "stranger.example"
+
+// lists makes a receipt of the whole sealed list, and one that somebody is not on it, and judges them.
+func (d *demo) lists(ctx context.Context, record *verify.Report) error {
+	sealed, err := sealedAt(record.State, d.hash, d.now())
+	if err != nil {
+		return err
+	}
+	s, err := receiptSource(ctx, record, d.client.fetch)
+	if err != nil {
+		return fmt.Errorf("the receipt of the list: %w", err)
+	}
+	for _, c := range []struct {
+		domain, file string
+		code         int
+	}{{"", "signatories", verify.CodeOK}, {demoStranger, "not-" + demoStranger, verify.CodeNotFound}} {
+		r, _, err := verify.MakeRollReceipt(s, sealed.Index, c.domain)
+		if err != nil {
+			return fmt.Errorf("the receipt of the list: %w", err)
+		}
+		if err := os.WriteFile(filepath.Join(d.dir, "receipts", c.file+".tlog-proof"), r.Bytes(), 0o644); err != nil {
+			return err
+		}
+		again, err := verify.Audit(ctx, d.policy, d.client.fetch, verify.AuditOptions{Receipts: []*verify.Receipt{r}})
+		if err != nil {
+			return err
+		}
+		v := verify.Judge(verify.Input{Policy: d.policy, Receipt: r, Statement: d.statement, Record: again, Now: d.now()})
+		if v.Code != c.code {
+			return fmt.Errorf("the receipt of the list should give %d but gives %d: %s", c.code, v.Code, v.Sentence)
+		}
+		d.say("A receipt of the sealed list says: %s", v.Sentence)
+	}
 	return nil
 }
 
