@@ -105,7 +105,7 @@ func (l *Ledger) due() (due []roll.Due, waited int) {
 		return nil, 0
 	}
 	if x.looked.IsZero() || now.Before(x.looked) || !x.never && !now.Before(x.next) {
-		again := time.Time{}
+		var again time.Time
 		due, again = l.state.Due(now)
 		x.looked, x.never = now, again.IsZero() && len(due) == 0
 		x.next = now.Add(sealLook)
