@@ -41,7 +41,7 @@ vectors:
 interop:
 	cd testdata/interop && $(GO) vet ./... && $(GO) mod tidy -diff && $(GO) test ./...
 
-# cosign signs for real: it is built from the module proxy, MINUTES of two cores when nothing is cached, and its page is run.
+# cosign signs for real: it is built from the module proxy, four minutes of two idle cores when nothing is cached, and its page is run.
 cosign:
 	GOBIN=$(CURDIR)/bin/tools CGO_ENABLED=0 $(GO) install -trimpath $(COSIGN)
 	PATH="$(CURDIR)/bin/tools:$$PATH" UNDERSIGNED_NO_SKIP=1 $(GO) test ./cmd/undersigned -run TestKeyPages/signing/cosign
