@@ -38,7 +38,7 @@ Example:
 
 	undersigned roll --policy policy.txt --as-of 2024-06-11 archive.zip
 	undersigned roll --policy policy.txt --from 2024-06-11 --as-of 2024-07-18 archive.zip
-	undersigned roll --policy policy.txt --as-of 2024-06-11 --format html --link https://ledger.example/ archive.zip >signatories.html
+	undersigned roll --policy policy.txt --as-of 2024-06-11 --format html --link https://ledger.example/ archive.zip > signatories.html
 `
 }
 
