@@ -102,9 +102,44 @@ var sabotages = []sabotage{
 		name: "acknowledge-early", defence: "nobody is answered before the commit is durable",
 		edits: []edit{{
 			"ledger/sequence.go", "\tif len(added) > 0 {\n\t\tif err := l.commit(rec); err != nil {",
-			"\tfor _, it := range added {\n\t\tit.answer(Result{ID: it.id, Index: it.index, Admitted: it.admitted, Stored: true})\n\t}\n\tif len(added) > 0 {\n\t\tif err := l.commit(rec); err != nil {",
+			"\tfor _, it := range batch {\n\t\tif it.refusal == nil {\n\t\t\tit.answer(Result{ID: it.id, Index: it.index, Admitted: it.admitted, Stored: true})\n\t\t}\n\t}\n\tif len(added) > 0 {\n\t\tif err := l.commit(rec); err != nil {",
 		}},
 		part: "kill",
+	},
+	{
+		name: "roll-recomputed", defence: "a sealed list is what recomputing gives",
+		edits: []edit{{"verify/roll/sealed.go", "if b.Root != list.root() {", "if false && b.Root != list.root() {"}},
+		test:  "./verify TestRollDishonest",
+	},
+	{
+		name: "roll-place", defence: "a sealed list is of its own place in the record",
+		edits: []edit{{"verify/roll/sealed.go", "if b.Size != t.Index {", "if false && b.Size != t.Index {"}},
+		test:  "./verify TestRollDishonest",
+	},
+	{
+		name: "roll-undone", defence: "a list of a moment before leaves out what came later",
+		edits: []edit{{"verify/roll/sealed.go", "if st.changed <= asOf {", "if true || st.changed <= asOf {"}},
+		test:  "./verify/roll TestRanking",
+	},
+	{
+		name: "roll-close", defence: "a list is sealed before its statement closes",
+		edits: []edit{{"ledger/sequence.go", "b.Action == entry.Close && l.state.Judge", "false && l.state.Judge"}},
+		test:  "./ledger TestSealClose",
+	},
+	{
+		name: "roll-neighbours", defence: "absence is proven by two neighbours",
+		edits: []edit{{"verify/roll/line.go", "lines[0].At+1 == lines[1].At && ", ""}},
+		test:  "./verify/roll TestHistories",
+	},
+	{
+		name: "roll-question", defence: "a damaged receipt answers for no other organization",
+		edits: []edit{{"verify/rollreceipt.go", "question(r.Domain, r.Leaf) != [32]byte(sum)", "false && question(r.Domain, r.Leaf) != [32]byte(sum)"}},
+		test:  "./verify TestRollReceiptFlips",
+	},
+	{
+		name: "roll-word", defence: "a sealed list that nobody recomputed confirms nothing",
+		edits: []edit{{"verify/rollverdict.go", "if len(j.sealed.by) > 0 {", "if true {"}},
+		test:  "./verify TestRollVerdicts",
 	},
 	{
 		name: "tree-memory", defence: "before a commit the tree in memory gives the root hash of the one before",
