@@ -133,7 +133,7 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "roll-question", defence: "a damaged receipt answers for no other organization",
-		edits: []edit{{"verify/rollreceipt.go", "question(r.Domain, r.Leaf) != [32]byte(sum)", "false && question(r.Domain, r.Leaf) != [32]byte(sum)"}},
+		edits: []edit{{"verify/rollreceipt.go", "sum := question(r.Domain, r.Leaf)", "sum := question(\"\", r.Leaf)"}},
 		test:  "./verify TestRollReceiptFlips",
 	},
 	{
