@@ -248,6 +248,7 @@ func (j *judge) everything(ctx context.Context, c *child) error {
 	if err := j.served(ctx, c, j.size()); err != nil {
 		return err
 	}
+	var anew []*ack
 	for _, a := range j.book.acks[j.checked:] {
 		if a.Index >= j.size() {
 			continue // late
@@ -256,11 +257,18 @@ func (j *judge) everything(ctx context.Context, c *child) error {
 		if err != nil {
 			return err
 		}
-		if err := j.receipt(&ack{Index: a.Index, Receipt: string(b)}); err != nil {
+		anew = append(anew, &ack{Index: a.Index, Receipt: string(b)})
+	}
+	j.checked = len(j.book.acks)
+	// Meanwhile the ledger may have sealed a list: then these receipts are of a larger record.
+	if err := j.catchUp(ctx, c); err != nil || j.wrong() {
+		return err
+	}
+	for _, a := range anew {
+		if err := j.receipt(a); err != nil {
 			j.fault("the receipt of entry %d, made anew: %v", a.Index, err)
 		}
 	}
-	j.checked = len(j.book.acks)
 	return nil
 }
 

@@ -128,8 +128,13 @@ func (t *trial) prepare(dir string) (*record, error) {
 
 // initArgs are those of the program to make the ledger.
 func (r *record) initArgs() []string {
+	// Where moments are chosen by chance, lists are sealed meanwhile; where they are counted, nothing else may happen.
+	roll := "manual"
+	if r.part == "kill" || r.part == "power" {
+		roll = "on-change"
+	}
 	return []string{"init", "--dir", r.dir, "--origin", origin, "--title", "A record under torture",
-		"--operator", operator, "--operator-key", r.keyFile, "--yes"}
+		"--operator", operator, "--operator-key", r.keyFile, "--roll", roll, "--yes"}
 }
 
 // adopt takes up what init has made.
