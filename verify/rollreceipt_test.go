@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
@@ -72,6 +73,12 @@ func TestRollVerdicts(t *testing.T) {
 	w := newRolled(t)
 	alone, replaying := w.policy(), w.replaying()
 	text := []byte(w.text)
+	// Both keys of witness 1 are missing where it is asked for.
+	short := mustPolicy(t, strings.Replace(strings.Replace(w.policyText(), "witness w1 ", "witness w1 "+newCosigner(t, "witness.example/other", keys.TypeCosignatureEd25519, "other").vkey.String()+"\nwitness w2 ", 1), "group all all w0", "group undersigned-replaying any w0\ngroup all all undersigned-replaying", 1))
+	strip := func(r *verify.Receipt) {
+		r.Notes = nil
+		r.Support = slices.DeleteFunc(r.Support, func(s verify.Support) bool { return !bytes.Contains(s.Leaf, []byte("undersigned/statement/v1")) })
+	}
 	record := func(r *verify.Receipt) *verify.Report {
 		return w.audit(verify.AuditOptions{Receipts: []*verify.Receipt{r}})
 	}
@@ -86,36 +93,45 @@ func TestRollVerdicts(t *testing.T) {
 		sentence []string
 		stands   verify.AnswerState
 	}{
-		{"present, replaying witness", w.first, "apnic.net", replaying, false, nil, 0, []string{"Yes. ", "(APNIC), apnic.net, endorsed “A statement” on 11 June 2024", "stood as of 11 June 2024"}, verify.Confirmed},
+		{"present, replaying witness", w.first, "apnic.net", replaying, false, nil, 0, []string{"Yes, as far as this file can show: ", "(APNIC), apnic.net, endorsed “A statement” on 11 June 2024", "stood as of 11 June 2024"}, verify.Confirmed},
 		{"present, this text", w.first, "dns.pt", replaying, false, func(in *verify.Input) { in.Statement = text }, 0, []string{"dns.pt, endorsed this text"}, verify.Confirmed},
 		{"present, another text", w.first, "dns.pt", replaying, false, func(in *verify.Input) { in.Statement = []byte("x") }, 10, []string{"not this text"}, verify.Confirmed},
 		{"present, nobody replays", w.first, "apnic.net", alone, false, nil, 3, []string{"apnic.net, endorsed “A statement”", "ledger's word alone"}, verify.CouldNotCheck},
-		{"present, replayed here", w.first, "dns.pt", alone, true, nil, 0, []string{"Yes. ", "dns.pt"}, verify.Confirmed},
-		{"present then, withdrawn since, replayed here", w.first, "apnic.net", alone, true, nil, 0, []string{"stood as of 11 June 2024"}, verify.Confirmed},
+		{"present, replayed here", w.first, "dns.pt", alone, true, nil, 0, []string{"Yes, but look closer. ", "dns.pt", "operator alone"}, verify.Confirmed},
+		{"present then, withdrawn since, replayed here", w.first, "apnic.net", alone, true, nil, 0, []string{"Yes, but look closer. ", "stood as of 11 June 2024", "withdrawn since"}, verify.LookCloser},
 		{"withdrawn", w.second, "apnic.net", replaying, false, nil, 12, []string{"Withdrawn. ", "apnic.net, withdrew"}, verify.LookCloser},
-		{"withdrawn, nobody replays", w.second, "apnic.net", alone, false, nil, 12, []string{"Withdrawn. "}, verify.LookCloser},
-		{"absent", w.second, "example.org", replaying, false, nil, 11, []string{"No endorsement of “A statement” by example.org is in this record as of 12 June 2024"}, verify.Confirmed},
+		{"withdrawn, nobody replays", w.second, "apnic.net", alone, false, nil, 3, []string{"withdrew an endorsement", "ledger's word alone"}, verify.CouldNotCheck},
+		{"withdrawn, replayed here", w.second, "apnic.net", alone, true, nil, 12, []string{"Withdrawn. ", "apnic.net, withdrew an endorsement of “A statement” on 11 June 2024."}, verify.LookCloser},
+		{"withdrawn, and the file does not hold the withdrawal", w.second, "apnic.net", replaying, false, func(in *verify.Input) { strip(in.Receipt) }, 11, []string{"No standing endorsement"}, verify.Confirmed},
+		{"withdrawn, the file does not hold the withdrawal, replayed here", w.second, "apnic.net", alone, true, func(in *verify.Input) { strip(in.Receipt) }, 12, []string{"Withdrawn. apnic.net withdrew"}, verify.LookCloser},
+		{"present, too few witnesses", w.first, "dns.pt", short, false, nil, 21, []string{"Not enough witnesses"}, verify.CouldNotCheck},
+		{"absent, too few witnesses", w.first, "example.org", short, false, nil, 21, []string{"Not enough witnesses"}, verify.CouldNotCheck},
+		{"absent, too old", w.second, "example.org", replaying, false, func(in *verify.Input) { in.MaxAge = time.Hour }, 3, []string{"Could not check", "by example.org", "1 days old"}, verify.CouldNotCheck},
+		{"withdrawn, too old", w.second, "apnic.net", replaying, false, func(in *verify.Input) { in.MaxAge = time.Hour }, 3, []string{"withdrew an endorsement", "1 days old"}, verify.CouldNotCheck},
+		{"all, asked about one", w.first, "", replaying, false, func(in *verify.Input) { in.Domain = "dns.pt" }, 0, []string{"dns.pt is on the list"}, verify.Confirmed},
+		{"all, asked about another", w.first, "", replaying, false, func(in *verify.Input) { in.Domain = "example.org" }, 11, []string{"by example.org is in this record"}, verify.Confirmed},
+		{"absent", w.second, "example.org", replaying, false, nil, 11, []string{"No standing endorsement of “A statement” by example.org is in this record as of 12 June 2024"}, verify.Confirmed},
 		{"absent, a member", w.second, "nic.example", replaying, false, nil, 11, []string{"by nic.example is in this record"}, verify.Confirmed},
-		{"absent, replayed here", w.second, "a.example", alone, true, nil, 11, []string{"by a.example is in this record"}, verify.Confirmed},
+		{"absent, replayed here", w.second, "a.example", alone, true, nil, 11, []string{"No endorsement of “A statement” by a.example is in this record"}, verify.Confirmed},
 		{"absent, nobody replays", w.second, "example.org", alone, false, nil, 3, []string{"Could not check", "by example.org", "ledger's word alone"}, verify.CouldNotCheck},
 		{"absent, of this text", w.second, "example.org", replaying, false, func(in *verify.Input) { in.Statement = text }, 11, []string{"of this text by example.org"}, verify.Confirmed},
 		{"absent, of another text", w.second, "example.org", replaying, false, func(in *verify.Input) { in.Statement = []byte("x") }, 10, []string{"not this text"}, verify.Confirmed},
 		{"another domain than asked", w.second, "example.org", replaying, false, func(in *verify.Input) { in.Domain = "apnic.net" }, 11, []string{"about example.org"}, verify.Confirmed},
-		{"all", w.first, "", replaying, false, nil, 0, []string{"As of 11 June 2024", "2 organizations stand behind “A statement”, and nobody else."}, verify.Confirmed},
-		{"all, nobody replays", w.first, "", alone, false, nil, 3, []string{"could not be checked", "ledger's word alone"}, verify.CouldNotCheck},
-		{"all, one left", w.second, "", replaying, false, nil, 0, []string{"1 organization stands"}, verify.Confirmed},
+		{"all", w.first, "", replaying, false, nil, 0, []string{"As of 11 June 2024", "2 organizations, and nobody else, stood behind “A statement”."}, verify.Confirmed},
+		{"all, nobody replays", w.first, "", alone, false, nil, 3, []string{"Could not check whether the list", "ledger's word alone"}, verify.CouldNotCheck},
+		{"all, one left", w.second, "", replaying, false, nil, 0, []string{"1 organization, and nobody else, stood"}, verify.Confirmed},
 		{"too old", w.first, "dns.pt", replaying, false, func(in *verify.Input) { in.MaxAge = time.Hour }, 3, []string{"dns.pt, endorsed", "2 days old"}, verify.CouldNotCheck},
-		{"all, too old", w.first, "", replaying, false, func(in *verify.Input) { in.MaxAge = time.Hour }, 3, []string{"2 organizations stand", "2 days old"}, verify.CouldNotCheck},
-		{"not too old", w.first, "dns.pt", replaying, false, func(in *verify.Input) { in.MaxAge = 96 * time.Hour }, 0, []string{"Yes. "}, verify.Confirmed},
-		{"strict", w.first, "dns.pt", replaying, false, func(in *verify.Input) { in.Strict, in.Statement = true, text }, 0, []string{"Yes. "}, verify.Confirmed},
+		{"all, too old", w.first, "", replaying, false, func(in *verify.Input) { in.MaxAge = time.Hour }, 3, []string{"Could not check whether the list", "2 days old"}, verify.CouldNotCheck},
+		{"not too old", w.first, "dns.pt", replaying, false, func(in *verify.Input) { in.MaxAge = 96 * time.Hour }, 0, []string{"Yes, "}, verify.Confirmed},
+		{"strict", w.first, "dns.pt", replaying, false, func(in *verify.Input) { in.Strict, in.Statement = true, text }, 0, []string{"Yes, "}, verify.Confirmed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in := verify.Input{Policy: c.policy, Receipt: w.rollReceipt(c.index, c.domain), Now: w.rec.Now.Add(24 * time.Hour)}
-			if c.record {
-				in.Record = record(in.Receipt)
-			}
 			if c.change != nil {
 				c.change(&in)
+			}
+			if c.record {
+				in.Record = record(in.Receipt)
 			}
 			v := verify.Judge(in)
 			if v.Code != c.code || v.Answers[3].State != c.stands {
@@ -126,7 +142,7 @@ func TestRollVerdicts(t *testing.T) {
 					t.Errorf("%q is not in: %s", part, v.Sentence)
 				}
 			}
-			if v.Roll == nil || (len(v.Roll.Recomputed) > 0) != (c.record || c.policy == replaying) || v.Roll.Index != c.index {
+			if v.Roll == nil || (len(v.Roll.Recomputed) > 0) != (c.record || c.policy != alone) || v.Roll.Index != c.index {
 				t.Errorf("%+v", v.Roll)
 			}
 			if v.Statement == nil || *v.Statement != w.statement {
@@ -143,6 +159,9 @@ func TestRollVerdicts(t *testing.T) {
 				}
 			} else if v.Domain != c.domain {
 				t.Errorf("domain %s", v.Domain)
+			}
+			if a := v.Answers[3]; c.code == 21 && (a.State != verify.CouldNotCheck || v.Answers[0].State == verify.No || v.Answers[0].State == verify.Confirmed) {
+				t.Errorf("too few witnesses, and %+v", v.Answers)
 			}
 		})
 	}
@@ -352,5 +371,36 @@ func TestRollDishonest(t *testing.T) {
 				t.Errorf("with a replay: %d: %s", v.Code, v.Sentence)
 			}
 		})
+	}
+}
+
+// TestRollAgain has a withdrawal's receipt beside a list on which the organization stands again.
+func TestRollAgain(t *testing.T) {
+	w := newRolled(t)
+	w.endorse(rolltest.NewOrg("apnic.net", 2, 1, 2))
+	again := w.rec.Seal(w.statement)
+	w.publish()
+	v := verify.Judge(verify.Input{Policy: w.replaying(), Receipt: w.receipt(w.withdrawal), Roll: w.rollReceipt(again, "apnic.net"), Now: w.rec.Now})
+	if v.Code != 0 || !strings.Contains(v.Sentence, "withdrew an endorsement of “A statement” on 11 June 2024, and stood behind it again as of 12 June 2024") || strings.Contains(v.Sentence, "net, endorsed") {
+		t.Errorf("%d: %s", v.Code, v.Sentence)
+	}
+}
+
+// TestRollOfTheFuture has a list say that it is younger than every signature on it.
+func TestRollOfTheFuture(t *testing.T) {
+	w := newRolled(t)
+	later := w.rec.Now.AddDate(5, 0, 0)
+	b, _ := w.rec.State.Roll(w.statement, later.Add(-time.Millisecond))
+	index := uint64(len(w.rec.Leaves))
+	now := w.rec.Now
+	w.rec.Now = later
+	w.rec.Must(&entry.Entry{Ledger: rolltest.Origin, Body: b})
+	w.rec.Now = now
+	w.publish()
+	for _, domain := range []string{"dns.pt", "example.org", ""} {
+		v := verify.Judge(verify.Input{Policy: w.replaying(), Receipt: w.rollReceipt(index, domain), Now: later})
+		if v.Code != verify.CodeContradiction {
+			t.Errorf("%q: %d: %s", domain, v.Code, v.Sentence)
+		}
 	}
 }

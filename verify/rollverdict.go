@@ -40,6 +40,7 @@ type sealed struct {
 	index uint64
 	asked string   // the domain; "": nobody in particular
 	by    []string // who has recomputed it; none: the ledger's word alone
+	fault string   // the end of a sentence, why it proves nothing about who is on it; "": it does
 }
 
 // thisVerifier names the program that judges among those who have recomputed a list.
@@ -74,7 +75,7 @@ func (j *judge) rollReceipt(r *Receipt, c *SignedCheckpoint) {
 	}
 }
 
-// seal takes in a list that is bound to its checkpoint.
+// seal takes in a list that is bound to its checkpoint, and decides what it is worth.
 func (j *judge) seal(r *Receipt, c *SignedCheckpoint, b *boundRoll, replayed bool) {
 	by := j.in.Policy.Replayed(c)
 	if replayed {
@@ -83,7 +84,21 @@ func (j *judge) seal(r *Receipt, c *SignedCheckpoint, b *boundRoll, replayed boo
 	if by == nil {
 		by = []string{}
 	}
-	j.sealed = &sealed{boundRoll: b, index: r.Index, asked: r.Domain, by: by}
+	s := &sealed{boundRoll: b, index: r.Index, asked: r.Domain, by: by}
+	age := j.in.Now.Sub(b.AsOf)
+	switch {
+	case j.short:
+		s.fault = "not enough witnesses have seen the copy of the record that it is in."
+		j.problem(CodeQuorum, stillStands, "The sealed list is in a copy of the record that not enough witnesses have seen.")
+	case len(by) == 0:
+		s.fault = "nobody whose word counts here has recomputed the list, so that it is the ledger's word alone."
+	case j.in.MaxAge > 0 && age > j.in.MaxAge:
+		s.fault = fmt.Sprintf("the list is %d days old.", int(age/(24*time.Hour)))
+	case !c.notAfter.IsZero() && b.leaf.Admitted.After(c.notAfter.Add(slack)):
+		s.fault = "the ledger gives it a time after every signature on it."
+		j.problem(CodeContradiction, when, "The sealed list says that it was recorded after every time in the signatures on this receipt.")
+	}
+	j.sealed = s
 	j.v.Roll = &RollVerdict{Index: r.Index, AsOf: b.AsOf, Sealed: b.leaf.Admitted, Count: b.Count, Recomputed: by}
 	j.how("Entry %d of the public record %s, recorded %s, seals the list of who stood behind the text with the fingerprint %s as of %s: %d of them, with the root hash %x.",
 		r.Index, c.Origin, stamp(b.leaf.Admitted), b.Statement, stamp(b.AsOf), b.Count, b.Root)
@@ -189,45 +204,40 @@ func (j *judge) beside(r *Receipt) {
 // recomputed says who has recomputed the list.
 func (s *sealed) recomputed() string { return strings.Join(s.by, ", ") }
 
-// notRecomputed says why a list is no proof.
-const notRecomputed = "nobody whose word counts here has recomputed the list, so that it is the ledger's word alone."
-
-// old adds a problem if a list is older than was asked for.
-func (j *judge) old() {
-	if age := j.in.Now.Sub(j.sealed.AsOf); j.in.MaxAge > 0 && age > j.in.MaxAge {
-		j.problem(CodeUnchecked, stillStands, "The sealed list is %d days old.", int(age/(24*time.Hour)))
-	}
-}
-
 // answerSealed says whether an endorsement stands, by the sealed list.
 func (j *judge) answerSealed() {
 	e, s := j.endorsed, j.sealed
+	asOf := second(s.AsOf)
 	switch {
-	case e.action == entry.Withdraw && !s.present:
+	case s.fault != "":
+		j.problem(CodeUnchecked, stillStands, "Could not check whether it stood as of %s: %s", asOf, s.fault)
+	case e.action == entry.Withdraw && s.present:
+		j.answer(stillStands, Confirmed, "It stood again as of %s: it is on the list that the record seals, which %s recomputed.", asOf, s.recomputed())
+	case s.present:
+		j.answer(stillStands, Confirmed, "It stood as of %s: it is on the list that the record seals, which %s recomputed.", asOf, s.recomputed())
+	case e.action == entry.Withdraw && j.state != nil && j.admitted:
 		j.v.Withdrawn = &e.admitted
 		j.answer(stillStands, LookCloser, "Withdrawn %s.", day(e.admitted))
 		j.problem(CodeWithdrawn, stillStands, "")
-	case len(s.by) == 0:
-		j.problem(CodeUnchecked, stillStands, "Could not check whether it stood as of %s: %s", second(s.AsOf), notRecomputed)
-	case !s.present: // an endorsement that a list beside it does not have any more
-		j.answer(stillStands, LookCloser, "Withdrawn by %s: it is not on the list sealed as of then, which %s recomputed.", second(s.AsOf), s.recomputed())
+	default: // a withdrawal, of which there may be others, or an endorsement that a list beside it does not have any more
+		j.answer(stillStands, LookCloser, "Withdrawn by %s: it is not on the list sealed as of then, which %s recomputed.", asOf, s.recomputed())
 		j.problem(CodeWithdrawn, stillStands, "")
-	default:
-		j.answer(stillStands, Confirmed, "It stood as of %s: it is on the list that the record seals, which %s recomputed.", second(s.AsOf), s.recomputed())
 	}
-	j.old()
-	if j.state == nil || !j.admitted {
+	if j.state == nil || !j.admitted || s.fault != "" {
 		return
 	}
-	if last, ok := j.state.Endorsement(e.domain, e.statement); ok && last.Admitted.After(s.AsOf) {
-		if last.Action == entry.Withdraw {
-			j.reason(stillStands, "It has been withdrawn since: %s.", day(last.Admitted))
-		} else {
-			j.reason(stillStands, "It has been endorsed again since: %s.", day(last.Admitted))
-		}
+	closer := func(format string, args ...any) {
+		j.v.Answers[stillStands].State = LookCloser
+		j.reason(stillStands, format, args...)
+	}
+	switch last, ok := j.state.Endorsement(e.domain, e.statement); {
+	case ok && last.Admitted.After(s.AsOf) && last.Action == entry.Withdraw:
+		closer("It has been withdrawn since, on %s.", day(last.Admitted))
+	case ok && last.Admitted.After(s.AsOf):
+		j.reason(stillStands, "It has been endorsed again since, on %s.", day(last.Admitted))
 	}
 	if j.superseded() {
-		j.reason(stillStands, "A newer version of the text exists.")
+		closer("A newer version of the text exists.")
 	}
 }
 
@@ -251,88 +261,135 @@ func (j *judge) answerList() {
 	} else {
 		j.answer(when, Confirmed, "As of %s, by the ledger's clock; the list existed by %s.", asOf, second(seen))
 	}
-	if len(s.by) == 0 {
-		j.answer(stillStands, CouldNotCheck, "Could not check whether the list is right: %s", notRecomputed)
+	if s.fault != "" {
+		j.answer(stillStands, CouldNotCheck, "Could not check whether the list is right: %s", s.fault)
 	} else {
 		j.answer(stillStands, Confirmed, "The list is complete as of %s: %s recomputed it from all entries before it.", asOf, s.recomputed())
 	}
-	asked := j.in.Domain
-	if asked == "" {
-		asked = s.asked
+	if asked := j.in.Domain; asked != "" && s.asked == "" && uint64(len(v.Roll.Lines)) == s.Count { // of somebody, by the whole list
+		s.asked = asked
+		if i := slices.IndexFunc(v.Roll.Lines, func(l Signatory) bool { return l.Domain == asked }); i >= 0 {
+			s.present, s.line.Index = true, v.Roll.Lines[i].Index
+		}
+		v.Domain, v.Roll.Present = asked, &s.present
 	}
 	switch {
-	case s.asked != "" && asked != s.asked:
+	case j.in.Domain != "" && s.asked != "" && j.in.Domain != s.asked:
 		j.problem(CodeNotFound, didSign, "This receipt is about %s, not about the organization that was asked about.", display(s.asked))
 	case s.asked != "" && s.present: // and nothing but the line is at hand
-		j.answer(didSign, LookCloser, "%s is on the list; its endorsement is entry %d of the record.", display(s.asked), s.line.Index)
-		j.unproven(didSign, "%s is on the list as of %s, but whether the list is right could not be checked: %s", display(s.asked), asOf)
-	case s.asked != "":
-		if j.unproven(didSign, "Could not check whether an endorsement of %s by %s is in this record as of %s: %s", j.what(), display(s.asked), asOf) {
-			j.problem(CodeNotFound, didSign, "No endorsement of %s by %s is in this record as of %s.", j.what(), display(s.asked), asOf)
+		if s.fault == "" {
+			j.answer(didSign, LookCloser, "%s is on the list; its endorsement is entry %d of the record.", display(s.asked), s.line.Index)
+		} else {
+			j.problem(CodeUnchecked, didSign, "Could not check whether %s stood behind %s as of %s: %s", display(s.asked), j.what(), asOf, s.fault)
 		}
+	case s.asked != "":
+		j.absent(asOf)
 	case len(v.Roll.Lines) == 0 && s.Count > 0:
 		j.problem(CodeUnchecked, didSign, "This receipt proves that a list of %d was sealed as of %s, not who is on it.", s.Count, asOf)
 	default:
-		j.answerAll()
+		j.answerAll(asOf)
 	}
-	j.old()
+}
+
+// absent answers about somebody who is not on the list. A list tells who stood, not who had and withdrew: that takes the record.
+func (j *judge) absent(asOf string) {
+	s := j.sealed
+	if s.fault != "" {
+		j.problem(CodeUnchecked, didSign, "Could not check whether an endorsement of %s by %s stood as of %s: %s", j.what(), display(s.asked), asOf, s.fault)
+		return
+	}
+	if j.state == nil || !j.admitted {
+		j.problem(CodeNotFound, didSign, "No standing endorsement of %s by %s is in this record as of %s.", j.what(), display(s.asked), asOf)
+		j.reason(didSign, "Whether it had endorsed it before, and withdrew, takes the whole record to tell.")
+		return
+	}
+	last, _, ok := j.state.LastWord(s.asked, s.Statement, s.AsOf)
+	if !ok {
+		j.problem(CodeNotFound, didSign, "No endorsement of %s by %s is in this record as of %s.", j.what(), display(s.asked), asOf)
+		return
+	}
+	j.v.Withdrawn = &last.Admitted
+	j.answer(didSign, LookCloser, "%s endorsed %s and withdrew on %s.", display(s.asked), j.what(), day(last.Admitted))
+	j.answer(stillStands, LookCloser, "Withdrawn %s.", day(last.Admitted))
+	j.problem(CodeWithdrawn, stillStands, "Withdrawn. %s withdrew its endorsement of %s on %s.", display(s.asked), j.what(), day(last.Admitted))
 }
 
 // answerAll says whether those on a whole list signed.
-func (j *judge) answerAll() {
+func (j *judge) answerAll(asOf string) {
 	s := j.sealed
-	signed := 0
+	signed := uint64(0)
 	for _, l := range j.v.Roll.Lines {
 		if l.Admitted != nil {
 			signed++
 		}
 	}
 	switch {
-	case uint64(signed) < s.Count:
+	case s.Count == 0:
+		j.answer(didSign, LookCloser, "Nobody is on the list.")
+	case signed < s.Count:
 		j.answer(didSign, CouldNotCheck, "The file holds the list, without the signatures: the record has them.")
 	default:
-		j.answer(didSign, LookCloser, "Each of the %d signed, with a key that the record registers for it.", s.Count)
-		j.reason(didSign, "Who vouched for the organizations, and whether their keys were valid then, takes the whole record to tell.")
+		j.answer(didSign, LookCloser, "All on the list signed (%d), each with a key that the record registers for it.", s.Count)
+		if j.state == nil {
+			j.reason(didSign, "Who vouched for the organizations, and whether their keys were valid then, takes the whole record to tell.")
+		} else {
+			j.reason(didSign, "Who vouched for each organization, and whether one of its endorsements is disputed, is told when it is asked about alone.")
+		}
 	}
-	j.unproven(stillStands, "Whether the list of %s as of %s is right could not be checked: %s", j.what(), second(s.AsOf))
+	if s.fault != "" {
+		j.problem(CodeUnchecked, stillStands, "Could not check whether the list of who stood behind %s as of %s is right: %s", j.what(), asOf, s.fault)
+	}
 }
 
-// unproven adds a problem, which ends with the reason, if nobody has recomputed the list, and reports whether somebody has.
-func (j *judge) unproven(where int, format string, args ...any) bool {
-	if len(j.sealed.by) > 0 {
-		return true
-	}
-	j.problem(CodeUnchecked, where, format, append(args, notRecomputed)...)
-	return false
-}
-
-// sealedSentence is the answer in one line, when nothing stands against the list but what could not be checked.
+// sealedSentence is the answer in one line, when nothing graver stands against the list than a withdrawal.
 func (j *judge) sealedSentence(worst problem) string {
 	s, e := j.sealed, j.endorsed
-	asOf, open := second(s.AsOf), worst.code == CodeUnchecked
-	if e != nil {
-		did := fmt.Sprintf("%s endorsed %s on %s", j.who(), j.what(), day(e.admitted))
-		if open {
-			return did + ". " + worst.sentence
+	asOf := second(s.AsOf)
+	if e == nil {
+		switch {
+		case worst.code != CodeOK:
+			return worst.sentence
+		case s.asked != "":
+			return fmt.Sprintf("%s is on the list of who stood behind %s as of %s.", display(s.asked), j.what(), asOf)
 		}
-		return fmt.Sprintf("Yes. %s, and the endorsement stood as of %s.", did, asOf)
+		return fmt.Sprintf("As of %s, %s behind %s.", asOf, stood(s.Count), j.what())
 	}
-	if open && len(s.by) == 0 {
-		return worst.sentence
+	did := fmt.Sprintf("%s endorsed %s on %s", j.who(), j.what(), day(e.admitted))
+	if e.action == entry.Withdraw {
+		did = fmt.Sprintf("%s withdrew an endorsement of %s on %s", j.who(), j.what(), day(e.admitted))
 	}
-	said := fmt.Sprintf("As of %s, %s behind %s, and nobody else.", asOf, standing(s.Count), j.what())
-	if s.asked != "" {
-		said = fmt.Sprintf("%s is on the list of who stands behind %s as of %s.", display(s.asked), j.what(), asOf)
+	signed, stands := j.v.Answers[didSign], j.v.Answers[stillStands]
+	switch {
+	case worst.code == CodeUnchecked:
+		return did + ". " + worst.sentence
+	case worst.code == CodeWithdrawn && j.v.Withdrawn != nil:
+		return "Withdrawn. " + did + "."
+	case worst.code == CodeWithdrawn && e.action == entry.Withdraw:
+		return fmt.Sprintf("Withdrawn. %s, and does not stand behind it as of %s.", did, asOf)
+	case worst.code == CodeWithdrawn:
+		return fmt.Sprintf("No longer. %s. %s", did, stands.Text)
+	case e.action == entry.Withdraw:
+		did += fmt.Sprintf(", and stood behind it again as of %s", asOf)
+	default:
+		did += fmt.Sprintf(", and the endorsement stood as of %s", asOf)
 	}
-	if open {
-		said += " " + worst.sentence
+	switch {
+	case j.state == nil:
+		return fmt.Sprintf("Yes, as far as this file can show: %s.", did)
+	case signed.State == LookCloser && len(signed.Reasons) > 0:
+		return fmt.Sprintf("Yes, but look closer. %s. %s", did, signed.Reasons[0])
+	case stands.State == LookCloser && len(stands.Reasons) > 0:
+		return fmt.Sprintf("Yes, but look closer. %s. %s", did, stands.Reasons[0])
 	}
-	return said
+	return fmt.Sprintf("Yes. %s.", did)
 }
 
-func standing(n uint64) string {
-	if n == 1 {
-		return "1 organization stands"
+func stood(n uint64) string {
+	switch n {
+	case 0:
+		return "nobody stood"
+	case 1:
+		return "1 organization, and nobody else, stood"
 	}
-	return fmt.Sprintf("%d organizations stand", n)
+	return fmt.Sprintf("%d organizations, and nobody else, stood", n)
 }

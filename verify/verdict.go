@@ -135,6 +135,7 @@ type judge struct {
 	bounds     Bounds    // of the entry
 	noBefore   string    // why NotBefore is not known; "" if it is, or if nobody expects it
 	opened     map[[32]byte]openedNote
+	short      bool    // fewer witnesses than the policy asks for have seen the receipt\'s checkpoint
 	sealed     *sealed // the list that the receipt is of, or that stands beside it; nil: none
 }
 
@@ -221,6 +222,7 @@ func (j *judge) receipt() {
 	var quorum *QuorumError
 	switch {
 	case errors.As(err, &quorum):
+		j.short = true
 		j.problem(CodeQuorum, didSign, "The %d of the policy's %d witnesses that have seen this receipt's copy of the record are not the quorum that it asks for.", quorum.Have, quorum.All)
 	case err != nil:
 		code, sentence := explain(err)
@@ -434,7 +436,8 @@ func (j *judge) conclude() {
 	}
 	if j.sealed != nil {
 		v.NotTold = append(v.NotTold, fmt.Sprintf("What happened after %s.", second(j.sealed.AsOf)))
-	} else if j.state == nil {
+	}
+	if j.state == nil && (j.sealed == nil || len(j.sealed.by) == 0) {
 		v.NotTold = append(v.NotTold, "A receipt alone does not tell whether the record's rules admitted the entry, whether the key had been revoked before it, or what followed it, such as more keys that had to sign.")
 	}
 	worst := problem{code: CodeOK}
@@ -762,7 +765,7 @@ func (j *judge) superseded() bool {
 // sentence is the answer in one line.
 func (j *judge) sentence(worst problem) string {
 	e := j.endorsed
-	if j.sealed != nil && (worst.code == CodeOK || worst.code == CodeUnchecked) {
+	if j.sealed != nil && (worst.code == CodeOK || worst.code == CodeUnchecked || worst.code == CodeWithdrawn || e == nil && worst.code == CodeNotFound) {
 		return j.sealedSentence(worst)
 	}
 	if e == nil {
