@@ -9,10 +9,12 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/roll"
 )
 
 // failing ends the ledger if the store failed for another reason than a context, a missing object or
@@ -275,6 +277,29 @@ func (l *Ledger) Receipt(ctx context.Context, index uint64) (*verify.Receipt, er
 	get := func(index uint64) ([]byte, error) { return l.Leaf(ctx, index) }
 	r, err := verify.MakeReceipt(index, support, after, h.note, get, l.tree.nodes(ctx))
 	return r, l.failing(ctx, err)
+}
+
+// SealedAt is State.SealedAt of the published record.
+func (l *Ledger) SealedAt(h entry.Hash, moment time.Time) (at roll.Sealed, near []roll.Sealed, ok bool) {
+	return l.state.SealedAt(h, l.publishedSize(), moment)
+}
+
+// RollReceipt returns the receipt of a published roll entry (verify.MakeRollReceipt) under a note of a published
+// checkpoint that covers it. If it would be too large the error is verify.ErrTooLarge. It takes time and memory for all who are
+// on the list, and keeps nobody from being admitted meanwhile. The caller must not change what it points to.
+func (l *Ledger) RollReceipt(ctx context.Context, index uint64, domain string, note []byte) (*verify.Receipt, error) {
+	nodes := l.tree.nodes(ctx)
+	r, _, err := verify.MakeRollReceipt(verify.RollSource{
+		State: l.state, // what a published roll rests on is published too
+		Leaf:  func(index uint64) ([]byte, error) { return l.Leaf(ctx, index) },
+		Note:  func(size uint64) ([]byte, error) { return l.CheckpointAt(ctx, size) },
+		Nodes: func(level uint, index uint64) ([32]byte, error) {
+			h, err := nodes(level, index)
+			return h, l.failing(ctx, err)
+		},
+		Checkpoint: note,
+	}, index, domain)
+	return r, err
 }
 
 // Inclusion returns the inclusion proof of a leaf in the tree of the given size, which must be

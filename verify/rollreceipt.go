@@ -129,7 +129,7 @@ type RollSource struct {
 // MakeRollReceipt puts together the receipt of the sealed list at an index. With a domain it proves that
 // the list has it, or that it has not, and holds that organization's last word, when there is one; else it holds all lines. In the
 // latter case it holds the endorsements too, and what they quote, as long as the file does not become larger than MaxReceipt;
-// whole is false if it had to leave out some of that.
+// whole is false if it had to leave out some of that. The error is ErrTooLarge if there is no such file.
 func MakeRollReceipt(s RollSource, index uint64, domain string) (r *Receipt, whole bool, err error) {
 	r, err = MakeReceipt(index, nil, nil, s.Checkpoint, s.Leaf, s.Nodes)
 	if err != nil {
@@ -161,23 +161,28 @@ func MakeRollReceipt(s RollSource, index uint64, domain string) (r *Receipt, who
 		r.Lines = lines
 	}
 	bare := *r
-	if err := r.support(s, b, lines); err != nil {
+	switch err := r.support(s, b, lines); {
+	case errors.Is(err, ErrTooLarge) && domain == "":
+	case err != nil:
 		return nil, false, err
-	}
-	if domain != "" || len(r.Bytes()) <= MaxReceipt {
+	case domain != "" || len(r.Bytes()) <= MaxReceipt:
 		return r, true, nil
-	}
-	if r.Notes = nil; len(r.Bytes()) <= MaxReceipt {
-		return r, false, nil
+	default:
+		if r.Notes = nil; len(r.Bytes()) <= MaxReceipt {
+			return r, false, nil
+		}
 	}
 	if err := bare.support(s, b, nil); err != nil {
 		return nil, false, err
 	}
 	if len(bare.Bytes()) > MaxReceipt {
-		return nil, false, errors.New("this list is too long for one file: ask about one organization")
+		return nil, false, fmt.Errorf("%w: ask about one organization", ErrTooLarge)
 	}
 	return &bare, false, nil
 }
+
+// ErrTooLarge says that a roll receipt would be larger than MaxReceipt.
+var ErrTooLarge = errors.New("this is too long for one file")
 
 // support adds the entries that lines name, what those need beside them, and the publication of the statement.
 func (r *Receipt) support(s RollSource, b *entry.Roll, lines []roll.Line) error {
@@ -209,6 +214,7 @@ func (r *Receipt) support(s RollSource, b *entry.Roll, lines []roll.Line) error 
 	if err != nil {
 		return err
 	}
+	size := 0
 	for _, i := range slices.Sorted(maps.Keys(wanted)) {
 		add := Support{Index: i}
 		if add.Leaf, err = s.Leaf(i); err != nil {
@@ -216,6 +222,9 @@ func (r *Receipt) support(s RollSource, b *entry.Roll, lines []roll.Line) error 
 		}
 		if add.Proof, err = Inclusion(i, c.Size, s.Nodes); err != nil {
 			return err
+		}
+		if size += len(add.Leaf) + HashSize*len(add.Proof); size > MaxReceipt {
+			return ErrTooLarge
 		}
 		r.Support = append(r.Support, add)
 	}

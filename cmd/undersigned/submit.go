@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -297,26 +296,15 @@ func (c *receiptCmd) roll(ctx context.Context, a *app) error {
 	return nil
 }
 
-// sealedAt returns the roll that says who stood behind a statement at a moment: the last one before it, if the list was still
-// the same then.
+// sealedAt returns the roll that says who stood behind a statement at a moment.
 func sealedAt(s *roll.State, h entry.Hash, end time.Time) (roll.Sealed, error) {
-	var before, after *roll.Sealed
-	for _, r := range s.Rolls(h) {
-		switch {
-		case !r.AsOf.After(end) && (before == nil || !r.AsOf.Before(before.AsOf)):
-			before = &r
-		case r.AsOf.After(end) && (after == nil || r.AsOf.Before(after.AsOf)):
-			after = &r
-		}
+	sealed, near, ok := s.SealedAt(h, s.Size(), end)
+	if ok {
+		return sealed, nil
 	}
-	if before != nil && slices.Equal(s.Lines(h, before.AsOf), s.Lines(h, end)) {
-		return *before, nil
+	also := ""
+	for _, r := range near {
+		also += fmt.Sprintf(" There is one as of %s.", moment(r.AsOf))
 	}
-	near := ""
-	for _, r := range []*roll.Sealed{before, after} {
-		if r != nil {
-			near += fmt.Sprintf(" There is one as of %s.", moment(r.AsOf))
-		}
-	}
-	return roll.Sealed{}, failf(codeUnchecked, "no list of this statement is sealed that says who stood behind it on %s.%s The command roll computes it from the record", moment(end), near)
+	return roll.Sealed{}, failf(codeUnchecked, "no list of this statement is sealed that says who stood behind it on %s.%s The command roll computes it from the record", moment(end), also)
 }

@@ -537,17 +537,8 @@ func (s *Server) entry(w http.ResponseWriter, r *http.Request, rest string) {
 
 // bounds returns the times between which a published entry was signed and recorded, as far as the policy tells.
 func (s *Server) bounds(ctx context.Context, index uint64, e *entry.Entry) (b verify.Bounds, err error) {
-	sizes, err := s.ledger.CheckpointSizes(ctx)
-	if err != nil {
+	if b.Size, err = s.covering(ctx, index); err != nil || b.Size == 0 || s.policy == nil {
 		return b, err
-	}
-	i, _ := slices.BinarySearch(sizes, index+1)
-	if i == len(sizes) {
-		return b, nil // its checkpoint is being published at this moment
-	}
-	b.Size = sizes[i]
-	if s.policy == nil {
-		return b, nil
 	}
 	// seen returns a time of a published note; zero: the policy does not take the note, such as one of keys that were changed.
 	seen := func(size uint64, when func(*verify.SignedCheckpoint) time.Time) (t time.Time, err error) {
@@ -567,6 +558,19 @@ func (s *Server) bounds(ctx context.Context, index uint64, e *entry.Entry) (b ve
 		b.NotBefore, err = seen(body.After.Size, s.policy.NotBefore)
 	}
 	return b, err
+}
+
+// covering returns the size of the first published checkpoint that covers an entry; 0: it is being published at this moment.
+func (s *Server) covering(ctx context.Context, index uint64) (uint64, error) {
+	sizes, err := s.ledger.CheckpointSizes(ctx)
+	if err != nil {
+		return 0, err
+	}
+	i, _ := slices.BinarySearch(sizes, index+1)
+	if i == len(sizes) {
+		return 0, nil
+	}
+	return sizes[i], nil
 }
 
 // index reads the rest of a path that takes no parameters as the index of a published entry.

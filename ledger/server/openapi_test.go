@@ -359,6 +359,17 @@ func TestOpenAPIAnswers(t *testing.T) {
 		}
 	}
 	ask(w, "/api/v1/openapi.json")
+	sealed := seal(newWorld(t))
+	b, err := os.ReadFile("testdata/rolls.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range exchanges(t, strings.NewReplacer("{text}", hexOf(sealed.text), "{closed}", hexOf(sealed.closed)).Replace(string(b))) {
+		_, target, _ := strings.Cut(e.line, " ")
+		ask(sealed, target)
+	}
+	sealed.server.limits.names = 0
+	ask(sealed, "/api/v1/roll-receipt/"+hexOf(sealed.text))
 	logs := logSigners(t, rolltest.Origin)
 	policy, err := verify.ParsePolicy(fmt.Appendf(nil, "log %s\nwitness w %s\nquorum w\n", logs[0].VKey, logs[1].VKey))
 	if err != nil {

@@ -71,6 +71,16 @@ type statementView struct {
 	Withdrawn []signatory
 	First     int    // number of the first signatory shown
 	Next      string // the next page, if any
+
+	Sealed *sealedView // the sealed list that is the one shown; nil: there is none
+}
+
+// A sealedView is the sealed list beside a list.
+type sealedView struct {
+	Index uint64 // of the entry
+	Whole bool   // it may be had whole
+	Path  string // of its files
+	AsOf  verify.Moment
 }
 
 // A block is a paragraph of a statement's text, or a list.
@@ -190,6 +200,7 @@ func (s *Server) view(r *http.Request, statement *roll.Statement) (*view, *probl
 		sv.AsOf, sv.AsOfValue = &m, m.Time.Format(time.DateOnly)
 		sv.Query = "?" + url.Values{"as-of": {m.Text()}}.Encode()
 	}
+	sv.Sealed = s.sealedBeside(sv)
 	sv.First, _ = number.cut(sv.Roll.Count + sv.Roll.Withdrawn)
 	sv.First++
 	sv.Next = number.next(r.URL, q, sv.Roll.Count+sv.Roll.Withdrawn)
@@ -198,6 +209,23 @@ func (s *Server) view(r *http.Request, statement *roll.Statement) (*view, *probl
 	}
 	v.Statement = sv
 	return v, nil
+}
+
+// sealedBeside returns the sealed list that is the one that the page shows, if there is one.
+func (s *Server) sealedBeside(v *statementView) *sealedView {
+	moment := v.Today
+	if v.AsOf != nil {
+		moment = v.AsOf.Time
+	}
+	h := v.About.Statement
+	sealed, _, ok := s.ledger.SealedAt(h, moment)
+	if !ok {
+		return nil
+	}
+	return &sealedView{
+		Index: sealed.Index, Whole: sealed.Count <= uint64(s.limits.names),
+		Path: "/api/v1/roll-receipt/" + hexOf(h), AsOf: verify.Moment{Time: sealed.AsOf},
+	}
 }
 
 // current returns the statement that the first page is about: the newest that can be endorsed,

@@ -13,6 +13,8 @@
 //	GET  /api/v1/statement/<64 hex>             one of them, by the fingerprint of its text
 //	GET  /api/v1/roll/<64 hex>?as-of=2024-06-11 who stands behind it, and who withdrew
 //	GET  /api/v1/changes/<64 hex>?from=2024-06-11&as-of=2024-07-18
+//	GET  /api/v1/rolls/<64 hex>                 its lists that the record seals
+//	GET  /api/v1/roll-receipt/<64 hex>?as-of=2024-06-11&domain=apnic.net
 //	GET  /api/v1/signatory/apnic.net            one organization; with /history or /endorsements
 //	GET  /api/v1/entry/57                       one entry
 //	GET  /api/v1/receipt/57                     its receipt, a c2sp.org/tlog-proof@v1 file
@@ -64,6 +66,10 @@
 // language or another (language=de). It is printed by the code, and in the bytes, of "undersigned roll" (package
 // ledger/rollcall); what the witnesses bear out of it that command tells. Whole lists have at most 10000 names. /api/v1/changes
 // compares two moments. What can change no more may be kept for an hour.
+//
+// /api/v1/roll-receipt/ is the file that "undersigned receipt --roll" makes: that the domain is on the list sealed last
+// as of the moment or before, or is not on it; without a domain all of that list. It is 404 if none is sealed, or if the list
+// was another one already at the moment. Such files are made one at a time.
 //
 // # Reading
 //
@@ -310,6 +316,8 @@ var routes = []route{
 	{"/api/v1/statement/", true, "statement", get, (*Server).statement},
 	{"/api/v1/roll/", true, "roll", get, (*Server).roll},
 	{"/api/v1/changes/", true, "changes", get, (*Server).changes},
+	{"/api/v1/rolls/", true, "rolls", get, (*Server).rolls},
+	{"/api/v1/roll-receipt/", true, "roll-receipt", get, (*Server).rollReceipt},
 	{"/api/v1/signatory/", true, "signatory", get, (*Server).signatory},
 	{"/api/v1/entry/", true, "entry", get, (*Server).entry},
 	{"/api/v1/receipt/", true, "receipt", get, (*Server).receipt},

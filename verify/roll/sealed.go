@@ -109,7 +109,7 @@ func (s *State) listAsOf(st *statement, asOf int64) *ranking {
 	if st.changed <= asOf {
 		return st.ranking
 	}
-	before := st.before(asOf)
+	before := lastBefore(st.past, asOf)
 	var undo []change
 	for _, at := range st.about {
 		r := s.standings.at(at)
@@ -128,11 +128,11 @@ func (s *State) listAsOf(st *statement, asOf int64) *ranking {
 	return list
 }
 
-// before returns the last past entry of each record that was admitted up to a
+// lastBefore returns the last past entry of each record that was admitted up to a
 // moment.
-func (st *statement) before(asOf int64) map[uint32]past {
+func lastBefore(pasts []past, asOf int64) map[uint32]past {
 	last := make(map[uint32]past)
-	for _, p := range st.past {
+	for _, p := range pasts {
 		if p.admitted <= asOf {
 			last[p.record] = p
 		}
@@ -281,27 +281,66 @@ func (s *State) Roll(h entry.Hash, asOf time.Time) (*entry.Roll, bool) {
 	return &entry.Roll{Statement: h, Size: s.size, AsOf: asOf.UTC(), Count: uint64(len(list.rows)), Root: list.root()}, true
 }
 
+// readAtOnce is how many records are read while nothing can be applied.
+const readAtOnce = 1 << 12
+
+// eachLast calls f with the last word of every member about a statement, in the
+// order of their first, until it returns false. What is applied meanwhile may
+// show in some of them. Then it returns what these words have followed, which
+// has at least what any of them followed when f was called.
+func (s *State) eachLast(st *statement, f func(at uint32, r *record) bool) []past {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	about := st.about // only ever appended to, as is past
+	for i, at := range about {
+		if i%readAtOnce == readAtOnce-1 { // whoever applies goes first
+			s.mu.RUnlock()
+			s.mu.RLock()
+		}
+		if !f(at, s.standings.at(at)) {
+			break
+		}
+	}
+	return st.past
+}
+
+// find returns a statement, nil if it has not been published.
+func (s *State) find(h entry.Hash) *statement {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.statements[h]
+}
+
 // Lines returns who, by the leaves applied that were admitted up to asOf, stands
 // behind a statement, strictly ascending by domain: the lines of a roll as of
 // then, if it is among the leaves or the next. It is nil for a statement that has not been published.
+// It sorts all of them, and keeps nobody from applying meanwhile: what is admitted after asOf changes nothing.
 func (s *State) Lines(h entry.Hash, asOf time.Time) []Line {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	st := s.statements[h]
+	st := s.find(h)
 	if st == nil {
 		return nil
 	}
-	before := st.before(asOf.UnixMilli())
-	lines := make([]Line, 0, st.standing)
-	for _, at := range st.about {
-		r := s.standings.at(at)
+	lines := []Line{}
+	type later struct {
+		at     uint32
+		domain string
+	}
+	var said []later // something since
+	pasts := s.eachLast(st, func(at uint32, r *record) bool {
 		domain := s.ordered[r.member].domain
-		if r.admitted <= asOf.UnixMilli() {
-			if !r.withdrawn {
-				lines = append(lines, Line{domain, r.index, r.id})
+		if r.admitted > asOf.UnixMilli() {
+			said = append(said, later{at, domain})
+		} else if !r.withdrawn {
+			lines = append(lines, Line{domain, r.index, r.id})
+		}
+		return true
+	})
+	if len(said) > 0 {
+		before := lastBefore(pasts, asOf.UnixMilli())
+		for _, l := range said {
+			if p, ok := before[l.at]; ok && !p.withdrawn {
+				lines = append(lines, Line{l.domain, p.index, p.id})
 			}
-		} else if p, ok := before[at]; ok && !p.withdrawn {
-			lines = append(lines, Line{domain, p.index, p.id})
 		}
 	}
 	slices.SortFunc(lines, func(a, b Line) int { return cmp.Compare(a.Domain, b.Domain) })
@@ -334,6 +373,85 @@ func (r sealed) view() Sealed {
 	return Sealed{Mark{r.index, milli(r.admitted)}, milli(r.asOf), r.count}
 }
 
+// SealedAt returns the roll that says, by the first size leaves, who stood behind
+// a statement at a moment: the last one as of then or before, if the list was
+// still the same at the moment. If there is none, ok is false, and near has
+// the nearest ones as of before and after it, as far as they exist.
+func (s *State) SealedAt(h entry.Hash, size uint64, moment time.Time) (at Sealed, near []Sealed, ok bool) {
+	var before, after *Sealed
+	for _, r := range s.Rolls(h) {
+		switch {
+		case r.Index >= size:
+		case !r.AsOf.After(moment):
+			if before == nil || !r.AsOf.Before(before.AsOf) {
+				before = &r
+			}
+		case after == nil || r.AsOf.Before(after.AsOf):
+			after = &r
+		}
+	}
+	if before != nil {
+		if s.same(s.find(h), size, before.AsOf.UnixMilli(), moment.UnixMilli()) {
+			return *before, nil, true
+		}
+		near = append(near, *before)
+	}
+	if after != nil {
+		near = append(near, *after)
+	}
+	return Sealed{}, near, false
+}
+
+// same reports whether the lines of a statement were the same at two moments, by
+// the first size leaves.
+func (s *State) same(st *statement, size uint64, from, to int64) bool {
+	s.mu.RLock()
+	changed := st.changed
+	s.mu.RUnlock()
+	if changed <= from {
+		return true
+	}
+	within := func(index uint64, admitted int64) bool { return index < size && from < admitted && admitted <= to }
+	// A line that was there is gone or another one once its member has said something more. One that came must have gone again.
+	type word struct{ stood, stands bool }
+	moved := make(map[uint32]word)
+	endorsed := false
+	gone := make(map[uint32]bool)
+	pasts := s.eachLast(st, func(at uint32, r *record) bool {
+		if within(r.index, r.admitted) {
+			endorsed = !r.withdrawn
+			moved[at], gone[at] = word{}, true
+		}
+		return !endorsed
+	})
+	if endorsed {
+		return false
+	}
+	for _, p := range pasts {
+		if within(p.index, p.admitted) {
+			moved[p.record] = word{}
+		}
+	}
+	for _, p := range pasts {
+		w, ok := moved[p.record]
+		switch {
+		case !ok:
+		case p.index < size && p.admitted <= from:
+			w.stood = !p.withdrawn
+			moved[p.record] = w
+		case within(p.index, p.admitted):
+			w.stands = !p.withdrawn
+			moved[p.record] = w
+		}
+	}
+	for at, w := range moved {
+		if w.stood || w.stands && !gone[at] {
+			return false
+		}
+	}
+	return true
+}
+
 // LastWord returns the last endorsement entry of a member about a statement
 // that was admitted up to asOf; false if there was none.
 func (s *State) LastWord(domain string, h entry.Hash, asOf time.Time) (mark Mark, action entry.Action, ok bool) {
@@ -349,7 +467,13 @@ func (s *State) LastWord(domain string, h entry.Hash, asOf time.Time) (mark Mark
 	}
 	p := past{index: r.index, admitted: r.admitted, withdrawn: r.withdrawn}
 	if p.admitted > asOf.UnixMilli() {
-		if p, ok = st.before(asOf.UnixMilli())[at]; !ok {
+		ok = false
+		for _, q := range st.past {
+			if q.record == at && q.admitted <= asOf.UnixMilli() {
+				p, ok = q, true
+			}
+		}
+		if !ok {
 			return Mark{}, "", false
 		}
 	}

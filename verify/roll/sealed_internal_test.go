@@ -112,3 +112,36 @@ func BenchmarkRoll(b *testing.B) {
 		ratio(b)
 	})
 }
+
+// BenchmarkReading does what a receipt of a long list takes: its lines, sorted; the proof of an absence; and looking whether the list
+// was the same at a moment, somebody having come and gone. The last column is as in BenchmarkRoll.
+func BenchmarkReading(b *testing.B) {
+	const members = 1_000_000
+	s := large(members, 1)
+	st := s.published[0]
+	lines := s.Lines(st.hash, milli(s.admitted))
+	start := time.Now()
+	treeOf(lines)
+	all := time.Since(start)
+	at := st.about[members/2]
+	r := s.standings.at(at)
+	asOf := s.admitted
+	st.past = append(st.past, past{at, s.size, asOf + 1, r.id, false})
+	*r = record{index: s.size + 1, admitted: asOf + 2, member: r.member, withdrawn: true}
+	s.size, st.changed = s.size+2, asOf+2
+	for _, c := range []struct {
+		name string
+		do   func()
+	}{
+		{"lines", func() { s.Lines(st.hash, milli(asOf)) }},
+		{"absence", func() { Prove(lines, "m") }},
+		{"the same", func() { s.same(st, s.size, asOf, asOf+2) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				c.do()
+			}
+			b.ReportMetric(float64(b.Elapsed())/float64(b.N)/float64(all), "ofhashing")
+		})
+	}
+}
