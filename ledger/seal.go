@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -67,11 +68,11 @@ func (l *Ledger) Seal(ctx context.Context) error {
 	}
 }
 
-// timer fires when there may be rolls to make; nil: never.
+// sealTimer fires when there may be rolls to make; nil: never.
 func (l *Ledger) sealTimer() <-chan time.Time {
 	x := &l.seals
 	switch {
-	case len(x.waiting) > 0 && l.full.Load():
+	case len(x.waiting) > 0 && (l.full.Load() || l.clockWrong.Load()):
 		return time.After(sealPause)
 	case len(x.waiting) > 0 || x.looked.IsZero():
 		return time.After(0)
@@ -129,6 +130,24 @@ func (l *Ledger) due() (due []roll.Due, waited int) {
 		waited++
 	}
 	return due, waited
+}
+
+// lastList returns the roll to make before an entry that closes a statement, or that opens one again which a time has
+// closed since the schedule was looked at; false for all others, and what is not admissible.
+func (l *Ledger) lastList(leaf *entry.Leaf, sigs *roll.Signatures) (roll.Due, bool) {
+	b, ok := leaf.Entry.Body.(*entry.Statement)
+	if !ok || b.Action == entry.Publish || l.state.Judge(leaf, sigs) != nil {
+		return roll.Due{}, false
+	}
+	if b.Action == entry.Close {
+		return roll.Due{Statement: b.Statement}, true
+	}
+	due, _ := l.state.Due(leaf.Admitted)
+	at := slices.IndexFunc(due, func(d roll.Due) bool { return d.Statement == b.Statement && !d.AsOf.IsZero() })
+	if at < 0 {
+		return roll.Due{}, false
+	}
+	return due[at], true
 }
 
 // sealed takes up that so many of the rolls that wait are stored.

@@ -183,6 +183,37 @@ func TestSealClose(t *testing.T) {
 	h.audited()
 }
 
+// TestSealReopen opens a statement again that a time has closed, while the schedule was not to be looked at yet.
+func TestSealReopen(t *testing.T) {
+	h := newHouse(t, memory())
+	at := h.clock().Add(time.Hour)
+	h.setClock(at)
+	hash := h.publish("We stand by this.\n")
+	o := h.join("apnic.net")
+	h.catchUp()
+	closes := at.Add(time.Hour)
+	h.say(at, &entry.Statement{Action: entry.Close, Statement: hash}, h.rec.Operator)
+	h.say(at, &entry.Statement{Action: entry.Reopen, Statement: hash, Closes: closes}, h.rec.Operator)
+	h.say(at, &entry.Endorsement{Action: entry.Endorse, Statement: hash, After: h.after()}, o)
+	if n := len(h.sealed(hash)); n != 1 {
+		t.Fatalf("%d rolls before", n)
+	}
+	// Another list falls due half a second before, and so the schedule is looked at again only half a second after.
+	other := entry.Sum([]byte("x"))
+	h.say(at, &entry.Statement{Action: entry.Publish, Statement: other, Title: "Another", Language: "en", MediaType: "text/plain", Size: 1,
+		Closes: closes.Add(-time.Second / 2)}, h.rec.Operator)
+	h.say(closes.Add(-time.Second/2), &entry.Endorsement{Action: entry.Withdraw, Statement: hash, After: h.after()}, o)
+	if n := len(h.sealed(other)); n != 1 {
+		t.Fatalf("%d rolls of the other", n)
+	}
+	h.say(closes, &entry.Statement{Action: entry.Reopen, Statement: hash}, h.rec.Operator)
+	got := h.sealed(hash)
+	if len(got) != 2 || got[1].Count != 0 || !got[1].AsOf.Equal(closes.Add(-time.Millisecond)) {
+		t.Errorf("sealed %v", got)
+	}
+	h.audited()
+}
+
 // TestSealNow asks for the lists of all statements, more than one commit takes.
 func TestSealNow(t *testing.T) {
 	h := newHouse(t, memory())

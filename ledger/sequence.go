@@ -109,8 +109,8 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 			continue
 		}
 		leaf := &entry.Leaf{Admitted: now, Entry: it.entry}
-		if b, ok := it.entry.Body.(*entry.Statement); ok && b.Action == entry.Close && l.state.Judge(leaf, it.sigs) == nil {
-			last, err := l.seal(roll.Due{Statement: b.Statement}, now)
+		if d, ok := l.lastList(leaf, it.sigs); ok {
+			last, err := l.seal(d, now)
 			if err != nil {
 				l.fail(err)
 				return nil, err

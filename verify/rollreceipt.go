@@ -114,6 +114,23 @@ func (r *Receipt) appendSealed(b []byte) []byte {
 	return b
 }
 
+// Prefer returns the note under which a roll receipt says most: the first of those that the policy takes on which it takes somebody's
+// word for a replay (Replayed), or the first that it takes, or the last. There is at least one.
+func (p *Policy) Prefer(notes ...[]byte) []byte {
+	taken := notes[len(notes)-1:]
+	for i := len(notes) - 1; i >= 0; i-- {
+		if _, err := p.Open(notes[i]); err == nil {
+			taken = notes[i:]
+		}
+	}
+	for _, note := range notes {
+		if c, err := p.Open(note); err == nil && len(p.Replayed(c)) > 0 {
+			return note
+		}
+	}
+	return taken[0]
+}
+
 // A RollSource is what roll receipts are made of: a record that was folded, all of it.
 type RollSource struct {
 	State *roll.State

@@ -412,8 +412,8 @@ func (j *judge) conclude() {
 			j.problem(CodeNotFound, didSign, "This receipt is of %s, not of the organization that was asked about.", display(e.domain))
 		}
 		if j.state != nil {
-			if m, ok := j.state.Member(e.domain); ok {
-				v.Name = m.Name
+			if name := j.state.NameAt(e.domain, e.index); name != "" {
+				v.Name = name
 			}
 			if s, ok := j.state.Statement(e.statement); ok {
 				v.Title = s.Title
@@ -562,7 +562,7 @@ func (j *judge) answerReplayed(who, verb string) {
 	default:
 		closer("That the key is theirs rests on the word of the record's operator alone.")
 	}
-	if m.Named.Index > e.index {
+	if m.Named.Index > e.index && m.Registered.Index <= e.index {
 		j.reason(didSign, "The organization has gone by this name since %s, entry %d.", day(m.Named.Admitted), m.Named.Index)
 	}
 }

@@ -605,16 +605,14 @@ func (q *comparing) printEndorsers(v *comparedText) {
 			lines = append(lines, fmt.Sprintf("And %d more; undersigned roll lists all.", len(v.endorsers)-i))
 			break
 		}
-		m, _ := q.report.State.Member(e.Domain)
-		lines = append(lines, fmt.Sprintf("%s (%s), recorded on %s", m.Name, e.Domain, day(e.Admitted)))
+		lines = append(lines, fmt.Sprintf("%s (%s), recorded on %s", q.report.State.NameAt(e.Domain, e.Index), e.Domain, day(e.Admitted)))
 	}
 	for i, e := range v.withdrawn {
 		if i == maxEndorsers {
 			lines = append(lines, fmt.Sprintf("And %d more that have withdrawn.", len(v.withdrawn)-i))
 			break
 		}
-		m, _ := q.report.State.Member(e.Domain)
-		lines = append(lines, fmt.Sprintf("%s (%s) withdrew on %s", m.Name, e.Domain, day(e.Admitted)))
+		lines = append(lines, fmt.Sprintf("%s (%s) withdrew on %s", q.report.State.NameAt(e.Domain, e.Index), e.Domain, day(e.Admitted)))
 	}
 	if len(lines) == 0 {
 		lines = []string{"Nobody."}
@@ -760,8 +758,7 @@ func (q *comparing) versionView(x *comparedText, nearest bool) versionView {
 func (q *comparing) endorsers(list []roll.Endorsement) []endorserView {
 	views := []endorserView{}
 	for _, e := range list {
-		m, _ := q.report.State.Member(e.Domain)
-		views = append(views, endorserView{e.Domain, m.Name, markOf(e.Mark)})
+		views = append(views, endorserView{e.Domain, q.report.State.NameAt(e.Domain, e.Index), markOf(e.Mark)})
 	}
 	return views
 }

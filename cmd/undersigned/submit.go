@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -267,18 +268,11 @@ func (c *receiptCmd) roll(ctx context.Context, a *app) error {
 	if err != nil {
 		return fmt.Errorf("cannot make the receipt: %w", err)
 	}
-	// Under the first copy of the record that has it, the file says best by when the list existed.
-	if size, ok := rec.covering(ctx, sealed.Index); ok && size < r.Size {
-		p, err := a.policy(c.Policy)
-		if err != nil {
-			return err
-		}
-		if note, err := s.Note(size); err == nil {
-			if _, err := p.Open(note); err == nil {
-				s.Checkpoint = note
-			}
-		}
+	p, err := a.policy(c.Policy)
+	if err != nil {
+		return err
 	}
+	s.Checkpoint = p.Prefer(rec.notesOver(ctx, sealed.Index, r, s)...)
 	receipt, whole, err := verify.MakeRollReceipt(s, sealed.Index, c.Domain)
 	if err != nil {
 		return fmt.Errorf("cannot make the receipt: %w", err)
@@ -294,6 +288,32 @@ func (c *receiptCmd) roll(ctx context.Context, a *app) error {
 		a.sayf("With all endorsements and what they quote it would be larger than %d MiB, so not all of that is in it.\n", verify.MaxReceipt>>20)
 	}
 	return nil
+}
+
+// notesOver returns the notes under which the receipt of an entry can be made, of copies of the record that the audited one continues. Under
+// the first that covers the entry it says best by when that existed; a witness may have come later to it, or to the newest.
+func (r *record) notesOver(ctx context.Context, index uint64, audited *verify.Report, s verify.RollSource) [][]byte {
+	var paths []string
+	if size, ok := r.covering(ctx, index); ok {
+		paths = append(paths, verify.CheckpointPath(size), verify.CheckpointPath(size)+"/latest")
+	}
+	paths = append(paths, verify.CheckpointPath(audited.Size)+"/latest", "checkpoint")
+	var notes [][]byte
+	for _, path := range paths {
+		note, err := r.fetch(ctx, path)
+		if err != nil {
+			continue
+		}
+		text, _, _ := bytes.Cut(note, []byte("\n\n"))
+		c, err := verify.ParseCheckpoint(note[:min(len(text)+1, len(note))])
+		if err != nil || c.Size <= index || c.Size > audited.Size {
+			continue
+		}
+		if root, err := verify.RootAt(c.Size, s.Nodes); err == nil && root == c.Root {
+			notes = append(notes, note)
+		}
+	}
+	return append(notes, s.Checkpoint)
 }
 
 // sealedAt returns the roll that says who stood behind a statement at a moment.

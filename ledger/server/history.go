@@ -65,6 +65,7 @@ type org struct {
 
 type naming struct {
 	index       uint64
+	registers   bool
 	name, legal string
 	folded      string // domain and names, for search
 }
@@ -170,7 +171,7 @@ func (h *history) add(leaf *entry.Leaf) {
 		if body.Action != entry.Leave {
 			n := h.number(body.Member)
 			h.named = append(h.named, happening{index, n})
-			h.orgs[n].names = append(h.orgs[n].names, naming{index, body.Name, body.LegalName, fold(body.Member + "\n" + body.Name + "\n" + body.LegalName)})
+			h.orgs[n].names = append(h.orgs[n].names, naming{index, body.Action == entry.Register, body.Name, body.LegalName, fold(body.Member + "\n" + body.Name + "\n" + body.LegalName)})
 			if body.Action == entry.Register {
 				h.key(index, n)
 			}
@@ -226,6 +227,18 @@ func (h *history) mediaType(ctx context.Context, hash entry.Hash) (string, error
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	return h.texts[hash], nil
+}
+
+// nameOf is name for whoever said something at an index: who registers a domain again may be somebody else, so it is the
+// latest name of the registration under which that was said. The caller holds mu.
+func (h *history) nameOf(e event, size uint64) naming {
+	for _, n := range h.orgs[e.who].names {
+		if n.registers && n.index > e.index {
+			size = min(size, n.index)
+			break
+		}
+	}
+	return h.name(e.who, size)
 }
 
 // list returns the sorted list of a statement in the record of a size that has been read.
@@ -289,7 +302,7 @@ func (h *history) sorted(id listID, size uint64) *list {
 	}
 	lines := make([]line, 0, len(last))
 	for who, e := range last {
-		lines = append(lines, line{event: e, name: h.name(who, size).name, domain: h.orgs[who].domain})
+		lines = append(lines, line{event: e, name: h.nameOf(e, size).name, domain: h.orgs[who].domain})
 	}
 	h.mu.RUnlock()
 
@@ -365,7 +378,7 @@ func (s *Server) signatories(ctx context.Context, events []event, size uint64) (
 		}
 		leaves = append(leaves, leaf)
 		s.history.mu.RLock()
-		n := s.history.name(e.who, size)
+		n := s.history.nameOf(e, size)
 		s.history.mu.RUnlock()
 		lines = append(lines, signatory{
 			Domain: leaf.Entry.Signer, Unicode: unicodeOf(leaf.Entry.Signer), Name: n.name, LegalName: n.legal,

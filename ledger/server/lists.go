@@ -210,7 +210,8 @@ func (h *history) changed(statement entry.Hash, from, to uint64, in language.Tag
 			l.new, after = &e, append(after, h.outline(e, to))
 		}
 		if len(roll.Compare(before, after)) > 0 {
-			lines = append(lines, line{l, h.name(who, to).name, h.orgs[who].domain})
+			last := append(before, after...)
+			lines = append(lines, line{l, last[len(last)-1].Name, h.orgs[who].domain})
 		}
 	}
 	h.mu.RUnlock()
@@ -225,7 +226,7 @@ func (h *history) changed(statement entry.Hash, from, to uint64, in language.Tag
 // outline is what is known of a signatory without its entry, in the record of a size: enough to tell that it changed, not yet
 // how. Its key events are empty. The caller holds mu.
 func (h *history) outline(e event, size uint64) roll.Signatory {
-	n := h.name(e.who, size)
+	n := h.nameOf(e, size)
 	s := roll.Signatory{Name: n.name, LegalName: n.legal, Keyed: make([]roll.Event, h.keyings(e.who, size))}
 	s.Index, s.Domain, s.Action = e.index, h.orgs[e.who].domain, entry.Endorse
 	if e.withdrawn {

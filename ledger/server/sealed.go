@@ -120,7 +120,7 @@ const (
 )
 
 // noteOver returns the note that a receipt of an entry rests on: that of the first published checkpoint which covers it, because
-// that says best by when it existed; or the newest, if the policy does not take that one any more.
+// that says best by when it existed; or the newest, if by the policy that one says more.
 func (s *Server) noteOver(ctx context.Context, index uint64) ([]byte, error) {
 	newest := s.ledger.Checkpoint()
 	size, err := s.covering(ctx, index)
@@ -132,9 +132,7 @@ func (s *Server) noteOver(ctx context.Context, index uint64) ([]byte, error) {
 		return nil, err
 	}
 	if s.policy != nil {
-		if _, err := s.policy.Open(note); err != nil {
-			return newest, nil
-		}
+		return s.policy.Prefer(note, newest), nil
 	}
 	return note, nil
 }

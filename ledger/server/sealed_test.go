@@ -76,8 +76,8 @@ func TestRollReceipts(t *testing.T) {
 		{"withdrawn now", "?domain=apnic.net", 17, verify.CodeWithdrawn, false, "withdrew"},
 		{"absent", "?domain=weird.example&as-of=2024-06-12T09:30:09.999Z", 11, verify.CodeNotFound, false, "No endorsement of “We stand by this” by weird.example is in this record"},
 		{"absent, never registered", "?domain=nobody.example", 17, verify.CodeNotFound, false, "by nobody.example is in this record as of 14 June 2024"},
-		{"whole", "", 17, verify.CodeOK, nil, "1 organization stands behind"},
-		{"whole, two", "?as-of=2024-06-13T09:30:11.999Z", 14, verify.CodeOK, nil, "2 organizations stand behind"},
+		{"whole", "", 17, verify.CodeOK, nil, "1 organization, and nobody else, stood behind"},
+		{"whole, two", "?as-of=2024-06-13T09:30:11.999Z", 14, verify.CodeOK, nil, "2 organizations, and nobody else, stood behind"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := "/api/v1/roll-receipt/" + hexOf(w.text) + c.query

@@ -9,8 +9,8 @@ import (
 
 // A Signatory is an organization that ever endorsed a statement, as the record of one size has it.
 type Signatory struct {
-	Endorsement // its last word: with the action Withdraw it does not stand
-	Name        string
+	Endorsement         // its last word: with the action Withdraw it does not stand
+	Name        string  // the latest of the registration under which it said that
 	LegalName   string  // empty: not given
 	Keyed       []Event // its registrations and key entries, by index
 }
@@ -30,7 +30,8 @@ func (s *State) Signatories(h entry.Hash) []Signatory {
 	for _, i := range st.about {
 		r := s.standings.at(i)
 		m := s.ordered[r.member]
-		list = append(list, Signatory{s.view(r), m.name, m.legalName, KeyEvents(m.view().History)})
+		name, legalName := m.nameAt(r.index)
+		list = append(list, Signatory{s.view(r), name, legalName, KeyEvents(m.view().History)})
 	}
 	slices.SortFunc(list, func(a, b Signatory) int { return cmp.Compare(a.Domain, b.Domain) })
 	return list

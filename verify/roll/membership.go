@@ -67,6 +67,9 @@ func (t *trial) register(b *entry.Membership) (func(), error) {
 			s.ordered = append(s.ordered, m)
 			s.claims.takeDomain(m.domain, domain)
 		}
+		if old != nil {
+			m.former = append(m.former, former{t.Index, m.name, m.legalName})
+		}
 		s.claims.leaveNames(looks(m.name, m.legalName))
 		s.claims.takeNames(m.domain, named)
 		for _, k := range m.keys {

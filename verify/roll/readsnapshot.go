@@ -325,6 +325,12 @@ func (x *snapshotParts) readMembers(l *snapshotItems) bool {
 		m.quorum = int(r.most(entry.MaxKeys))
 		m.keys, m.recovery = x.keyList(r), x.keyList(r)
 		if n := r.len(math.MaxInt32); n > 0 {
+			m.former = make([]former, n)
+		}
+		for i := range m.former {
+			m.former[i] = former{r.most(math.MaxInt64), r.text(), r.text()}
+		}
+		if n := r.len(math.MaxInt32); n > 0 {
 			m.vouchers = make([]voucher, n)
 		}
 		for i := range m.vouchers {
@@ -464,9 +470,13 @@ func (x *snapshotParts) readStamps(l *snapshotItems) bool {
 		return true
 	}
 	x.s.stamps = make([]stamp, l.n)
-	return l.each(func(r *snapshotReader, i int) {
+	ok := l.each(func(r *snapshotReader, i int) {
 		x.s.stamps[i] = stamp{r.most(math.MaxInt64), r.int(minTime, maxTime), r.most(math.MaxInt64), r.hash()}
 	})
+	for _, k := range x.s.stamps {
+		x.s.stamped[k.id] = true
+	}
+	return ok && len(x.s.stamped) == l.n
 }
 
 func (e *record) read(r *snapshotReader, x *snapshotParts) {

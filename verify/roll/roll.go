@@ -114,7 +114,8 @@ type State struct {
 	published  []*statement // by id
 
 	standings standings
-	stamps    []stamp // by index
+	stamps    []stamp             // by index
+	stamped   map[entry.Hash]bool // their identities
 }
 
 // New returns the state of an empty record of the ledger with this origin.
@@ -126,6 +127,7 @@ func New(origin string) *State {
 		claims:     newClaims(),
 		statements: make(map[entry.Hash]*statement),
 		standings:  newStandings(),
+		stamped:    make(map[entry.Hash]bool),
 	}
 }
 
@@ -156,7 +158,26 @@ type member struct {
 	vouchers   []voucher
 	lastID     entry.Hash
 	history    []Event
+	former     []former // what earlier registrations called it last, by index
 	said       []uint32 // records in standings, in the order of their coming
+}
+
+// former is what a member was called until it was registered again.
+type former struct {
+	index           uint64 // of the new registration
+	name, legalName string
+}
+
+// nameAt returns what the member is called as far as what it said at an index goes: the
+// latest names of the registration under which it said that. Who registers a domain
+// again may be somebody else.
+func (m *member) nameAt(index uint64) (name, legalName string) {
+	for _, f := range m.former {
+		if index < f.index {
+			return f.name, f.legalName
+		}
+	}
+	return m.name, m.legalName
 }
 
 type voucher struct {

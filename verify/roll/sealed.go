@@ -41,10 +41,11 @@ func (t *trial) evidence(b *entry.Evidence) (func(), error) {
 	if b.Size < 1 || b.Size > t.Index {
 		return nil, t.refuse(RuleEvidence, "it is about a checkpoint of size %d, which cannot have been published before it", b.Size)
 	}
-	if slices.ContainsFunc(t.s.stamps, func(k stamp) bool { return k.id == t.id }) {
+	if t.s.stamped[t.id] {
 		return nil, t.refuse(RuleEvidence, "it is in the record already")
 	}
 	return func() {
+		t.s.stamped[t.id] = true
 		t.s.stamps = append(t.s.stamps, stamp{t.Index, t.Admitted.UnixMilli(), b.Size, t.id})
 	}, nil
 }

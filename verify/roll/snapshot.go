@@ -29,6 +29,7 @@ import (
 //	[n]: key: suite, SPKI, domain, role, registered, flags,
 //	     suspended at, revoked at, compromised after (where the flag is set)
 //	[n]: member: name, legal name, registered, updated and named mark, 0 or 1 and the mark of leaving, quorum, keys, recovery keys,
+//	     former names: index, name, legal name
 //	     vouchers: domain, index, flags, keys
 //	     history: mark, id, action, signer, keys, 0 or key added + 1, 0 or key about + 1
 //	[n]: statement: mark, id, hash, publisher, title, language, media type, size,
@@ -247,6 +248,12 @@ func (w *snapshotWriter) member(m *member) {
 	w.len(m.quorum)
 	w.keys(m.keys)
 	w.keys(m.recovery)
+	w.len(len(m.former))
+	for _, f := range m.former {
+		w.uint(f.index)
+		w.text(f.name)
+		w.text(f.legalName)
+	}
 	w.len(len(m.vouchers))
 	for _, v := range m.vouchers {
 		w.domain(v.domain)

@@ -22,10 +22,11 @@ func TestSnapshotFields(t *testing.T) {
 		of     any
 		fields []string
 	}{
-		{State{}, []string{"origin", "applying", "mu", "size", "beyond", "admitted", "charter", "operated", "members", "ordered", "joined", "keys", "keysByID", "claims", "statements", "published", "standings", "stamps"}},
+		{State{}, []string{"origin", "applying", "mu", "size", "beyond", "admitted", "charter", "operated", "members", "ordered", "joined", "keys", "keysByID", "claims", "statements", "published", "standings", "stamps", "stamped"}},
 		{Beyond{}, []string{"Index", "What"}},
 		{charter{}, []string{"Mark", "id", "title", "operator", "keys", "publishers", "admission", "roll"}},
-		{member{}, []string{"id", "domain", "name", "legalName", "registered", "updated", "named", "left", "leftAt", "quorum", "keys", "recovery", "vouchers", "lastID", "history", "said"}},
+		{member{}, []string{"id", "domain", "name", "legalName", "registered", "updated", "named", "left", "leftAt", "quorum", "keys", "recovery", "vouchers", "lastID", "history", "former", "said"}},
+		{former{}, []string{"index", "name", "legalName"}},
 		{voucher{}, []string{"domain", "index", "operator", "member", "keys"}},
 		{key{}, []string{"id", "public", "ref", "domain", "role", "registered", "current", "suspended", "suspendedAt", "revoked", "revokedAt", "compromised", "compromisedAfter"}},
 		{statement{}, []string{"Mark", "id", "entryID", "hash", "publisher", "title", "language", "mediaType", "size", "renditions", "supersedes", "superseded", "closed", "closedAt", "closes", "lastID", "standing", "about", "past", "changed", "rolls", "sealed", "ranking", "moved"}},

@@ -48,6 +48,20 @@ type Member struct {
 	History      []Event // every membership and key entry about it, by index
 }
 
+// NameAt returns what a domain that is or was a member is called as far as what it
+// said at an index goes: the latest name of the registration under which it said
+// that. Who registers a domain again may be somebody else. It is empty for others.
+func (s *State) NameAt(domain string, index uint64) string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	m := s.members[domain]
+	if m == nil {
+		return ""
+	}
+	name, _ := m.nameAt(index)
+	return name
+}
+
 // A Role is what a key may ever be used for.
 type Role uint8
 
