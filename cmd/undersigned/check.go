@@ -58,6 +58,9 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if c.Roll != "" && c.Ledger != "" {
+		return usagef("--roll and --ledger cannot be used together: the record tells more than a list that it seals")
+	}
 	in := verify.Input{Policy: p, Now: a.now(), MaxAge: c.MaxAge, Strict: c.Strict}
 	if in.Receipt, err = verify.ParseReceipt(b); err != nil {
 		return fmt.Errorf("%s is not a receipt: %w", nameOf(c.Receipt), err)

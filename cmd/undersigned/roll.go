@@ -32,7 +32,7 @@ type rollCmd struct {
 func (rollCmd) Help() string {
 	return `The whole record is replayed first. Who stands behind the statement is computed from its entries, nobody keeps a list.
 
-Which entries were there at a moment the ledger's clock says. Standard error, and JSON, tell what of that the witnesses bear out: which published copies of the record they saw before and after it, and what came in between. The list alone is on standard output, the same bytes for the same record and moment.
+Which entries were there at a moment the ledger's clock says. Standard error, and JSON, tell what of that the witnesses bear out: which published copies of the record they saw before and after it, and what came in between. The list alone is on standard output, the same bytes for the same record and moment. If this copy of the record ends before the moment, the exit code is 3: what came later it cannot tell.
 
 Example:
 
@@ -146,13 +146,17 @@ func (c *rollCmd) Run(ctx context.Context, a *app) error {
 		}
 		return c.changes(a, r, earlier, later, h, in)
 	}
+	code := codeOK
+	if c.AsOf != "" && later.After == nil && r.Seen != nil && r.Seen.Before(to.Time) && to.Time.Before(a.now()) {
+		code = codeUnchecked // what was recorded between the copy and the moment is not in it
+	}
 	if c.JSON {
-		return c.json(a, r, later, h, in)
+		return errors.Join(c.json(a, r, later, h, in), answered(code))
 	}
 	a.sayAsOf(r, later)
 	l := listOf(r, later, h, in)
 	l.Link = c.Link
-	return a.write("", l.Print(rollcall.Format(c.Format)))
+	return errors.Join(a.write("", l.Print(rollcall.Format(c.Format))), answered(code))
 }
 
 // again is the error of a source that was audited and then could not be read as before.
@@ -204,14 +208,20 @@ func (a *app) sayAsOf(r *verify.Report, m *verify.AsOf) {
 	}
 	if b := m.Before; b != nil {
 		a.sayf("A copy with the first %s was there by %s, %s.\n", plural(b.Size, "entry"), moment(b.Time), who(b))
+	} else if m.ByLog {
+		a.sayf("No published copy of the record was there by then, %s.\n", who(nil))
 	} else {
 		a.sayf("No published copy of the record is known to have been there by then.\n")
 	}
 	if b := m.After; b != nil {
 		a.sayf("The record had no more than %s on %s, %s.\n", plural(b.Size, "entry"), moment(b.Time), who(b))
 	}
-	if m.From == m.To {
+	if m.From == m.To && m.After != nil {
 		a.sayf("Nothing lies between.\n")
+		return
+	}
+	if m.From == m.To {
+		a.sayf("Nothing in this copy lies after that; what came later, it cannot tell.\n")
 		return
 	}
 	if between := plural(m.To-m.From, "entry"); len(m.Between) == 0 && m.To-m.From == 1 {

@@ -188,12 +188,21 @@ func check(token, stamped []byte, nonce *big.Int, roots *Roots) (s *verify.TimeS
 		return &verify.TimeStamp{Time: ts.Time.UTC(), Accuracy: ts.Accuracy, Authority: nameOf(signer)}, nil
 	case errors.As(err, &unknown):
 		return nil, verify.ErrUnknownAuthority
+	case roots != nil && inOrder(token, stamped, nonce):
+		// What stands between it and a root is wrong: then no root answers for it, and whoever kept it could not know that.
+		return nil, verify.ErrUnknownAuthority
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return nil, &Error{"its certificate was not valid at the time that it says"}
 	case nonce != nil && (ts.Nonce == nil || ts.Nonce.Cmp(nonce) != 0):
 		return nil, &Error{"it answers another request"}
 	}
 	return nil, &Error{"its certificate is not one of a time-stamping authority"}
+}
+
+// inOrder reports whether a token is one, whoever answers for it.
+func inOrder(token, stamped []byte, nonce *big.Int) bool {
+	_, err := check(token, stamped, nonce, nil)
+	return err == nil
 }
 
 // content holds what a token says, of which RFC 3161's parser takes only what it knows, against the stamped bytes.

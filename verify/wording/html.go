@@ -93,6 +93,7 @@ func FromHTML(raw []byte) *Text {
 		{"list-items", "an item of a list was given its hyphen or number", "%d items of lists were given their hyphen or number", p.items},
 		{"quotation-marks", "quotation marks were put around what the page quotes", "quotation marks were put around what the page quotes, %d times", p.quotes},
 		{"hidden", "a part that the page hides was left out", "%d parts that the page hides were left out", p.hidden},
+		{"struck", "a part that the page strikes out was left out", "%d parts that the page strikes out were left out", p.struck},
 	} {
 		if c.count > 0 {
 			all = append(all, step(c.name, c.count, c.one, c.many))
@@ -112,7 +113,7 @@ type page struct {
 	depth   int    // how many elements of this name are open there
 	pre     int    // open pre elements
 
-	entities, softHyphens, items, quotes, hidden int
+	entities, softHyphens, items, quotes, hidden, struck int
 }
 
 // next reads a piece of text or a tag.
@@ -221,6 +222,11 @@ func hides(attrs map[string]string) bool {
 	return strings.Contains(style, "display:none") || strings.Contains(style, "visibility:hidden")
 }
 
+// strikes says whether an element takes back what is in it.
+func strikes(name string, attrs map[string]string) bool {
+	return name == "del" || name == "s" || name == "strike" || strings.Contains(strings.ToLower(attrs["style"]), "line-through")
+}
+
 func (p *page) open(name string, attrs map[string]string, closed bool) {
 	kind := elements[name]
 	if p.until != "" {
@@ -230,6 +236,11 @@ func (p *page) open(name string, attrs map[string]string, closed bool) {
 		if kind == rawText {
 			p.skipRaw(name)
 		}
+		return
+	}
+	if strikes(name, attrs) && !closed && kind != void && kind != rawText {
+		p.struck++
+		p.until, p.depth = name, 1
 		return
 	}
 	if hides(attrs) && kind != void && kind != rawText && name != "br" && name != "hr" {
