@@ -132,7 +132,11 @@ func (s *Server) noteOver(ctx context.Context, index uint64) ([]byte, error) {
 		return nil, err
 	}
 	if s.policy != nil {
-		return s.policy.Prefer(note, newest), nil
+		afresh, err := s.ledger.LatestAt(ctx, size)
+		if err != nil {
+			return nil, err
+		}
+		return s.policy.Prefer(note, afresh, newest), nil
 	}
 	return note, nil
 }

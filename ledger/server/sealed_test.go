@@ -1,14 +1,18 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll/rolltest"
@@ -201,5 +205,55 @@ func TestRollsChosen(t *testing.T) {
 		if receipt, err := verify.ParseReceipt(w.read(listed.Items[i].Receipt)); err != nil || receipt.Index != r.Index {
 			t.Errorf("the receipt of roll %d: %v", r.Index, err)
 		}
+	}
+}
+
+// TestRollsUnpublished: what is stored and not published yet neither seals a list nor makes it another one.
+func TestRollsUnpublished(t *testing.T) {
+	var down atomic.Bool
+	w := newEmptyWorld(t, rolltest.Origin, func(cfg *ledger.Config) {
+		cfg.Cosign = cosigning(func(_ context.Context, note []byte) ([]byte, error) {
+			if down.Load() {
+				return nil, errors.New("no witness answers")
+			}
+			return note, nil
+		})
+	})
+	fill(w)
+	if err := w.ledger.Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.advance(time.Second)
+	w.server.limits.settle = 50 * time.Millisecond
+	down.Store(true)
+	if rec := w.do("POST", "/entries?wait=0s", "text/plain", bodies["weird endorses"](w)); rec.Code != http.StatusAccepted {
+		t.Fatalf("%d %s", rec.Code, rec.Body)
+	}
+	w.advance(time.Second)
+	given, stop := context.WithCancel(t.Context())
+	stop()
+	if err := w.ledger.Seal(given); err == nil {
+		t.Fatal("it is published without a witness")
+	}
+	for range 600 { // stored in the background
+		if w.ledger.Stats().Stored == 16 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if s := w.ledger.Stats(); s.Stored != 16 || s.Published != 13 {
+		t.Fatalf("%+v", s)
+	}
+	text := hexOf(w.text)
+	if list := string(w.read("/api/v1/rolls/" + text)); !strings.Contains(list, `"count":1,"items":[{"index":11,`) {
+		t.Error(list)
+	}
+	for _, query := range []string{"", "?domain=weird.example"} {
+		if receipt, err := verify.ParseReceipt(w.read("/api/v1/roll-receipt/" + text + query)); err != nil || receipt.Index != 11 {
+			t.Errorf("%s: %v %v", query, receipt, err)
+		}
+	}
+	if page := string(w.read("/statement/" + text)); !strings.Contains(page, "entry 11</a>") {
+		t.Error("the page does not offer the list")
 	}
 }
