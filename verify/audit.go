@@ -452,7 +452,7 @@ func (a *auditor) applied(ctx context.Context, index uint64, raw []byte, l *entr
 		if e, ok := l.Entry.Body.(*entry.Endorsement); ok {
 			a.quoted(ctx, quote{index: index, admitted: l.Admitted, date: date, after: e.After})
 		}
-		if e, ok := l.Entry.Body.(*entry.Evidence); ok {
+		if e, ok := l.Entry.Body.(*entry.Evidence); ok && e.Type == entry.RFC3161 {
 			a.quoted(ctx, quote{index: index, admitted: l.Admitted, date: noDate, after: entry.After{Size: e.Size}, about: true})
 			if a.replay == nil {
 				a.stamped(ctx, index, l.Admitted, e)

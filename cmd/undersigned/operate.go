@@ -52,7 +52,7 @@ func plain(err error) error {
 	return err
 }
 
-// admission reads what --admission says: "operator" and "vouched:M".
+// admission reads what --admission says: "operator", "vouched:M" and "dnssec".
 func admission(rules []string) (a entry.Admission, err error) {
 	for _, rule := range rules {
 		m, vouched := strings.CutPrefix(rule, "vouched:")
@@ -62,8 +62,10 @@ func admission(rules []string) (a entry.Admission, err error) {
 			a.Operator = true
 		case vouched && bad == nil && n >= 1 && n <= entry.MaxVouched && a.Vouched == 0:
 			a.Vouched = n
+		case rule == "dnssec" && !a.DNSSEC:
+			a.DNSSEC = true
 		default:
-			return a, usagef("--admission is operator, or vouched:M with M from 1 to %d, each at most once", entry.MaxVouched)
+			return a, usagef("--admission is operator, vouched:M with M from 1 to %d, or dnssec, each at most once", entry.MaxVouched)
 		}
 	}
 	return a, nil
@@ -76,7 +78,7 @@ type initCmd struct {
 	Operator    string   `required:"" placeholder:"DOMAIN" help:"The domain of whoever runs it."`
 	OperatorKey []string `required:"" sep:"none" placeholder:"FILE" help:"A key of the operator; it signs the charter. May be repeated."`
 	Publisher   []string `sep:"none" placeholder:"DOMAIN" help:"A domain that may publish statements beside the operator. May be repeated."`
-	Admission   []string `sep:"none" default:"operator" placeholder:"RULE" help:"Who lets organizations in: operator, or vouched:M. May be repeated; then both must."`
+	Admission   []string `sep:"none" default:"operator" placeholder:"RULE" help:"Who lets organizations in: operator, vouched:M, or dnssec, where the domain itself publishes the keys. May be repeated; then all must."`
 	Roll        string   `default:"manual" placeholder:"WHEN" help:"When lists are sealed: on-change, daily HH:MM, or manual."`
 	Yes         bool     `short:"y" help:"Do not ask before signing. Off a terminal nobody is asked."`
 	suiteFlag
