@@ -1,6 +1,7 @@
 package roll
 
 import (
+	"iter"
 	"slices"
 	"time"
 
@@ -150,6 +151,22 @@ type Span struct {
 	Last  Chain // the last one so far
 	Ended bool
 	End   Chain // if Ended: the first in which the key is missing
+}
+
+// Chains goes through the chains of all members, by member and index, with the domains that they are about. The state must not be
+// changed meanwhile.
+func (s *State) Chains() iter.Seq2[string, Chain] {
+	return func(yield func(string, Chain) bool) {
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		for _, m := range s.ordered {
+			for _, c := range m.chains {
+				if !yield(m.domain, c.view()) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func (c chain) view() Chain {
