@@ -218,7 +218,7 @@ func (d *demo) makeDir(dir string) (err error) {
 	if held, err := os.ReadDir(d.dir); err == nil && len(held) > 0 {
 		return fmt.Errorf("%s is not empty; name a new or empty directory", d.dir)
 	}
-	for _, sub := range []string{"", "keys", "receipts"} {
+	for _, sub := range []string{"", "keys", "receipts", "lists"} {
 		if err := os.MkdirAll(filepath.Join(d.dir, sub), 0o700); err != nil {
 			return err
 		}
@@ -519,7 +519,7 @@ func (d *demo) lists(ctx context.Context, record *verify.Report) error {
 		if err != nil {
 			return fmt.Errorf("the receipt of the list: %w", err)
 		}
-		if err := os.WriteFile(filepath.Join(d.dir, "receipts", c.file+".tlog-proof"), r.Bytes(), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(d.dir, "lists", c.file+".tlog-proof"), r.Bytes(), 0o644); err != nil {
 			return err
 		}
 		again, err := verify.Audit(ctx, d.policy, d.client.fetch, verify.AuditOptions{Receipts: []*verify.Receipt{r}})
