@@ -17,7 +17,6 @@ import (
 	"github.com/tccm/undersigned/keys/source"
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/ledger/boltstore"
-	"github.com/tccm/undersigned/ledger/collector"
 	"github.com/tccm/undersigned/ledger/server"
 	"github.com/tccm/undersigned/ledger/tsa"
 	"github.com/tccm/undersigned/ledger/witness"
@@ -47,8 +46,7 @@ type house struct {
 	cert   *certificate    // to serve it over TLS; nil: without
 	asked  *witness.Client // nil: no witness is asked
 
-	stamper *tsa.Stamper      // nil: no time-stamping authority is asked
-	keeper  *collector.Keeper // nil: the DNS is not asked
+	stamper *tsa.Stamper // nil: no time-stamping authority is asked
 }
 
 // Close stops admitting and lets go of the directory.

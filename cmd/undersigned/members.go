@@ -37,7 +37,6 @@ type joinRegisterCmd struct {
 	Quorum      int      `default:"1" placeholder:"K" help:"How many of its keys must sign for it."`
 	Voucher     []string `sep:"none" placeholder:"DOMAIN" help:"A member that vouches, beside the operator where the charter asks for it. May be repeated."`
 	VoucherKey  []string `sep:"none" placeholder:"FILE" help:"A voucher's key, where it is at hand. May be repeated."`
-	chainFlags
 	suiteFlag
 	writeFlags
 }
@@ -47,10 +46,6 @@ func (joinRegisterCmd) Help() string { return joinCmd{}.Help() }
 
 // Run registers an organization.
 func (c *joinRegisterCmd) Run(ctx context.Context, a *app) error {
-	c.chain = &c.chainFlags
-	if err := c.valid(); err != nil {
-		return err
-	}
 	if len(c.Key) == 0 {
 		return usagef("name the organization's keys (--key FILE); public ones will do to prepare the text")
 	}
@@ -129,7 +124,6 @@ type joinUpdateCmd struct {
 	NoRecovery  bool     `help:"Have no recovery key from now on."`
 	Voucher     []string `sep:"none" placeholder:"DOMAIN" help:"A member or the operator that vouches from now on. May be repeated."`
 	VoucherKey  []string `sep:"none" placeholder:"FILE" help:"A voucher's key, where it is at hand. May be repeated."`
-	chainFlags
 	suiteFlag
 	writeFlags
 }
@@ -146,10 +140,6 @@ Example:
 
 // Run updates a membership.
 func (c *joinUpdateCmd) Run(ctx context.Context, a *app) error {
-	c.chain = &c.chainFlags
-	if err := c.valid(); err != nil {
-		return err
-	}
 	if c.NoRecovery && len(c.RecoveryKey) > 0 {
 		return usagef("--no-recovery and --recovery-key cannot be used together")
 	}
@@ -324,7 +314,6 @@ func (a *app) keyOf(at *place, domain, what string, passwords *passwordFlags) (k
 
 type keyAddCmd struct {
 	NewKey string `required:"" placeholder:"FILE" help:"The new key; it signs too."`
-	chainFlags
 	suiteFlag
 	keyEventFlags
 }
@@ -339,10 +328,6 @@ func (keyAddCmd) Help() string {
 
 // Run adds a key.
 func (c *keyAddCmd) Run(ctx context.Context, a *app) error {
-	c.chain = &c.chainFlags
-	if err := c.valid(); err != nil {
-		return err
-	}
 	f, line, err := c.newKey(a, c.NewKey, c.Suite)
 	if err != nil {
 		return err
@@ -354,7 +339,6 @@ type keyRotateCmd struct {
 	Old              string  `required:"" placeholder:"KEY" help:"The key that goes: its file, or the beginning of its fingerprint (sha256:…)."`
 	NewKey           string  `required:"" placeholder:"FILE" help:"The key that comes; it signs too."`
 	CompromisedAfter *uint64 `placeholder:"INDEX" help:"What the old key signed from this entry on is disputed."`
-	chainFlags
 	suiteFlag
 	keyEventFlags
 }
@@ -369,10 +353,6 @@ func (keyRotateCmd) Help() string {
 
 // Run replaces a key.
 func (c *keyRotateCmd) Run(ctx context.Context, a *app) error {
-	c.chain = &c.chainFlags
-	if err := c.valid(); err != nil {
-		return err
-	}
 	f, line, err := c.newKey(a, c.NewKey, c.Suite)
 	if err != nil {
 		return err
