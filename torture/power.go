@@ -449,6 +449,9 @@ func (m *machine) clients(ctx context.Context, name string, options powerfs.Opti
 			if err != nil {
 				return err
 			}
+			if err := m.judge.catchUp(ctx, c); err != nil { // a list may have been sealed meanwhile
+				return err
+			}
 			now, err := m.heldReceipt(path)
 			if err != nil {
 				return err
