@@ -205,9 +205,9 @@ func TestOneLiarMovesNoBound(t *testing.T) {
 		moved            bool
 	}{
 		"honest":                        {[]int{1, 2, 3}, []int{10, 20, 30}, false},
-		"one in the far future":         {[]int{1, 2, 1 << 31}, []int{10, 20, 1 << 31}, false},
+		"one in the far future":         {[]int{1, 2, 1<<31 - 1}, []int{10, 20, 1<<31 - 1}, false},
 		"one in the far past":           {[]int{-1 << 30, 2, 3}, []int{-1 << 30, 20, 30}, false},
-		"one each way":                  {[]int{1, 2, 1 << 31}, []int{-1 << 30, 20, 30}, false},
+		"one each way":                  {[]int{1, 2, 1<<31 - 1}, []int{-1 << 30, 20, 30}, false},
 		"two together, in the quorum":   {[]int{200, 200, 3}, []int{10, -200, -200}, true},
 		"two in the copy that holds it": {[]int{1, 2, 3}, []int{-100, -100, 30}, true},
 	} {
