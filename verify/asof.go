@@ -26,8 +26,8 @@ func ParseMoment(text string) (Moment, error) {
 		return Moment{t.AddDate(0, 0, 1).Add(-time.Millisecond), true}, nil
 	}
 	for _, form := range []string{secondFormat, entry.TimeFormat} {
-		// time.Parse takes fractions of a second that the form does not have.
-		if t, err := time.Parse(form, text); err == nil && len(text) == len(form) {
+		// time.Parse takes fractions of a second that the form does not have, and a comma before them.
+		if t, err := time.Parse(form, text); err == nil && t.Format(form) == text {
 			return Moment{t, false}, nil
 		}
 	}

@@ -40,7 +40,7 @@ func TestParseMoment(t *testing.T) {
 }
 
 func FuzzParseMoment(f *testing.F) {
-	for _, text := range []string{"2024-06-11", "2024-06-11T12:00:00Z", "2024-06-11T12:00:00.250Z", "0000-01-01", "9999-12-31"} {
+	for _, text := range []string{"2024-06-11", "2024-06-11T12:00:00Z", "2024-06-11T12:00:00.250Z", "2024-06-11T12:00:00,250Z", "0000-01-01", "9999-12-31"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
