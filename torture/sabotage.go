@@ -123,7 +123,7 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "roll-close", defence: "a list is sealed before its statement closes",
-		edits: []edit{{"ledger/sequence.go", "b.Action == entry.Close && l.state.Judge", "false && l.state.Judge"}},
+		edits: []edit{{"ledger/seal.go", "if b.Action == entry.Close {", "if false {"}},
 		test:  "./ledger TestSealClose",
 	},
 	{
@@ -138,7 +138,7 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "roll-word", defence: "a sealed list that nobody recomputed confirms nothing",
-		edits: []edit{{"verify/rollverdict.go", "if len(j.sealed.by) > 0 {", "if true {"}},
+		edits: []edit{{"verify/rollverdict.go", "case len(by) == 0:", "case false:"}},
 		test:  "./verify TestRollVerdicts",
 	},
 	{
