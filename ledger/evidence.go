@@ -8,8 +8,8 @@ import (
 	"github.com/tccm/undersigned/verify/roll"
 )
 
-// AddEvidence has the ledger itself put evidence into the record, which nobody can submit, and waits as Submit does. It must be about
-// a checkpoint that was published; whether it proves anything is for the caller to have checked.
+// AddEvidence has the ledger itself put evidence into the record, which nobody can submit, and waits as Submit does. It is about a member,
+// and then judged by the rules, or about a checkpoint that was published; whether a time stamp proves anything is for the caller to have checked.
 func (l *Ledger) AddEvidence(ctx context.Context, v *entry.Evidence) Result {
 	e := &entry.Entry{Ledger: l.origin, Body: v}
 	if err := e.Check(); err != nil {
@@ -18,11 +18,13 @@ func (l *Ledger) AddEvidence(ctx context.Context, v *entry.Evidence) Result {
 	if err := l.serving(); err != nil {
 		return Result{Err: err}
 	}
-	switch _, err := l.noteAt(ctx, v.Size); {
-	case isNotExist(err):
-		return Result{Err: &Refusal{roll.RuleEvidence, "it is about a tree size of which this ledger published no checkpoint"}}
-	case err != nil:
-		return Result{Err: err}
+	if v.Type == entry.RFC3161 {
+		switch _, err := l.noteAt(ctx, v.Size); {
+		case isNotExist(err):
+			return Result{Err: &Refusal{roll.RuleEvidence, "it is about a tree size of which this ledger published no checkpoint"}}
+		case err != nil:
+			return Result{Err: err}
+		}
 	}
 	sub := &submission{results: make([]Result, 1), left: 1, done: make(chan struct{})}
 	it := &item{sub: sub, entry: e, id: e.ID(), size: len(e.Text())}

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/tccm/undersigned/keys/dnssec"
+	"github.com/tccm/undersigned/keys/dnssec/dnssectest"
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/ledger/storetest"
 	"github.com/tccm/undersigned/verify/entry"
@@ -69,4 +72,75 @@ func TestAddEvidence(t *testing.T) {
 	if r := l.AddEvidence(context.Background(), v); r.Err == nil {
 		t.Error("a closed ledger takes evidence")
 	}
+}
+
+// A chain comes with an entry, is judged and logged with it, and the ledger itself adds later ones.
+func TestSubmitChain(t *testing.T) {
+	h := newHouse(t, memory())
+	from := h.clock().Add(-time.Hour)
+	d := dnssectest.New(from, from.Add(14*24*time.Hour))
+	d.Zone("example", dnssectest.Options{})
+	d.Zone("our.example", dnssectest.Options{})
+	dnssectest.Trust(d.Anchors()...)
+	o := rolltest.NewOrg("our.example", 1, 0, 1)
+	chain := func(ks ...*rolltest.Key) []byte {
+		t.Helper()
+		var list []dnssec.Record
+		for _, k := range ks {
+			list = append(list, dnssec.Record{Ledger: rolltest.Origin, Key: k.Ref().Fingerprint})
+		}
+		d.Publish("our.example", list...)
+		b, _, err := d.Chain("our.example", h.clock())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	e := h.rec.Registration(o)
+	for name, c := range map[string]struct {
+		chain []byte
+		rule  roll.Rule
+	}{
+		"no chain":     {[]byte("abc"), roll.RuleEvidence},
+		"of no key":    {chain(rolltest.NewKey("somebody")), roll.RuleEvidence},
+		"of none":      {chain(), roll.RuleEvidence},
+		"much too big": {make([]byte, entry.MaxEvidence+1), roll.RuleSyntax},
+	} {
+		var refused *ledger.Refusal
+		if r := h.ledger.Submit(t.Context(), entry.Submission(e, c.chain))[0]; !errors.As(r.Err, &refused) || refused.Rule != c.rule || r.Stored {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	good := chain(o.Keys...)
+	r := h.ledger.Submit(t.Context(), entry.Submission(e, good))[0]
+	if r.Err != nil || !r.Published {
+		t.Fatalf("%+v", r)
+	}
+	raw, err := h.ledger.Leaf(t.Context(), r.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if leaf, err := entry.ParseLeaf(raw); err != nil || string(leaf.Chain) != string(good) {
+		t.Errorf("logged: %v", err)
+	}
+	// The same text without it, or with another, is the same entry.
+	if again := h.ledger.Submit(t.Context(), e.Bytes())[0]; again.Err != nil || !again.Duplicate || again.Index != r.Index {
+		t.Errorf("once more: %+v", again)
+	}
+	var refused *ledger.Refusal
+	if r := h.ledger.AddEvidence(t.Context(), &entry.Evidence{Type: entry.DNSSEC, Member: "our.example", Data: good}); !errors.As(r.Err, &refused) || refused.Rule != roll.RuleEvidence {
+		t.Errorf("what is known: %+v", r)
+	}
+	if r := h.ledger.AddEvidence(t.Context(), &entry.Evidence{Type: entry.DNSSEC, Member: "our.example", Data: chain()}); r.Err != nil || !r.Published {
+		t.Errorf("what is new: %+v", r)
+	}
+	h.catchUp()
+	m, _ := h.rec.State.Member("our.example")
+	if p := m.Keys[0].Published; len(m.Chains) != 2 || len(p) != 1 || p[0].First.Index != r.Index || !p[0].Ended {
+		t.Errorf("%+v", m)
+	}
+	h.audited()
+	h.check()
+	h.reopen()
+	h.audited()
 }

@@ -108,7 +108,7 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 		if it.refusal = l.quotas.check(it.entry, clock); it.refusal != nil {
 			continue
 		}
-		leaf := &entry.Leaf{Admitted: now, Entry: it.entry}
+		leaf := &entry.Leaf{Admitted: now, Entry: it.entry, Chain: it.chain}
 		if d, ok := l.lastList(leaf, it.sigs); ok {
 			last, err := l.seal(d, now)
 			if err != nil {

@@ -22,6 +22,7 @@ type verifyCmd struct {
 	Ledger    string        `placeholder:"SRC" help:"Replay this copy of the record too: an address, a directory or an archive."`
 	MaxAge    time.Duration `setting:"" placeholder:"D" help:"A copy of the record that is older, say 240h, does not tell whether it still stands."`
 	Strict    bool          `help:"Exit with 3 if anything could not be checked."`
+	Require   string        `placeholder:"EVIDENCE" help:"What must answer for the key's owner, or exit with 3: vouched:M, where M members vouched, dnssec, where the domain itself published the key, or both with a comma between. It takes --ledger."`
 	rootsFlag
 	evidenceFlag
 	jsonFlag
@@ -62,6 +63,11 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 		return usagef("--roll and --ledger cannot be used together: the record tells more than a list that it seals")
 	}
 	in := verify.Input{Policy: p, Now: a.now(), MaxAge: c.MaxAge, Strict: c.Strict}
+	if c.Require != "" {
+		if in.Require, err = verify.ParseRequire(c.Require); err != nil {
+			return usagef("--require: %w", err)
+		}
+	}
 	if in.Receipt, err = verify.ParseReceipt(b); err != nil {
 		return fmt.Errorf("%s is not a receipt: %w", nameOf(c.Receipt), err)
 	}

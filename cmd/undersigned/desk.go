@@ -35,8 +35,9 @@ type writeFlags struct {
 	passwordFlags
 	jsonFlag
 
-	extra    []*keyFile // keys that sign beside those of --key
-	complete bool       // the entry is in the record
+	extra    []*keyFile  // keys that sign beside those of --key
+	chain    *chainFlags // nil: no chain goes with what the command writes
+	complete bool        // the entry is in the record
 }
 
 // Validate holds the flags to their bounds.
@@ -174,6 +175,7 @@ func (w *writeFlags) finish(ctx context.Context, a *app, at *place, e *entry.Ent
 		return err
 	}
 	if missing := e.Missing(); len(missing) > 0 {
+		w.later(a)
 		return a.halfSigned(w.Output, e, e.Bytes(), missing)
 	}
 	if at.record.client == nil {
@@ -181,9 +183,17 @@ func (w *writeFlags) finish(ctx context.Context, a *app, at *place, e *entry.Ent
 			return err
 		}
 		a.sayf("The entry is signed. %s cannot take it: send it to the ledger's address with undersigned submit.\n", at.record.name)
+		w.later(a)
 		return nil
 	}
 	return w.submit(ctx, a, at.record.client, e)
+}
+
+// later tells that a chain goes with an entry when it is sent, and not before.
+func (w *writeFlags) later(a *app) {
+	if w.chain.wanted() {
+		a.sayf("The chain of the DNS goes with the entry when it is sent: give --dns or --chain to undersigned submit.\n")
+	}
 }
 
 // signFiles signs an entry with every private key among the files that it names, and by a command for the one public key
@@ -300,7 +310,11 @@ func holder(e *entry.Entry, n entry.Named) string {
 
 // submit sends a whole entry, tells what became of it and keeps its receipt.
 func (w *writeFlags) submit(ctx context.Context, a *app, c *client, e *entry.Entry) error {
-	s, err := c.submit(ctx, e.Bytes(), w.Wait, func(problem error, pause time.Duration) {
+	chain, err := w.chain.get(ctx, a, e)
+	if err != nil {
+		return err
+	}
+	s, err := c.submit(ctx, entry.Submission(e, chain), w.Wait, func(problem error, pause time.Duration) {
 		a.sayf("%v Trying again in %v.\n", problem, pause)
 	})
 	if err != nil {

@@ -89,7 +89,8 @@ func (t *trial) register(b *entry.Membership) (func(), error) {
 	}, nil
 }
 
-// admission refuses a registration for which not enough domains vouch.
+// admission refuses a registration for which not enough domains vouch, or without a
+// chain where the charter asks for one. What the chain shows is looked at last (attached).
 func (t *trial) admission(vouchers []voucher) error {
 	c, subject := t.s.charter, t.e.Signer
 	operator, others := false, 0
@@ -110,6 +111,9 @@ func (t *trial) admission(vouchers []voucher) error {
 	}
 	if need := min(c.admission.Vouched, electorate); others < need {
 		return t.refuse(RuleAdmission, "%d domains vouch where it takes %d", others, need)
+	}
+	if c.admission.DNSSEC && len(t.chain) == 0 {
+		return t.refuse(RuleAdmission, "no DNSSEC chain comes with it, which shows that %s itself publishes its keys", subject)
 	}
 	return nil
 }

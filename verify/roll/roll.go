@@ -73,6 +73,17 @@
 // (SPKI) serves one suite, one domain and one Role for ever, and none once
 // revoked. A new registration inherits nothing of an earlier one.
 //
+// # What a domain says itself
+//
+// With an entry that registers or updates a member, or adds or rotates a key, can
+// come a chain of DNSSEC signatures (keys/dnssec), and the log puts others into the record as evidence. The
+// fold judges a chain at the time of its own leaf's admission, by the root's anchors that rules 1 know. It must hold and be valid
+// then. With an entry it must show that the member's domain publishes one
+// of the keys that sign, for this ledger; where the charter says "admission dnssec", all that a registration
+// brings but recovery keys. Evidence must show a key of the member as published, or miss one that was.
+// For each key the state keeps from which chain to which the domain published it, and in which it was missing first.
+// A chain that began to be valid before the last one ends nothing and begins nothing anew.
+//
 // # Looking alike
 //
 // A name may look like no domain and no name of another domain that was ever a
@@ -159,6 +170,7 @@ type member struct {
 	lastID     entry.Hash
 	history    []Event
 	former     []former // what earlier registrations called it last, by index
+	chains     []chain  // about it, by index
 	said       []uint32 // records in standings, in the order of their coming
 }
 
@@ -202,6 +214,7 @@ type key struct {
 	revokedAt        uint64
 	compromised      bool
 	compromisedAfter uint64
+	published        []span // what chains about its owner say of it, in their order
 }
 
 // disputed reports whether what the key signed at index is in doubt.
@@ -301,7 +314,7 @@ func (s *State) Judge(l *entry.Leaf, sigs *Signatures) error {
 	if s.beyond != nil {
 		return s.beyond
 	}
-	t := &trial{s: s, Mark: Mark{s.size, l.Admitted.UTC()}, e: l.Entry}
+	t := &trial{s: s, Mark: Mark{s.size, l.Admitted.UTC()}, e: l.Entry, chain: l.Chain}
 	_, err := t.judge(sigs)
 	return err
 }
@@ -317,7 +330,7 @@ func (s *State) admit(l *entry.Leaf, err error, sigs *Signatures) error {
 		}
 		return t.refuse(RuleSyntax, "%s", err)
 	}
-	t.Admitted, t.e = l.Admitted.UTC(), l.Entry
+	t.Admitted, t.e, t.chain = l.Admitted.UTC(), l.Entry, l.Chain
 	commit, err := t.judge(sigs)
 	if err != nil {
 		return err

@@ -46,6 +46,7 @@ type Member struct {
 	Vouchers     []Voucher // of the latest registration and later updates, sorted by domain
 	LastID       entry.Hash
 	History      []Event // every membership and key entry about it, by index
+	Chains       []Chain // about it, by index
 }
 
 // NameAt returns what a domain that is or was a member is called as far as what it
@@ -90,6 +91,7 @@ type Key struct {
 	RevokedAt        uint64 // index, if Revoked
 	Compromised      bool   // what it signed from CompromisedAfter on is disputed
 	CompromisedAfter uint64 // index, if Compromised
+	Published        []Span // over which its owner's domain was shown to publish it, in their order; the last may go on
 }
 
 // A Voucher is a member or operator that vouched for a member.
@@ -223,14 +225,17 @@ func (m *member) view() Member {
 		Quorum: m.quorum, LastID: m.lastID, History: slices.Clone(m.history),
 	}
 	for _, k := range m.keys {
-		view.Keys = append(view.Keys, k.view())
+		view.Keys = append(view.Keys, k.view(m.chains))
 	}
 	for _, k := range m.recovery {
-		view.RecoveryKeys = append(view.RecoveryKeys, k.view())
+		view.RecoveryKeys = append(view.RecoveryKeys, k.view(m.chains))
 	}
 	for _, v := range m.vouchers {
 		disputed := slices.ContainsFunc(v.keys, func(k *key) bool { return k.disputed(v.index) })
 		view.Vouchers = append(view.Vouchers, Voucher{v.domain, v.index, v.operator, v.member, disputed})
+	}
+	for _, c := range m.chains {
+		view.Chains = append(view.Chains, c.view())
 	}
 	for i, ev := range view.History {
 		view.History[i].Keys = slices.Clone(ev.Keys)
@@ -247,14 +252,19 @@ func (s *State) Key(ref keys.Ref) (Key, bool) {
 	if k == nil {
 		return Key{}, false
 	}
-	return k.view(), true
+	var chains []chain
+	if m := s.members[k.domain]; m != nil {
+		chains = m.chains
+	}
+	return k.view(chains), true
 }
 
-func (k *key) view() Key {
+func (k *key) view(chains []chain) Key {
 	return Key{
 		Ref: k.ref, Public: k.public, Domain: k.domain, Role: k.role, Registered: slices.Clone(k.registered),
 		Current: k.current, Suspended: k.suspended, SuspendedAt: k.suspendedAt, Revoked: k.revoked, RevokedAt: k.revokedAt,
 		Compromised: k.compromised, CompromisedAfter: k.compromisedAfter,
+		Published: k.spans(chains),
 	}
 }
 

@@ -1,0 +1,187 @@
+package roll
+
+import (
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/keys/dnssec"
+	"github.com/tccm/undersigned/verify/entry"
+)
+
+// chain is what one DNSSEC chain about a member shows; which keys it shows is
+// kept with the keys.
+type chain struct {
+	index     uint64
+	admitted  int64 // Unix milliseconds
+	outcome   dnssec.Outcome
+	notBefore int64 // Unix seconds: since when it was valid
+	notAfter  int64 // the same: until when
+	hash      entry.Hash
+}
+
+// span says in which chains a key was shown: places in its owner's chains.
+type span struct {
+	first, last uint32
+	ended       bool
+	end         uint32 // if ended: in which it is missing
+}
+
+// latest returns the place of the last chain that says something of the key.
+func (p span) latest() uint32 {
+	if p.ended {
+		return p.end
+	}
+	return p.last
+}
+
+// shown reports whether the last chain that says something of the key shows it.
+func (k *key) shown() bool { return len(k.published) > 0 && !k.published[len(k.published)-1].ended }
+
+// all returns the keys of the member's latest registration.
+func (m *member) all() []*key { return slices.Concat(m.keys, m.recovery) }
+
+// proven returns what a chain shows at the time of the entry's admission.
+func (t *trial) proven(domain string, b []byte) (*dnssec.Result, error) {
+	r, err := dnssec.Verify(domain, b, dnssec.RootAnchors(), t.Admitted)
+	if err != nil {
+		return nil, t.refuse(RuleEvidence, "its DNSSEC chain about %s shows nothing at its admission: %v", domain, err)
+	}
+	return r, nil
+}
+
+// CheckChain judges a chain that came with an entry by itself, as if it were
+// admitted at a time: a hostile one costs most of all, so the sequencer's door sends it away beside
+// Admit. It may run as CheckSignatures does; nil is no promise.
+func (s *State) CheckChain(e *entry.Entry, chain []byte, at time.Time) error {
+	if len(chain) == 0 {
+		return nil
+	}
+	t := &trial{s: s, Mark: Mark{s.Size(), at}, e: e}
+	_, err := t.proven(e.Signer, chain)
+	return err
+}
+
+// attached judges the chain that came with an entry, the last of all, and returns
+// what both change.
+func (t *trial) attached(commit func()) (func(), error) {
+	s, domain := t.s, t.e.Signer // who signs what takes a chain is the member that it is about
+	r, err := t.proven(domain, t.chain)
+	if err != nil {
+		return nil, err
+	}
+	missing := func(ref keys.Ref) bool { return !r.Publishes(s.origin, ref.Fingerprint) }
+	if !slices.ContainsFunc(t.e.Keys, func(ref keys.Ref) bool { return !missing(ref) }) {
+		return nil, t.refuse(RuleEvidence, "its DNSSEC chain does not show that %s publishes any of the keys that sign it, for this ledger", domain)
+	}
+	if b, ok := t.e.Body.(*entry.Membership); ok && b.Action == entry.Register && s.charter.admission.DNSSEC {
+		for _, line := range b.PublicKeys {
+			if missing(line.Ref()) {
+				return nil, t.refuse(RuleAdmission, "its DNSSEC chain does not show that %s publishes the key %s for this ledger", domain, line.Ref())
+			}
+		}
+	}
+	return func() {
+		commit()
+		t.show(s.members[domain], r, t.chain)
+	}, nil
+}
+
+// domainWord judges a chain about a member that the log itself puts into the record.
+func (t *trial) domainWord(b *entry.Evidence) (func(), error) {
+	m := t.s.members[b.Member]
+	switch {
+	case m == nil:
+		return nil, t.refuse(RuleMember, "%s is not a member", b.Member)
+	case m.left:
+		return nil, t.refuse(RuleMember, "%s left with entry %d", m.domain, m.leftAt.Index)
+	}
+	hash := entry.Sum(b.Data)
+	if slices.ContainsFunc(m.chains, func(c chain) bool { return c.hash == hash }) {
+		return nil, t.refuse(RuleEvidence, "it is in the record already")
+	}
+	r, err := t.proven(b.Member, b.Data)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(m.all(), func(k *key) bool { return k.shown() || r.Publishes(t.s.origin, k.ref.Fingerprint) }) {
+		return nil, t.refuse(RuleEvidence, "it says nothing of the keys of %s, none of which its domain is known to have published", m.domain)
+	}
+	return func() { t.show(m, r, b.Data) }, nil
+}
+
+// show takes in what a chain says of a member's keys.
+func (t *trial) show(m *member, r *dnssec.Result, b []byte) {
+	now := chain{t.Index, t.Admitted.UnixMilli(), r.Outcome, r.NotBefore.Unix(), r.NotAfter.Unix(), entry.Sum(b)}
+	at := uint32(len(m.chains))
+	m.chains = append(m.chains, now)
+	for _, k := range m.all() {
+		shown, n := r.Publishes(t.s.origin, k.ref.Fingerprint), len(k.published)
+		if n == 0 {
+			if shown {
+				k.published = []span{{first: at, last: at}}
+			}
+			continue
+		}
+		last := &k.published[n-1]
+		switch {
+		case now.notBefore < m.chains[last.latest()].notBefore: // an older answer, replayed
+		case shown && !last.ended:
+			last.last = at
+		case shown:
+			k.published = append(k.published, span{first: at, last: at})
+		case !last.ended:
+			last.ended, last.end = true, at
+		}
+	}
+}
+
+// A Chain is a chain of DNSSEC signatures about a member in the record.
+type Chain struct {
+	Mark
+	Outcome   dnssec.Outcome
+	NotBefore time.Time // UTC, whole seconds: when all its signatures were valid, both included
+	NotAfter  time.Time
+}
+
+// A Span says from which chain to which a domain was shown to publish a key.
+type Span struct {
+	First Chain
+	Last  Chain // the last one so far
+	Ended bool
+	End   Chain // if Ended: the first in which the key is missing
+}
+
+// Chains goes through the chains of all members, by member and index, with the domains that they are about. The state must not be
+// changed meanwhile.
+func (s *State) Chains() iter.Seq2[string, Chain] {
+	return func(yield func(string, Chain) bool) {
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		for _, m := range s.ordered {
+			for _, c := range m.chains {
+				if !yield(m.domain, c.view()) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (c chain) view() Chain {
+	return Chain{Mark{c.index, milli(c.admitted)}, c.outcome, time.Unix(c.notBefore, 0).UTC(), time.Unix(c.notAfter, 0).UTC()}
+}
+
+// spans returns what the chains about its owner say of a key.
+func (k *key) spans(chains []chain) []Span {
+	var views []Span
+	for _, p := range k.published {
+		v := Span{First: chains[p.first].view(), Last: chains[p.last].view(), Ended: p.ended}
+		if p.ended {
+			v.End = chains[p.end].view()
+		}
+		views = append(views, v)
+	}
+	return views
+}
