@@ -119,9 +119,10 @@ func (k *Keeper) worth(m roll.Member, r *dnssec.Result) bool {
 	var last roll.Chain
 	if n := len(m.Chains); n > 0 {
 		last = m.Chains[n-1]
-		if r.NotBefore.Before(last.NotBefore) {
-			return false // an older answer, out of a cache, changes nothing
-		}
+	}
+	older := false
+	if err := k.ledger.View(func(s *roll.State) { older = s.Older(r) }); err != nil || older {
+		return false // an older answer, out of a cache, changes nothing
 	}
 	any := false
 	for _, key := range slices.Concat(m.Keys, m.RecoveryKeys) {

@@ -3,6 +3,7 @@ package roll
 import (
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tccm/undersigned/keys"
@@ -21,19 +22,58 @@ type chain struct {
 	hash      entry.Hash
 }
 
+// word is what a zone said in chains about a member: that there is another one below it, or the end.
+type word struct {
+	labels int // of the zone
+	final  bool
+	signed int64 // Unix seconds: from when the newest signature of it was valid
+}
+
+// older reports whether a chain is older than one about the member before it: a zone in it ends it with an older signature than it had there, or
+// leads on with an older one than that with which it ended.
+func (m *member) older(r *dnssec.Result) bool {
+	for now := range words(r) {
+		for _, w := range m.words {
+			if w.labels == now.labels && (w.final || now.final) && now.signed < w.signed {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// hear takes in what the zones of a chain say.
+func (m *member) hear(r *dnssec.Result) {
+	for now := range words(r) {
+		i := slices.IndexFunc(m.words, func(w word) bool { return w.labels == now.labels && w.final == now.final })
+		if i < 0 {
+			m.words = append(m.words, now)
+		} else {
+			m.words[i].signed = max(m.words[i].signed, now.signed)
+		}
+	}
+}
+
+// words are what the zones of a chain say.
+func words(r *dnssec.Result) iter.Seq[word] {
+	return func(yield func(word) bool) {
+		for i, step := range r.Steps {
+			labels := 0
+			if step.Zone != "." {
+				labels = strings.Count(step.Zone, ".") + 1
+			}
+			if !yield(word{labels, i == len(r.Steps)-1, step.Signed.Unix()}) {
+				return
+			}
+		}
+	}
+}
+
 // span says in which chains a key was shown: places in its owner's chains.
 type span struct {
 	first, last uint32
 	ended       bool
 	end         uint32 // if ended: in which it is missing
-}
-
-// latest returns the place of the last chain that says something of the key.
-func (p span) latest() uint32 {
-	if p.ended {
-		return p.end
-	}
-	return p.last
 }
 
 // shown reports whether the last chain that says something of the key shows it.
@@ -71,6 +111,9 @@ func (t *trial) attached(commit func()) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
+	if m := s.members[domain]; m != nil && m.older(r) {
+		return nil, t.refuse(RuleEvidence, "its DNSSEC chain about %s is older than one in the record", domain)
+	}
 	missing := func(ref keys.Ref) bool { return !r.Publishes(s.origin, ref.Fingerprint) }
 	if !slices.ContainsFunc(t.e.Keys, func(ref keys.Ref) bool { return !missing(ref) }) {
 		return nil, t.refuse(RuleEvidence, "its DNSSEC chain does not show that %s publishes any of the keys that sign it, for this ledger", domain)
@@ -105,6 +148,9 @@ func (t *trial) domainWord(b *entry.Evidence) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
+	if m.older(r) {
+		return nil, t.refuse(RuleEvidence, "its DNSSEC chain about %s is older than one in the record", m.domain)
+	}
 	if !slices.ContainsFunc(m.all(), func(k *key) bool { return k.shown() || r.Publishes(t.s.origin, k.ref.Fingerprint) }) {
 		return nil, t.refuse(RuleEvidence, "it says nothing of the keys of %s, none of which its domain is known to have published", m.domain)
 	}
@@ -116,6 +162,7 @@ func (t *trial) show(m *member, r *dnssec.Result, b []byte) {
 	now := chain{t.Index, t.Admitted.UnixMilli(), r.Outcome, r.NotBefore.Unix(), r.NotAfter.Unix(), entry.Sum(b)}
 	at := uint32(len(m.chains))
 	m.chains = append(m.chains, now)
+	m.hear(r)
 	for _, k := range m.all() {
 		shown, n := r.Publishes(t.s.origin, k.ref.Fingerprint), len(k.published)
 		if n == 0 {
@@ -126,7 +173,6 @@ func (t *trial) show(m *member, r *dnssec.Result, b []byte) {
 		}
 		last := &k.published[n-1]
 		switch {
-		case now.notBefore < m.chains[last.latest()].notBefore: // an older answer, replayed
 		case shown && !last.ended:
 			last.last = at
 		case shown:
@@ -151,6 +197,14 @@ type Span struct {
 	Last  Chain // the last one so far
 	Ended bool
 	End   Chain // if Ended: the first in which the key is missing
+}
+
+// Older reports whether what a chain about a domain shows is older than what the record knows of it: then it cannot be admitted.
+func (s *State) Older(r *dnssec.Result) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	m := s.members[r.Domain]
+	return m != nil && m.older(r)
 }
 
 // Chains goes through the chains of all members, by member and index, with the domains that they are about. The state must not be

@@ -1,6 +1,7 @@
 package roll_test
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -154,11 +155,8 @@ func TestDomainWord(t *testing.T) {
 	if p := s.spans(third.Ref()); len(p) != 1 || p[0].First.Index != added || p[0].Ended {
 		t.Errorf("the new key is published over %+v", p)
 	}
-	// An older answer, replayed, moves nothing.
-	s.Must(&entry.Entry{Ledger: rolltest.Origin, Body: &entry.Evidence{Type: entry.DNSSEC, Member: "our.example", Data: older}})
-	if p, q := s.spans(two), s.spans(third.Ref()); len(p) != 1 || len(q) != 1 || q[0].Ended {
-		t.Errorf("after an older chain: %+v and %+v", p, q)
-	}
+	// An older answer, replayed, is refused.
+	checkRefusal(t, s.Apply(evidenceOf(older)), roll.RuleEvidence, "older")
 	// All of it goes: provably absent, then not signed any more; then it is back.
 	s.Now = s.Now.Add(day)
 	s.resign()
@@ -182,7 +180,7 @@ func TestDomainWord(t *testing.T) {
 		t.Errorf("without signatures: %+v", p)
 	}
 	m, _ := s.State.Member("our.example")
-	if len(m.Chains) != 7 || m.Chains[0].Index != joined || m.Chains[6].Index != unsigned {
+	if len(m.Chains) != 6 || m.Chains[0].Index != joined || m.Chains[5].Index != unsigned {
 		t.Errorf("the chains are %+v", m.Chains)
 	}
 	reread(t, s.State)
@@ -318,4 +316,132 @@ func TestChainOutOfPlace(t *testing.T) {
 	if err := s.State.Apply(s.State.Size(), l.Bytes()); err == nil {
 		t.Error("it parses")
 	}
+}
+
+// older is the chain of a domain with what the DNS says now, but for the records at its name or their denial: those are of before.
+func (s *domainScene) older(before []dnssec.RR) []byte {
+	s.TB.Helper()
+	last := func(r dnssec.RR) bool {
+		typ := r.Type
+		if typ == dnssectest.RRSIG {
+			typ = uint16(r.Data[0])<<8 | uint16(r.Data[1])
+		}
+		return typ == dnssectest.TXT || typ == dnssectest.NSEC
+	}
+	now := slices.DeleteFunc(s.dns.Records("our.example"), last)
+	for _, r := range before {
+		if last(r) {
+			now = append(now, r)
+		}
+	}
+	chain, _, err := dnssec.Build("our.example", now, s.dns.Anchors(), s.Now)
+	if err != nil {
+		s.TB.Fatal(err)
+	}
+	return chain
+}
+
+func evidenceOf(chain []byte) *entry.Entry {
+	return &entry.Entry{Ledger: rolltest.Origin, Body: &entry.Evidence{Type: entry.DNSSEC, Member: "our.example", Data: chain}}
+}
+
+// Zones above are signed anew at any time. What a domain's own zone said before it said something else is no news, with whatever signatures above it.
+func TestOlderAnswer(t *testing.T) {
+	s := newDomainScene(t, entry.Admission{Operator: true})
+	one, two := s.org.Keys[0].Ref(), s.org.Keys[1].Ref()
+	s.dns.Publish("our.example", records(rolltest.Origin, s.org.Keys[0])...)
+	first := s.with(s.Registration(s.org), s.chain("our.example"))
+	s.dns.Publish("our.example", records(rolltest.Origin, s.org.Keys...)...)
+	both := s.dns.Records("our.example")
+	s.dns.Publish("our.example")
+	none := s.dns.Records("our.example")
+	refused := func(what string, chain []byte) {
+		t.Helper()
+		before := s.State.Snapshot()
+		checkRefusal(t, s.Apply(evidenceOf(chain)), roll.RuleEvidence, "older")
+		checkRefusal(t, s.ApplyWith(s.add(rolltest.NewKey("our.example third"), s.org.Keys[0]), chain), roll.RuleEvidence, "older")
+		if string(s.State.Snapshot()) != string(before) {
+			t.Errorf("%s: it left a trace", what)
+		}
+	}
+	// It is still there after some days: neither the denial of before, nor a key that was shown in no newer answer.
+	s.Now = s.Now.Add(5 * day)
+	s.resign()
+	s.dns.Publish("our.example", records(rolltest.Origin, s.org.Keys[0])...)
+	last := s.Must(s.evidence("our.example"))
+	refused("a denial", s.older(none))
+	refused("a key that is not there", s.older(both))
+	if p, q := s.spans(one), s.spans(two); len(p) != 1 || p[0].First.Index != first || p[0].Last.Index != last || p[0].Ended || q != nil {
+		t.Errorf("published over %+v and %+v", p, q)
+	}
+	// It is gone, and does not come back with the old records.
+	s.Now = s.Now.Add(2 * day)
+	s.resign()
+	s.dns.Publish("our.example")
+	gone := s.Must(s.evidence("our.example"))
+	refused("records", s.older(both))
+	if p := s.spans(one); len(p) != 1 || !p[0].Ended || p[0].End.Index != gone {
+		t.Errorf("published over %+v", p)
+	}
+	reread(t, s.State)
+}
+
+// Where a zone was not signed, and is again, its records may be older than what said so: what the zone above says is compared.
+func TestOlderDelegation(t *testing.T) {
+	s := newDomainScene(t, entry.Admission{Operator: true})
+	one := s.org.Keys[0].Ref()
+	s.with(s.Registration(s.org), s.chain("our.example"))
+	s.Now = s.Now.Add(time.Hour)
+	s.resign()
+	signed := s.dns.Records("our.example")
+	s.dns.Zone("our.example", dnssectest.Options{Island: true})
+	s.dns.Publish("our.example", records(rolltest.Origin, s.org.Keys...)...)
+	s.Now = s.Now.Add(3 * day)
+	s.resign()
+	s.Must(s.evidence("our.example"))
+	if p := s.spans(one); len(p) != 1 || !p[0].Ended || p[0].End.Outcome != dnssec.Insecure {
+		t.Fatalf("published over %+v", p)
+	}
+	// The keeper of the zone signs with its old keys, and shows the delegation of before.
+	old, _, err := dnssec.Build("our.example", signed, s.dns.Anchors(), s.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkRefusal(t, s.Apply(evidenceOf(old)), roll.RuleEvidence, "older")
+	// The zone above delegates again, and nobody has signed the records anew.
+	s.dns.Zone("our.example", dnssectest.Options{})
+	s.dns.Publish("our.example", records(rolltest.Origin, s.org.Keys...)...)
+	s.Now = s.Now.Add(day)
+	s.resign()
+	back := s.Must(evidenceOf(s.older(signed)))
+	if p := s.spans(one); len(p) != 2 || p[1].First.Index != back || p[1].Ended {
+		t.Errorf("published over %+v", p)
+	}
+	reread(t, s.State)
+}
+
+// Who registers a domain again may be somebody else: what was seen of its keys before counts no more.
+func TestPublishedBeforeRegistration(t *testing.T) {
+	s := newDomainScene(t, entry.Admission{Operator: true})
+	s.with(s.Registration(s.org), s.chain("our.example"))
+	if p := s.spans(s.org.Keys[0].Ref()); len(p) != 1 {
+		t.Fatalf("published over %+v", p)
+	}
+	s.Do(&entry.Membership{Action: entry.Leave, Member: "our.example"}, s.org)
+	s.Register(s.org)
+	for _, k := range s.org.Keys {
+		if p := s.spans(k.Ref()); p != nil {
+			t.Errorf("after another registration, published over %+v", p)
+		}
+	}
+	reread(t, s.State)
+	s.Now = s.Now.Add(day)
+	s.resign()
+	again := s.Must(s.evidence("our.example"))
+	for _, k := range s.org.Keys {
+		if p := s.spans(k.Ref()); len(p) != 1 || p[0].First.Index != again || p[0].Ended {
+			t.Errorf("then published over %+v", p)
+		}
+	}
+	reread(t, s.State)
 }

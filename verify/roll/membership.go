@@ -78,11 +78,11 @@ func (t *trial) register(b *entry.Membership) (func(), error) {
 		for _, k := range m.recovery {
 			k.current = false
 		}
+		m.registered, m.updated, m.named = t.Mark, t.Mark, t.Mark
 		n := len(b.PublicKeys)
 		m.keys = t.enrol(m.domain, MemberKey, 0, n)
 		m.recovery = t.enrol(m.domain, RecoveryKey, n, len(t.fresh))
 		m.name, m.legalName, m.quorum, m.vouchers = strings.Clone(b.Name), strings.Clone(b.LegalName), b.Quorum, vouchers
-		m.registered, m.updated, m.named = t.Mark, t.Mark, t.Mark
 		m.left, m.leftAt = false, Mark{}
 		s.joined++
 		t.record(m, Event{Action: b.Action})

@@ -378,6 +378,13 @@ func (x *snapshotParts) readMembers(l *snapshotItems) bool {
 			r.require(c.outcome != 0)
 			c.notBefore, c.notAfter, c.hash = r.int(minTime/1000, maxTime/1000), r.int(minTime/1000, maxTime/1000), r.hash()
 		}
+		if n := r.len(math.MaxInt32); n > 0 {
+			m.words = make([]word, n)
+		}
+		for i := range m.words {
+			n := r.of(2 * 128)
+			m.words[i] = word{n / 2, n%2 == 1, r.int(minTime/1000, maxTime/1000)}
+		}
 	})
 	if !ok {
 		return false

@@ -43,15 +43,19 @@ type refSpan struct {
 	ended            bool
 }
 
-// published goes through all chains that were recorded while a key was one of a domain.
+// published goes through all chains that were recorded while a key was one of a domain, since the registration under which it became that last.
 func (r *reference) published(domain string, ref keys.Ref) (spans []refSpan) {
-	newest := time.Time{}
+	had := false
 	for i, x := range r.log {
-		about, chain := x.word()
-		if about != domain || len(chain) == 0 {
-			continue
+		b, ok := x.e.Body.(*entry.Membership)
+		registers := ok && b.Member == domain && b.Action == entry.Register
+		then := (&reference{origin: r.origin, log: r.log[:i+1]}).life(domain)
+		if has := then.all[ref]; has && (!had || registers) {
+			spans = nil
 		}
-		if then := (&reference{origin: r.origin, log: r.log[:i+1]}).life(domain); !then.all[ref] {
+		had = then.all[ref]
+		about, chain := x.word()
+		if about != domain || len(chain) == 0 || !had {
 			continue
 		}
 		result, err := dnssec.Verify(domain, chain, dnssec.RootAnchors(), x.at)
@@ -60,9 +64,6 @@ func (r *reference) published(domain string, ref keys.Ref) (spans []refSpan) {
 		}
 		shown := result.Outcome == dnssec.Published && slices.Contains(result.Records, dnssec.Record{Ledger: r.origin, Key: ref.Fingerprint})
 		open := len(spans) > 0 && !spans[len(spans)-1].ended
-		if len(spans) == 0 && !shown || result.NotBefore.Before(newest) {
-			continue
-		}
 		switch {
 		case shown && open:
 			spans[len(spans)-1].last = uint64(i)
@@ -70,18 +71,38 @@ func (r *reference) published(domain string, ref keys.Ref) (spans []refSpan) {
 			spans = append(spans, refSpan{uint64(i), uint64(i), 0, false})
 		case open:
 			spans[len(spans)-1].end, spans[len(spans)-1].ended = uint64(i), true
-		default:
-			continue // it is missing still
 		}
-		newest = result.NotBefore
 	}
 	return spans
+}
+
+// older compares what the zones of a chain said with what they said in each chain about the domain before.
+func (r *reference) older(domain string, result *dnssec.Result) bool {
+	for _, x := range r.log {
+		about, chain := x.word()
+		if about != domain || len(chain) == 0 {
+			continue
+		}
+		before, err := dnssec.Verify(domain, chain, dnssec.RootAnchors(), x.at)
+		if err != nil {
+			panic(err)
+		}
+		for i, a := range before.Steps {
+			for j, b := range result.Steps {
+				ends := i+1 == len(before.Steps) || j+1 == len(result.Steps)
+				if a.Zone == b.Zone && ends && b.Signed.Before(a.Signed) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // chainOK judges a chain that came with an entry.
 func (r *reference) chainOK(e *entry.Entry, chain []byte, at time.Time) bool {
 	result, err := dnssec.Verify(e.Signer, chain, dnssec.RootAnchors(), at)
-	if err != nil {
+	if err != nil || r.older(e.Signer, result) {
 		return false
 	}
 	shown := refs{}
@@ -103,7 +124,7 @@ func (r *reference) chainOK(e *entry.Entry, chain []byte, at time.Time) bool {
 func (r *reference) wordOK(b *entry.Evidence, at time.Time) bool {
 	l := r.life(b.Member)
 	result, err := dnssec.Verify(b.Member, b.Data, dnssec.RootAnchors(), at)
-	if err != nil || !l.member {
+	if err != nil || !l.member || r.older(b.Member, result) {
 		return false
 	}
 	for _, x := range r.log {

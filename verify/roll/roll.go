@@ -82,7 +82,8 @@
 // of the keys that sign, for this ledger; where the charter says "admission dnssec", all that a registration
 // brings but recovery keys. Evidence must show a key of the member as published, or miss one that was.
 // For each key the state keeps from which chain to which the domain published it, and in which it was missing first.
-// A chain that began to be valid before the last one ends nothing and begins nothing anew.
+// Who registers again begins anew. A chain is refused if a zone in it says something other than it said last, or says the end again, with an older signature than
+// then: until signatures end, anybody can replay an older answer under sets above it that were signed anew.
 //
 // # Looking alike
 //
@@ -171,6 +172,7 @@ type member struct {
 	history    []Event
 	former     []former // what earlier registrations called it last, by index
 	chains     []chain  // about it, by index
+	words      []word   // what zones said last in them
 	said       []uint32 // records in standings, in the order of their coming
 }
 

@@ -22,7 +22,7 @@ import (
 // none, by the number of members plus its place among the operators. A mark is
 // an index and a time.
 //
-//	"undersigned/state/v3" LF, origin, size, admitted
+//	"undersigned/state/v4" LF, origin, size, admitted
 //	0, or 1 and the leaf beyond which nothing is known: index, what
 //	[n]: domains of members
 //	[n]: domains of operators
@@ -34,6 +34,7 @@ import (
 //	     vouchers: domain, index, flags, keys
 //	     history: mark, id, action, signer, keys, 0 or key added + 1, 0 or key about + 1
 //	     chains: index, admitted, outcome, not before, not after (Unix seconds), hash
+//	     what zones said last in them: 2 × labels, + 1 at the end, signed (Unix seconds)
 //	[n]: statement: mark, id, hash, publisher, title, language, media type, size,
 //	     renditions: language, hash, size, media type
 //	     0 or statement superseded + 1, 0 or 1 and the mark of closing, 0 or 1 and closes, last id
@@ -46,7 +47,7 @@ import (
 //
 // What follows from these is not written: who stands behind what, how many
 // are members, what looks like what.
-const snapshotMagic = "undersigned/state/v3\n"
+const snapshotMagic = "undersigned/state/v4\n"
 
 const snapshotGroup = 1024
 
@@ -302,6 +303,15 @@ func (w *snapshotWriter) member(m *member) {
 		w.int(c.notBefore)
 		w.int(c.notAfter)
 		w.hash(c.hash)
+	}
+	w.len(len(m.words))
+	for _, x := range m.words {
+		n := 2 * x.labels
+		if x.final {
+			n++
+		}
+		w.len(n)
+		w.int(x.signed)
 	}
 }
 

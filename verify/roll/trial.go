@@ -230,6 +230,9 @@ func (t *trial) enrol(domain string, role Role, from, to int) []*key {
 			t.s.keysByID = append(t.s.keysByID, k)
 			t.s.keys[f.ref.Fingerprint] = k
 		}
+		if m, n := t.s.members[domain], len(k.registered); n > 0 && m != nil && k.registered[n-1] < m.registered.Index {
+			k.published = nil // that was of an earlier registration
+		}
 		k.registered = append(k.registered, t.Index)
 		k.current, k.suspended, k.suspendedAt = true, false, 0
 		enrolled = append(enrolled, k)
