@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify/entry"
@@ -149,5 +150,39 @@ func BenchmarkRegister(b *testing.B) {
 	e := r.Registration(o)
 	for b.Loop() {
 		r.State.CheckSignatures(e)
+	}
+}
+
+// BenchmarkEvidence judges one more chain about a member of which there are 10 and 1,000 in the record, half of which show another
+// key than the others, and shows the ratio of the two.
+func BenchmarkEvidence(b *testing.B) {
+	var each [2]time.Duration
+	for i, n := range []int{10, 1000} {
+		s := newDomainScene(b, entry.Admission{Operator: true})
+		s.Register(s.org)
+		next := func() *entry.Entry {
+			s.Now = s.Now.Add(time.Hour)
+			s.resign()
+			s.dns.Publish("our.example", records(rolltest.Origin, s.org.Keys[s.State.Size()%2])...)
+			return s.evidence("our.example")
+		}
+		for range n {
+			s.Must(next())
+		}
+		l, err := entry.ParseLeaf(s.Leaf(next()))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprint("of ", n), func(b *testing.B) {
+			for b.Loop() {
+				if err := s.State.Judge(l, nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+			each[i] = b.Elapsed() / time.Duration(b.N)
+			if i == 1 && each[0] > 0 {
+				b.ReportMetric(float64(each[1])/float64(each[0]), "×that-of-10")
+			}
+		})
 	}
 }

@@ -141,7 +141,7 @@ func (t *trial) domainWord(b *entry.Evidence) (func(), error) {
 		return nil, t.refuse(RuleMember, "%s left with entry %d", m.domain, m.leftAt.Index)
 	}
 	hash := entry.Sum(b.Data)
-	if slices.ContainsFunc(m.chains, func(c chain) bool { return c.hash == hash }) {
+	if m.recorded[hash] {
 		return nil, t.refuse(RuleEvidence, "it is in the record already")
 	}
 	r, err := t.proven(b.Member, b.Data)
@@ -157,11 +157,20 @@ func (t *trial) domainWord(b *entry.Evidence) (func(), error) {
 	return func() { t.show(m, r, b.Data) }, nil
 }
 
+// keep adds a chain to those about the member.
+func (m *member) keep(c chain) {
+	m.chains = append(m.chains, c)
+	if m.recorded == nil {
+		m.recorded = make(map[entry.Hash]bool)
+	}
+	m.recorded[c.hash] = true
+}
+
 // show takes in what a chain says of a member's keys.
 func (t *trial) show(m *member, r *dnssec.Result, b []byte) {
 	now := chain{t.Index, t.Admitted.UnixMilli(), r.Outcome, r.NotBefore.Unix(), r.NotAfter.Unix(), entry.Sum(b)}
 	at := uint32(len(m.chains))
-	m.chains = append(m.chains, now)
+	m.keep(now)
 	m.hear(r)
 	for _, k := range m.all() {
 		shown, n := r.Publishes(t.s.origin, k.ref.Fingerprint), len(k.published)
@@ -205,6 +214,31 @@ func (s *State) Older(r *dnssec.Result) bool {
 	defer s.mu.RUnlock()
 	m := s.members[r.Domain]
 	return m != nil && m.older(r)
+}
+
+// News returns which of a member's keys the chain in the entry at index was the first to show, and to miss, of those in the record; none
+// if there is no chain in it. A later one may have come since.
+func (s *State) News(domain string, index uint64) (shown, gone []keys.Ref) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	m := s.members[domain]
+	if m == nil {
+		return nil, nil
+	}
+	for _, k := range m.all() {
+		for _, p := range slices.Backward(k.published) {
+			if m.chains[p.last].index < index && (!p.ended || m.chains[p.end].index < index) {
+				break
+			}
+			if m.chains[p.first].index == index {
+				shown = append(shown, k.ref)
+			}
+			if p.ended && m.chains[p.end].index == index {
+				gone = append(gone, k.ref)
+			}
+		}
+	}
+	return shown, gone
 }
 
 // Chains goes through the chains of all members, by member and index, with the domains that they are about. The state must not be

@@ -72,7 +72,7 @@ type domainScene struct {
 	org *rolltest.Org // two keys, one recovery key; its domain publishes both keys
 }
 
-func newDomainScene(t *testing.T, admission entry.Admission) *domainScene {
+func newDomainScene(t testing.TB, admission entry.Admission) *domainScene {
 	t.Helper()
 	s := &domainScene{
 		Record: rolltest.NewWith(t, rolltest.NewOrg("operator.example", 1, 0, 1), admission),

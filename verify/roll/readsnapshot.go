@@ -369,14 +369,12 @@ func (x *snapshotParts) readMembers(l *snapshotItems) bool {
 			m.lastID = ev.ID
 		}
 		r.require(len(m.history) > 0)
-		if n := r.len(math.MaxInt32); n > 0 {
-			m.chains = make([]chain, n)
-		}
-		for i := range m.chains {
-			c := &m.chains[i]
+		for n := r.len(math.MaxInt32); n > 0 && !r.bad; n-- {
+			var c chain
 			c.index, c.admitted, c.outcome = r.most(math.MaxInt64), r.int(minTime, maxTime), dnssec.Outcome(r.below(byte(dnssec.Insecure)+1))
 			r.require(c.outcome != 0)
 			c.notBefore, c.notAfter, c.hash = r.int(minTime/1000, maxTime/1000), r.int(minTime/1000, maxTime/1000), r.hash()
+			m.keep(c)
 		}
 		if n := r.len(math.MaxInt32); n > 0 {
 			m.words = make([]word, n)

@@ -25,7 +25,7 @@ func TestSnapshotFields(t *testing.T) {
 		{State{}, []string{"origin", "applying", "mu", "size", "beyond", "admitted", "charter", "operated", "members", "ordered", "joined", "keys", "keysByID", "claims", "statements", "published", "standings", "stamps", "stamped"}},
 		{Beyond{}, []string{"Index", "What"}},
 		{charter{}, []string{"Mark", "id", "title", "operator", "keys", "publishers", "admission", "roll"}},
-		{member{}, []string{"id", "domain", "name", "legalName", "registered", "updated", "named", "left", "leftAt", "quorum", "keys", "recovery", "vouchers", "lastID", "history", "former", "chains", "words", "said"}},
+		{member{}, []string{"id", "domain", "name", "legalName", "registered", "updated", "named", "left", "leftAt", "quorum", "keys", "recovery", "vouchers", "lastID", "history", "former", "chains", "recorded", "words", "said"}},
 		{former{}, []string{"index", "name", "legalName"}},
 		{voucher{}, []string{"domain", "index", "operator", "member", "keys"}},
 		{key{}, []string{"id", "public", "ref", "domain", "role", "registered", "current", "suspended", "suspendedAt", "revoked", "revokedAt", "compromised", "compromisedAfter", "published"}},

@@ -206,6 +206,20 @@ func (s *State) Member(domain string) (Member, bool) {
 	return m.view(), true
 }
 
+// Domains returns the domains of all that are members now, sorted.
+func (s *State) Domains() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	domains := make([]string, 0, s.joined)
+	for _, m := range s.ordered {
+		if !m.left {
+			domains = append(domains, m.domain)
+		}
+	}
+	slices.Sort(domains)
+	return domains
+}
+
 // Members returns all that are or were members, sorted by domain.
 func (s *State) Members() []Member {
 	s.mu.RLock()
@@ -222,7 +236,7 @@ func (m *member) view() Member {
 	view := Member{
 		Domain: m.domain, Name: m.name, LegalName: m.legalName,
 		Registered: m.registered, Updated: m.updated, Named: m.named, Left: m.left, LeftAt: m.leftAt,
-		Quorum: m.quorum, LastID: m.lastID, History: slices.Clone(m.history),
+		Quorum: m.quorum, LastID: m.lastID, History: m.events(),
 	}
 	for _, k := range m.keys {
 		view.Keys = append(view.Keys, k.view(m.chains))
@@ -237,11 +251,16 @@ func (m *member) view() Member {
 	for _, c := range m.chains {
 		view.Chains = append(view.Chains, c.view())
 	}
-	for i, ev := range view.History {
-		view.History[i].Keys = slices.Clone(ev.Keys)
-		view.History[i].Added, view.History[i].About = clone(ev.Added), clone(ev.About)
-	}
 	return view
+}
+
+func (m *member) events() []Event {
+	events := slices.Clone(m.history)
+	for i, ev := range events {
+		events[i].Keys = slices.Clone(ev.Keys)
+		events[i].Added, events[i].About = clone(ev.Added), clone(ev.About)
+	}
+	return events
 }
 
 // Key returns what is known about a key that was ever registered.
