@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/tccm/undersigned/keys/dnssec"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
 )
@@ -32,6 +33,80 @@ func (l *Ledger) AddEvidence(ctx context.Context, v *entry.Evidence) Result {
 		return Result{ID: it.id, Err: err}
 	}
 	return l.waitFor(ctx, sub)[0]
+}
+
+// heartbeat is after how long the record gets a chain about a member in which nothing has changed: so it can be shown from when to when a key was
+// published.
+const heartbeat = 30 * 24 * time.Hour
+
+// Worth returns nil if what a DNSSEC chain about a member shows deserves an entry at a time: it changes what is known of the member's keys, or
+// is the month's first that says so still. Otherwise it is a *Refusal, or what made the ledger fail.
+func (l *Ledger) Worth(r *dnssec.Result, at time.Time) (err error) {
+	if failed := l.View(func(s *roll.State) { err = worth(s, r, at) }); failed != nil {
+		return failed
+	}
+	return err
+}
+
+func worth(s *roll.State, r *dnssec.Result, at time.Time) error {
+	switch change, still, last := s.Tells(r); {
+	case s.Older(r):
+		return &Refusal{roll.RuleEvidence, "its DNSSEC chain is older than one in the record"}
+	case !change && (!still || at.Before(last.Add(heartbeat))):
+		return &Refusal{roll.RuleEvidence, "its DNSSEC chain shows nothing new of the keys of " + r.Domain}
+	}
+	return nil
+}
+
+// late settles what becomes of a chain that came with an entry which was in the record before, as far as that can be told before its turn: whether it may be
+// evidence. An answer is in it.chained or it.unchained.
+func (l *Ledger) late(ctx context.Context, it *item) (may bool) {
+	domain := it.entry.Signer
+	if index, ok := l.state.ChainAt(domain, it.chain); ok {
+		it.chained = &index
+		return false
+	}
+	at := l.now()
+	var err error
+	passed := l.checking.pass(ctx, len(it.sub.results) > 1, func() { it.word, err = dnssec.Verify(domain, it.chain, dnssec.RootAnchors(), at) })
+	switch {
+	case passed != nil:
+		it.unchained = passed
+	case err != nil:
+		it.unchained = shownNothing(err)
+	default:
+		it.unchained = worth(l.state, it.word, at)
+	}
+	return it.unchained == nil
+}
+
+func shownNothing(err error) error {
+	return &Refusal{roll.RuleEvidence, "its DNSSEC chain shows nothing now: " + err.Error()}
+}
+
+// chainLeaf returns the leaf that records the chain of such an entry as evidence, if the state takes it.
+func (l *Ledger) chainLeaf(it *item, now time.Time) *entry.Leaf {
+	domain := it.entry.Signer
+	if index, ok := l.state.ChainAt(domain, it.chain); ok {
+		it.chained = &index
+		return nil
+	}
+	if it.word == nil { // it came at the same time as the entry that was first
+		var err error
+		if it.word, err = dnssec.Verify(domain, it.chain, dnssec.RootAnchors(), now); err != nil {
+			it.unchained = shownNothing(err)
+			return nil
+		}
+	}
+	if it.unchained = worth(l.state, it.word, now); it.unchained != nil {
+		return nil
+	}
+	leaf := &entry.Leaf{Admitted: now, Entry: &entry.Entry{Ledger: l.origin, Body: &entry.Evidence{Type: entry.DNSSEC, Member: domain, Data: it.chain}}}
+	if err := l.state.Admit(leaf, nil); err != nil {
+		it.unchained = refusal(err)
+		return nil
+	}
+	return leaf
 }
 
 // A Stamping tells an operator how a time-stamping authority does that stamps checkpoints of the ledger.

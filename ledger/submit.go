@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tccm/undersigned/keys/dnssec"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
 )
@@ -35,6 +36,18 @@ type item struct {
 	admitted  time.Time
 	duplicate bool
 	refusal   error
+
+	word      *dnssec.Result // what the chain shows, if it was asked
+	chained   *uint64        // where it is in the record
+	unchained error          // why it is not
+}
+
+// last is the entry up to which a checkpoint answers the item.
+func (it *item) last() uint64 {
+	if it.chained != nil {
+		return max(it.index, *it.chained)
+	}
+	return it.index
 }
 
 // waiter is an item that is stored and waits for a checkpoint.
@@ -187,6 +200,9 @@ func (l *Ledger) prepareOne(ctx context.Context, it *item, raw []byte) bool {
 	it.entry, it.chain, it.id = e, chain, e.ID()
 	if index, ok := l.Find(it.id); ok {
 		it.index, it.duplicate = index, true
+		if len(chain) > 0 && l.late(ctx, it) {
+			return true
+		}
 		l.durable.RLock()
 		r, err := l.result(it)
 		l.durable.RUnlock()
@@ -263,7 +279,7 @@ func refusal(err error) error {
 // result is what an item that is stored is answered, for now as not published. The caller holds
 // durable.
 func (l *Ledger) result(it *item) (Result, error) {
-	r := Result{ID: it.id, Index: it.index, Stored: true, Duplicate: it.duplicate, Admitted: it.admitted}
+	r := Result{ID: it.id, Index: it.index, Stored: true, Duplicate: it.duplicate, Admitted: it.admitted, ChainIndex: it.chained, ChainErr: it.unchained}
 	last, ok := l.state.Previous(it.entry)
 	r.Stands = ok && last == it.id
 	if !r.Admitted.IsZero() {

@@ -186,7 +186,7 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "publish-early", defence: "nobody is told that an entry is published before its checkpoint is",
-		edits: []edit{{"ledger/sequence.go", "if l.head != nil && w.index < l.head.Size {", "if true {"}},
+		edits: []edit{{"ledger/sequence.go", "if l.head != nil && w.last() < l.head.Size {", "if true {"}},
 		test:  "./ledger TestCosign",
 	},
 	{

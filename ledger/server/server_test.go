@@ -24,6 +24,7 @@ import (
 	"github.com/tccm/undersigned/ledger/storetest"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/roll"
 	"github.com/tccm/undersigned/verify/roll/rolltest"
 )
 
@@ -867,6 +868,27 @@ func TestAnnouncedBodies(t *testing.T) {
 		read.release()
 		if share.free != 10 {
 			t.Errorf("%s: %d bytes are free after the release", name, share.free)
+		}
+	}
+}
+
+// What became of a chain that came with an entry is told beside what became of the entry.
+func TestChainAnswers(t *testing.T) {
+	at := uint64(9)
+	for _, c := range []struct {
+		name   string
+		result ledger.Result
+		want   string
+	}{
+		{"no chain", ledger.Result{}, `"published":true,"receipt_url"`},
+		{"recorded", ledger.Result{ChainIndex: &at}, `"chain_index":9,"receipt_url"`},
+		{"refused", ledger.Result{ChainErr: &ledger.Refusal{Rule: roll.RuleEvidence, Detail: "its DNSSEC chain is older than one in the record"}},
+			`"chain_detail":"The DNSSEC chain is not recorded: its DNSSEC chain is older than one in the record.","receipt_url"`},
+		{"busy", ledger.Result{ChainErr: ledger.ErrBusy}, `"chain_detail":"The DNSSEC chain is not recorded for now: submit it again.","receipt_url"`},
+	} {
+		c.result.Stored, c.result.Published = true, true
+		if got := string(encode(accepted(c.result))); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %s", c.name, got)
 		}
 	}
 }

@@ -141,7 +141,7 @@ func (t *trial) domainWord(b *entry.Evidence) (func(), error) {
 		return nil, t.refuse(RuleMember, "%s left with entry %d", m.domain, m.leftAt.Index)
 	}
 	hash := entry.Sum(b.Data)
-	if m.recorded[hash] {
+	if _, ok := m.recorded[hash]; ok {
 		return nil, t.refuse(RuleEvidence, "it is in the record already")
 	}
 	r, err := t.proven(b.Member, b.Data)
@@ -161,9 +161,11 @@ func (t *trial) domainWord(b *entry.Evidence) (func(), error) {
 func (m *member) keep(c chain) {
 	m.chains = append(m.chains, c)
 	if m.recorded == nil {
-		m.recorded = make(map[entry.Hash]bool)
+		m.recorded = make(map[entry.Hash]uint64)
 	}
-	m.recorded[c.hash] = true
+	if _, ok := m.recorded[c.hash]; !ok {
+		m.recorded[c.hash] = c.index
+	}
 }
 
 // show takes in what a chain says of a member's keys.
@@ -214,6 +216,35 @@ func (s *State) Older(r *dnssec.Result) bool {
 	defer s.mu.RUnlock()
 	m := s.members[r.Domain]
 	return m != nil && m.older(r)
+}
+
+// ChainAt returns the index of the first entry in which a chain about a member is.
+func (s *State) ChainAt(domain string, chain []byte) (index uint64, ok bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if m := s.members[domain]; m != nil {
+		index, ok = m.recorded[entry.Sum(chain)]
+	}
+	return index, ok
+}
+
+// Tells reports what a chain about a member would say in the record. It changes something if it shows a key of the member's as published that is not
+// known as that now, or misses one that is; otherwise it shows some still, or has nothing to say. The last chain so far was recorded at last; zero: none.
+func (s *State) Tells(r *dnssec.Result) (change, still bool, last time.Time) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	m := s.members[r.Domain]
+	if m == nil {
+		return false, false, last
+	}
+	for _, k := range m.all() {
+		now := r.Publishes(s.origin, k.ref.Fingerprint)
+		change, still = change || now != k.shown(), still || now
+	}
+	if n := len(m.chains); n > 0 {
+		last = milli(m.chains[n-1].admitted)
+	}
+	return change, still, last
 }
 
 // News returns which of a member's keys the chain in the entry at index was the first to show, and to miss, of those in the record; none

@@ -170,11 +170,11 @@ type member struct {
 	vouchers   []voucher
 	lastID     entry.Hash
 	history    []Event
-	former     []former            // what earlier registrations called it last, by index
-	chains     []chain             // about it, by index
-	recorded   map[entry.Hash]bool // of the chains
-	words      []word              // what zones said last in them
-	said       []uint32            // records in standings, in the order of their coming
+	former     []former              // what earlier registrations called it last, by index
+	chains     []chain               // about it, by index
+	recorded   map[entry.Hash]uint64 // index of each chain, the first time
+	words      []word                // what zones said last in them
+	said       []uint32              // records in standings, in the order of their coming
 }
 
 // former is what a member was called until it was registered again.
