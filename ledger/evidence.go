@@ -49,10 +49,11 @@ func (l *Ledger) Worth(r *dnssec.Result, at time.Time) (err error) {
 }
 
 func worth(s *roll.State, r *dnssec.Result, at time.Time) error {
-	switch change, still, last := s.Tells(r); {
+	change, still := s.Tells(r)
+	switch last, any := s.LastChain(r.Domain); {
 	case s.Older(r):
 		return &Refusal{roll.RuleEvidence, "its DNSSEC chain is older than one in the record"}
-	case !change && (!still || at.Before(last.Add(heartbeat))):
+	case !change && (!still || any && at.Before(last.Admitted.Add(heartbeat))):
 		return &Refusal{roll.RuleEvidence, "its DNSSEC chain shows nothing new of the keys of " + r.Domain}
 	}
 	return nil
@@ -107,6 +108,14 @@ func (l *Ledger) chainLeaf(it *item, now time.Time) *entry.Leaf {
 		return nil
 	}
 	return leaf
+}
+
+// A Keeping tells an operator how it goes to ask the members' domains which keys they publish.
+type Keeping struct {
+	Success time.Time // when one answered last, or there was none to ask; zero: not since the start
+	Failing int       // domains that could not be asked the last time
+	// Since the start: what could not be asked, and what was recorded: that a domain publishes a key, that it no longer does, that nothing has changed
+	Failures, Changes, Gone, Still uint64
 }
 
 // A Stamping tells an operator how a time-stamping authority does that stamps checkpoints of the ledger.

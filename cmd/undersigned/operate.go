@@ -267,7 +267,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	h.limits, h.cert, h.asked = limits, cert, asked
 	h.stamper = tsa.NewStamper(h.ledger, stampers, a.now, log)
 	if ask != nil {
-		h.keeper = collector.NewKeeper(h.ledger, ask, log)
+		h.keeper = collector.NewKeeper(h.ledger, ask, nil, log)
 	}
 	if a.env["GOMEMLIMIT"] == "" {
 		runtime.GC() // what opening needed is in use no more

@@ -229,22 +229,30 @@ func (s *State) ChainAt(domain string, chain []byte) (index uint64, ok bool) {
 }
 
 // Tells reports what a chain about a member would say in the record. It changes something if it shows a key of the member's as published that is not
-// known as that now, or misses one that is; otherwise it shows some still, or has nothing to say. The last chain so far was recorded at last; zero: none.
-func (s *State) Tells(r *dnssec.Result) (change, still bool, last time.Time) {
+// known as that now, or misses one that is; otherwise it shows some still, or has nothing to say.
+func (s *State) Tells(r *dnssec.Result) (change, still bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	m := s.members[r.Domain]
 	if m == nil {
-		return false, false, last
+		return false, false
 	}
 	for _, k := range m.all() {
 		now := r.Publishes(s.origin, k.ref.Fingerprint)
 		change, still = change || now != k.shown(), still || now
 	}
-	if n := len(m.chains); n > 0 {
-		last = milli(m.chains[n-1].admitted)
+	return change, still
+}
+
+// LastChain returns the last chain about a member.
+func (s *State) LastChain(domain string) (Chain, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	m := s.members[domain]
+	if m == nil || len(m.chains) == 0 {
+		return Chain{}, false
 	}
-	return change, still, last
+	return m.chains[len(m.chains)-1].view(), true
 }
 
 // News returns which of a member's keys the chain in the entry at index was the first to show, and to miss, of those in the record; none
