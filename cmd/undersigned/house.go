@@ -332,6 +332,9 @@ func (h *house) serveAt(ctx context.Context, listener net.Listener, public strin
 	if h.stamper != nil {
 		cfg.Stampings = h.stamper.Status
 	}
+	if h.keeper != nil {
+		cfg.Keeping = h.keeper.Status
+	}
 	if h.cert != nil {
 		cfg.Expires = h.cert.expires
 	}

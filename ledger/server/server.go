@@ -119,6 +119,8 @@ type Config struct {
 	Witnesses func() []ledger.Lag
 	// Stampings, if set, tells how each time-stamping authority of the ledger does.
 	Stampings func() []ledger.Stamping
+	// Keeping, if set, tells how it goes to ask the members' domains which keys they publish.
+	Keeping func() ledger.Keeping
 	// Policy, if set, is the one whose witnesses' word tells between which times an entry was signed and recorded.
 	Policy *verify.Policy
 	// Expires, if set, tells when the TLS certificate expires, for metrics alone.
@@ -141,6 +143,7 @@ type Server struct {
 	history   *history
 	witnesses func() []ledger.Lag
 	stampings func() []ledger.Stamping
+	keeping   func() ledger.Keeping
 	policy    *verify.Policy // nil: no times of witnesses are told
 	metrics   *metrics
 	static    map[string]asset
@@ -196,6 +199,7 @@ func New(cfg Config) *Server {
 		static:    readAssets(),
 		witnesses: cfg.Witnesses,
 		stampings: cfg.Stampings,
+		keeping:   cfg.Keeping,
 		policy:    cfg.Policy,
 	}
 	if s.log == nil {

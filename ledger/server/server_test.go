@@ -545,6 +545,24 @@ func TestMetrics(t *testing.T) {
 	if got := (&world{TB: t, server: secure}).get("/metrics").Body.String(); !strings.Contains(got, "\nundersigned_certificate_expiry_timestamp_seconds 1.234567e+06\n") {
 		t.Errorf("the certificate's end is not to be seen: %s", got)
 	}
+	if strings.Contains(got, "undersigned_dns_") {
+		t.Error("a server that asks no domains tells how that goes")
+	}
+	keeping := ledger.Keeping{Failing: 1, Failures: 2, Changes: 3, Gone: 4, Still: 5}
+	asking := New(Config{Ledger: w.ledger, Keeping: func() ledger.Keeping { return keeping }})
+	for _, lines := range [][]string{
+		{"undersigned_dns_success_timestamp_seconds 0", "undersigned_dns_failing 1", "undersigned_dns_failures_total 2", `undersigned_dns_recorded_total{says="published"} 3`,
+			`undersigned_dns_recorded_total{says="gone"} 4`, `undersigned_dns_recorded_total{says="unchanged"} 5`},
+		{"undersigned_dns_success_timestamp_seconds 1.234567e+06"},
+	} {
+		got := (&world{TB: t, server: asking}).get("/metrics").Body.String()
+		for _, line := range lines {
+			if !strings.Contains(got, "\n"+line+"\n") {
+				t.Errorf("no line %s", line)
+			}
+		}
+		keeping.Success = time.Unix(1234567, 0)
+	}
 	w.advance(-time.Hour)
 	if got := w.get("/metrics").Body.String(); !strings.Contains(got, "\nundersigned_clock_behind_seconds 3600\n") {
 		t.Errorf("a clock that went back is not to be seen: %s", got)
