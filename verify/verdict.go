@@ -839,12 +839,7 @@ func (j *judge) what() string {
 }
 
 // display shows a domain, and beside it how it reads if it is an internationalized one.
-func display(domain string) string {
-	if u := keys.DomainToUnicode(domain); u != domain {
-		return domain + " (" + u + ")"
-	}
-	return domain
-}
+func display(domain string) string { return keys.DisplayDomain(domain) }
 
 func day(t time.Time) string    { return t.UTC().Format("2 January 2006") }
 func minute(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }

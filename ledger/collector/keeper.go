@@ -248,7 +248,7 @@ func (k *Keeper) ask(ctx context.Context, domain string) error {
 		return result.Err
 	}
 	var shown, gone []keys.Ref
-	if err := k.ledger.View(func(s *roll.State) { shown, gone = s.News(domain, result.Index) }); err != nil {
+	if err := k.ledger.View(func(s *roll.State) { shown, gone, _ = s.News(domain, result.Index) }); err != nil {
 		return err
 	}
 	for _, ref := range gone {

@@ -1,6 +1,7 @@
 package roll
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 	"strings"
@@ -255,14 +256,18 @@ func (s *State) LastChain(domain string) (Chain, bool) {
 	return m.chains[len(m.chains)-1].view(), true
 }
 
-// News returns which of a member's keys the chain in the entry at index was the first to show, and to miss, of those in the record; none
-// if there is no chain in it. A later one may have come since.
-func (s *State) News(domain string, index uint64) (shown, gone []keys.Ref) {
+// News returns which of a member's keys the chain in the entry at index was the first to show, and to miss, of those in the record, and what it
+// proves; nothing if there is no chain in it. A later one may have come since.
+func (s *State) News(domain string, index uint64) (shown, gone []keys.Ref, outcome dnssec.Outcome) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	m := s.members[domain]
 	if m == nil {
-		return nil, nil
+		return nil, nil, 0
+	}
+	at, ok := slices.BinarySearchFunc(m.chains, index, func(c chain, index uint64) int { return cmp.Compare(c.index, index) })
+	if !ok {
+		return nil, nil, 0
 	}
 	for _, k := range m.all() {
 		for _, p := range slices.Backward(k.published) {
@@ -277,7 +282,7 @@ func (s *State) News(domain string, index uint64) (shown, gone []keys.Ref) {
 			}
 		}
 	}
-	return shown, gone
+	return shown, gone, m.chains[at].outcome
 }
 
 // Chains goes through the chains of all members, by member and index, with the domains that they are about. The state must not be
