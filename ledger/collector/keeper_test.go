@@ -326,10 +326,8 @@ func TestKeeperPauses(t *testing.T) {
 // and publishes while it is asked.
 func TestKeeperDeadResolver(t *testing.T) {
 	k := newKeeping(t)
-	var orgs []*rolltest.Org
 	for i := range 30 {
 		o := rolltest.NewOrg(fmt.Sprintf("n%02d.example", i), 1, 0, 1)
-		orgs = append(orgs, o)
 		k.dns.Zone(o.Domain, dnssectest.Options{})
 		k.dns.Publish(o.Domain, dnssec.Record{Ledger: rolltest.Origin, Key: o.Keys[0].Ref().Fingerprint})
 		if !k.join(o) {
