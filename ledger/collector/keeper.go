@@ -234,6 +234,7 @@ func (k *Keeper) ask(ctx context.Context, domain string) error {
 	// What is refused is no failure: an older answer out of a cache, or what somebody else brought meanwhile.
 	var refused *ledger.Refusal
 	if err := k.ledger.Worth(r, k.now()); errors.As(err, &refused) {
+		k.log.Debug("what a member's domain says is not recorded", "domain", domain, "why", refused.Detail)
 		return nil
 	} else if err != nil {
 		return err
