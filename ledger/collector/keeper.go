@@ -29,7 +29,7 @@ const (
 	// look is how long a wait is relied on: members come, and a clock may be set.
 	look = time.Minute
 	// patience is how long to wait for a chain to be published. It is in the record before.
-	patience = time.Minute
+	patience = 10 * time.Second
 )
 
 // A Keeper asks the DNS day by day which keys the members of a ledger publish, and has the ledger record what has changed, and once a month that
