@@ -60,8 +60,18 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "older-chain", defence: "an answer of the DNS that is older than one in the record changes nothing",
-		edits: []edit{{"verify/roll/domainword.go", "(w.final || now.final) && now.signed < w.signed {", "false && now.signed < w.signed {"}},
+		edits: []edit{{"verify/roll/domainword.go", "case (w.final || now.final) && now.signed < w.signed:", "case false && now.signed < w.signed:"}},
 		test:  "./verify/roll TestOlder",
+	},
+	{
+		name: "denial-tied", defence: "a key that is gone is not back with what was signed as its denial was",
+		edits: []edit{{"verify/roll/domainword.go", "case w.final && now.signed == w.signed &&", "case false && now.signed == w.signed &&"}},
+		test:  "./verify/roll TestSameInception",
+	},
+	{
+		name: "delegation-rolled", defence: "an old delegation brings nothing back after a zone has other keys",
+		edits: []edit{{"verify/roll/domainword.go", "case !w.final && !now.final && now.delegation", "case false && now.delegation"}},
+		test:  "./verify/roll TestRolledDelegation",
 	},
 	{
 		name: "chain-inherited", defence: "who registers again inherits nothing that the DNS showed before",

@@ -106,6 +106,10 @@ type Result struct {
 type Step struct {
 	Zone   string    // that signed it
 	Signed time.Time // from when its signature is valid (inception), UTC. Of several records of denial: that of the one which denies the name, or the delegation, itself
+
+	// Delegation is the SHA-256 of what leads on, whoever signed it and when: the name of the zone below, in wire form, and the RDATA of each DS record, in
+	// canonical order, with its length (uint16, big-endian) before it. At the end it is zero.
+	Delegation [32]byte
 }
 
 // Publishes says whether the domain published the key for the ledger.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -82,7 +83,8 @@ func TestPublished(t *testing.T) {
 			chain, r := mustVerify(t, d, domain)
 			want := &dnssec.Result{
 				Outcome: dnssec.Published, Domain: domain, Zone: domain, Records: []dnssec.Record{record(1), record(2)},
-				NotBefore: from, NotAfter: until, Zones: []string{".", "example", domain}, Steps: []dnssec.Step{{".", from}, {"example", from}, {domain, from}}, Algorithms: c.algorithms, Anchor: d.Anchors()[0],
+				NotBefore: from, NotAfter: until, Zones: []string{".", "example", domain}, Algorithms: c.algorithms, Anchor: d.Anchors()[0],
+				Steps: []dnssec.Step{{".", from, delegation(d, "example")}, {"example", from, delegation(d, domain)}, {Zone: domain, Signed: from}},
 			}
 			if !reflect.DeepEqual(r, want) {
 				t.Errorf("%+v\nwant %+v", r, want)
@@ -95,6 +97,18 @@ func TestPublished(t *testing.T) {
 			}
 		})
 	}
+}
+
+// delegation is the hash of a zone's DS records as a Step has it, taken from what a resolver answers.
+func delegation(d *dnssectest.DNS, zone string) [32]byte {
+	var list []string
+	for _, r := range d.Query(zone, dnssectest.DS).Answer {
+		if r.Type == dnssectest.DS {
+			list = append(list, fmt.Sprintf("%c%c%s", len(r.Data)>>8, len(r.Data), r.Data))
+		}
+	}
+	slices.Sort(list)
+	return sha256.Sum256([]byte(string(dnssectest.Name(zone)) + strings.Join(list, "")))
 }
 
 // Every signature must be valid at the time, as far as a chain of two weeks from noon goes.
@@ -580,6 +594,38 @@ func TestCheckDomain(t *testing.T) {
 		if _, err := dnssec.Verify(s, nil, dnssec.RootAnchors(), noon); err == nil || isBogus(err) != ok {
 			t.Errorf("%q: %v", s, err)
 		}
+	}
+}
+
+// A step that leads on tells one set of DS records from another, and not one signature of a set from another; one that ends tells nothing.
+func TestStepDelegation(t *testing.T) {
+	d := world(dnssectest.Options{}, dnssectest.Options{})
+	z := d.Zone(domain, dnssectest.Options{Algorithm: 15})
+	d.Publish(domain, record(1))
+	said := func() [3][32]byte {
+		t.Helper()
+		_, r := mustVerify(t, d, domain)
+		return [3][32]byte{r.Steps[0].Delegation, r.Steps[1].Delegation, r.Steps[2].Delegation}
+	}
+	first := said()
+	d.Window(from.Add(time.Minute), until.Add(day))
+	if again := said(); again != first || first[0] == first[1] || first[2] != [32]byte{} {
+		t.Errorf("signed anew: %x, was %x", again, first)
+	}
+	z.AddKSK()
+	both := said()
+	z.DropKSK()
+	other := said()
+	if both[1] == first[1] || other[1] == first[1] || other[1] == both[1] || other[0] != first[0] {
+		t.Errorf("%x, %x and %x", first, both, other)
+	}
+	d.Publish(domain)
+	if said() != other {
+		t.Error("a denial changes what the zones above say")
+	}
+	d.Zone(domain, dnssectest.Options{Digest: 1})
+	if _, r := mustVerify(t, d, domain); r.Outcome != dnssec.Insecure || r.Steps[1].Delegation != [32]byte{} {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -1,6 +1,8 @@
 package dnssec
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"maps"
 	"slices"
 	"time"
@@ -39,7 +41,7 @@ type walk struct {
 
 	notBefore, notAfter time.Time
 	zones               []string
-	signed              []time.Time // of each zone: from when on what it says is
+	steps               []Step
 	algorithms          map[uint8]bool
 	anchor              *Anchor
 }
@@ -85,6 +87,7 @@ func (w *walk) step(s *set) error {
 			w.outcome, w.cut = Insecure, s.owner
 			return nil
 		}
+		w.steps[len(w.steps)-1].Delegation = delegationHash(s)
 		w.zone, w.keys = s.owner, nil
 		return nil
 	case typeTXT:
@@ -179,7 +182,18 @@ func (w *walk) check(s *set, from []zoneKey) error {
 }
 
 // said notes from when on a zone says what it says.
-func (w *walk) said(s *set) { w.signed = append(slices.Clip(w.signed), serial(s.sig.incepts, w.at)) }
+func (w *walk) said(s *set) {
+	w.steps = append(slices.Clip(w.steps), Step{Zone: textName(w.zone), Signed: serial(s.sig.incepts, w.at)})
+}
+
+// delegationHash is Step.Delegation of a DS set.
+func delegationHash(s *set) [32]byte {
+	b := []byte(s.owner)
+	for _, data := range s.data {
+		b = append(binary.BigEndian.AppendUint16(b, uint16(len(data))), data...)
+	}
+	return sha256.Sum256(b)
+}
 
 // serial returns the time that is nearest to at among those that a serial number means (RFC 4034 section 3.1.5,
 // RFC 1982).
@@ -221,10 +235,7 @@ func (w *walk) result() (*Result, error) {
 	}
 	r := &Result{
 		Outcome: w.outcome, Domain: w.domain, Zone: textName(w.zone), NotBefore: w.notBefore, NotAfter: w.notAfter,
-		Zones: w.zones, Algorithms: slices.Sorted(maps.Keys(w.algorithms)), Anchor: *w.anchor,
-	}
-	for i, zone := range w.zones {
-		r.Steps = append(r.Steps, Step{zone, w.signed[i]})
+		Zones: w.zones, Steps: w.steps, Algorithms: slices.Sorted(maps.Keys(w.algorithms)), Anchor: *w.anchor,
 	}
 	if w.outcome == Insecure {
 		r.Cut = textName(w.cut)

@@ -23,19 +23,29 @@ type chain struct {
 	hash      entry.Hash
 }
 
-// word is what a zone said in chains about a member: that there is another one below it, or the end.
+// word is what a zone said last in chains about a member: that there is another one below it, or the end.
 type word struct {
-	labels int // of the zone
-	final  bool
-	signed int64 // Unix seconds: from when the newest signature of it was valid
+	labels     int // of the zone
+	final      bool
+	signed     int64      // Unix seconds: from when the newest signature of it was valid
+	delegation entry.Hash // if not final: what it leads on with (dnssec.Step)
+	gone       []*key     // if final: those that were shown once, and that the chain which ended so missed
 }
 
-// older reports whether a chain is older than one about the member before it: a zone in it ends it with an older signature than it had there, or
-// leads on with an older one than that with which it ended.
-func (m *member) older(r *dnssec.Result) bool {
+// older reports whether a chain is not newer than those about the member before it: a zone in it ends it with an older signature than it had there, or
+// leads on with an older one than that with which it ended, or with other keys than it does, and no newer signature. Of two that are signed at the same time
+// the one counts that denies: a key that is gone is not back with what is signed as its denial was.
+func (s *State) older(m *member, r *dnssec.Result) bool {
+	back := func(k *key) bool { return r.Publishes(s.origin, k.ref.Fingerprint) }
 	for now := range words(r) {
 		for _, w := range m.words {
-			if w.labels == now.labels && (w.final || now.final) && now.signed < w.signed {
+			switch {
+			case w.labels != now.labels:
+			case (w.final || now.final) && now.signed < w.signed:
+				return true
+			case !w.final && !now.final && now.delegation != w.delegation && now.signed <= w.signed:
+				return true
+			case w.final && now.signed == w.signed && slices.ContainsFunc(w.gone, back):
 				return true
 			}
 		}
@@ -43,15 +53,27 @@ func (m *member) older(r *dnssec.Result) bool {
 	return false
 }
 
-// hear takes in what the zones of a chain say.
-func (m *member) hear(r *dnssec.Result) {
+// hear takes in what the zones of a chain say, which is not older.
+func (s *State) hear(m *member, r *dnssec.Result) {
+	var gone []*key
+	for _, k := range m.seen {
+		if !r.Publishes(s.origin, k.ref.Fingerprint) {
+			gone = append(gone, k)
+		}
+	}
 	for now := range words(r) {
+		if now.final {
+			now.gone = gone
+		}
 		i := slices.IndexFunc(m.words, func(w word) bool { return w.labels == now.labels && w.final == now.final })
 		if i < 0 {
 			m.words = append(m.words, now)
-		} else {
-			m.words[i].signed = max(m.words[i].signed, now.signed)
+			continue
 		}
+		if now.delegation == m.words[i].delegation {
+			now.signed = max(now.signed, m.words[i].signed)
+		}
+		m.words[i] = now
 	}
 }
 
@@ -63,7 +85,7 @@ func words(r *dnssec.Result) iter.Seq[word] {
 			if step.Zone != "." {
 				labels = strings.Count(step.Zone, ".") + 1
 			}
-			if !yield(word{labels, i == len(r.Steps)-1, step.Signed.Unix()}) {
+			if !yield(word{labels: labels, final: i == len(r.Steps)-1, signed: step.Signed.Unix(), delegation: step.Delegation}) {
 				return
 			}
 		}
@@ -112,7 +134,7 @@ func (t *trial) attached(commit func()) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	if m := s.members[domain]; m != nil && m.older(r) {
+	if m := s.members[domain]; m != nil && s.older(m, r) {
 		return nil, t.refuse(RuleEvidence, "its DNSSEC chain about %s is older than one in the record", domain)
 	}
 	missing := func(ref keys.Ref) bool { return !r.Publishes(s.origin, ref.Fingerprint) }
@@ -149,7 +171,7 @@ func (t *trial) domainWord(b *entry.Evidence) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.older(r) {
+	if t.s.older(m, r) {
 		return nil, t.refuse(RuleEvidence, "its DNSSEC chain about %s is older than one in the record", m.domain)
 	}
 	if !slices.ContainsFunc(m.all(), func(k *key) bool { return k.shown() || r.Publishes(t.s.origin, k.ref.Fingerprint) }) {
@@ -174,9 +196,11 @@ func (t *trial) show(m *member, r *dnssec.Result, b []byte) {
 	now := chain{t.Index, t.Admitted.UnixMilli(), r.Outcome, r.NotBefore.Unix(), r.NotAfter.Unix(), entry.Sum(b)}
 	at := uint32(len(m.chains))
 	m.keep(now)
-	m.hear(r)
 	for _, k := range m.all() {
 		shown, n := r.Publishes(t.s.origin, k.ref.Fingerprint), len(k.published)
+		if shown && !slices.Contains(m.seen, k) {
+			m.seen = append(m.seen, k)
+		}
 		if n == 0 {
 			if shown {
 				k.published = []span{{first: at, last: at}}
@@ -193,6 +217,7 @@ func (t *trial) show(m *member, r *dnssec.Result, b []byte) {
 			last.ended, last.end = true, at
 		}
 	}
+	t.s.hear(m, r)
 }
 
 // A Chain is a chain of DNSSEC signatures about a member in the record.
@@ -211,12 +236,13 @@ type Span struct {
 	End   Chain // if Ended: the first in which the key is missing
 }
 
-// Older reports whether what a chain about a domain shows is older than what the record knows of it: then it cannot be admitted.
+// Older reports whether what a chain about a domain shows is older than what the record knows of it, or no newer where it says otherwise: then it cannot be
+// admitted.
 func (s *State) Older(r *dnssec.Result) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	m := s.members[r.Domain]
-	return m != nil && m.older(r)
+	return m != nil && s.older(m, r)
 }
 
 // ChainAt returns the index of the first entry in which a chain about a member is.

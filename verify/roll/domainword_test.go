@@ -420,6 +420,188 @@ func TestOlderDelegation(t *testing.T) {
 	reread(t, s.State)
 }
 
+// Of two answers that were signed at the same time nothing tells which is newer: a key that is gone stays gone until its zone signs anew.
+func TestSameInception(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		deny func(s *domainScene) // what its keeper does
+	}{
+		{"the records", func(s *domainScene) { s.dns.Publish("our.example") }},
+		{"one of two records", func(s *domainScene) { s.dns.Publish("our.example", records(rolltest.Origin, s.org.Keys[1])...) }},
+		{"the delegation", func(s *domainScene) {
+			s.dns.Zone("our.example", dnssectest.Options{Island: true})
+			s.dns.Publish("our.example", records(rolltest.Origin, s.org.Keys...)...)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newDomainScene(t, entry.Admission{Operator: true})
+			one := s.org.Keys[0].Ref()
+			s.dns.Publish("our.example", records(rolltest.Origin, s.org.Keys[0])...)
+			s.with(s.Registration(s.org), s.chain("our.example"))
+			// A key that was never shown may come, with what is signed at the same time.
+			s.dns.Publish("our.example", records(rolltest.Origin, s.org.Keys...)...)
+			s.Must(s.evidence("our.example"))
+			// Signers that round times down sign so for days.
+			s.Now = s.Now.Add(day)
+			s.resign()
+			at := s.Now
+			before := s.dns.Records("our.example")
+			c.deny(s)
+			gone := s.Must(s.evidence("our.example"))
+			if p := s.spans(one); len(p) != 1 || !p[0].Ended || p[0].End.Index != gone {
+				t.Fatalf("published over %+v", p)
+			}
+			s.Now = at.Add(3 * day)
+			old, _, err := dnssec.Build("our.example", before, s.dns.Anchors(), s.Now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			refused := func() {
+				t.Helper()
+				s.State = reread(t, s.State)
+				checkRefusal(t, s.Apply(evidenceOf(old)), roll.RuleEvidence, "older")
+				checkRefusal(t, s.ApplyWith(s.add(rolltest.NewKey("our.example third"), s.org.Keys[0]), old), roll.RuleEvidence, "older")
+			}
+			refused()
+			// Who registers again, without the key and with it once more, brings nothing back either.
+			s.Do(&entry.Membership{Action: entry.Leave, Member: "our.example"}, s.org)
+			both := s.org.Keys
+			s.org.Keys = both[1:]
+			s.Register(s.org)
+			s.Do(&entry.Membership{Action: entry.Leave, Member: "our.example"}, s.org)
+			s.org.Keys = both
+			checkRefusal(t, s.ApplyWith(s.Registration(s.org), old), roll.RuleEvidence, "older")
+			s.Register(s.org)
+			refused()
+			// Signed a second later it is back.
+			s.dns.Zone("our.example", dnssectest.Options{})
+			s.dns.Publish("our.example", records(rolltest.Origin, s.org.Keys...)...)
+			s.dns.Window(at.Add(time.Second-time.Hour), at.Add(14*day))
+			back := s.Must(s.evidence("our.example"))
+			if p := s.spans(one); len(p) != 1 || p[0].First.Index != back || p[0].Ended {
+				t.Errorf("published over %+v", p)
+			}
+		})
+	}
+}
+
+// sets are the records of one zone's keys, and what names them, of answers.
+func sets(list []dnssec.RR, domain string) (keys, others []dnssec.RR) {
+	for _, r := range list {
+		typ := r.Type
+		if typ == dnssectest.RRSIG {
+			typ = uint16(r.Data[0])<<8 | uint16(r.Data[1])
+		}
+		if (typ == dnssectest.DS || typ == dnssectest.DNSKEY) && r.Name == string(dnssectest.Name(domain)) {
+			keys = append(keys, r)
+		} else {
+			others = append(others, r)
+		}
+	}
+	return keys, others
+}
+
+// The keys of a zone were stolen, and its keeper took others and the record's key away. A thief shows the old DS and DNSKEY sets, whose signatures have not ended,
+// with records that are signed today by the old keys.
+func TestRolledDelegation(t *testing.T) {
+	s := newDomainScene(t, entry.Admission{Operator: true})
+	one := s.org.Keys[0].Ref()
+	s.with(s.Registration(s.org), s.chain("our.example"))
+	stolen, _ := sets(s.dns.Records("our.example"), "our.example")
+	rolled := s.Now.Add(2 * day)
+	build := func(keys, others []dnssec.RR) []byte {
+		t.Helper()
+		chain, _, err := dnssec.Build("our.example", slices.Concat(keys, others), s.dns.Anchors(), s.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return chain
+	}
+	s.Now = rolled
+	s.resign()
+	tied, _ := sets(s.dns.Records("our.example"), "our.example") // the last that the zone above signed before
+	s.Now = rolled.Add(day)
+	s.resign()
+	later, forged := sets(s.dns.Records("our.example"), "our.example")
+	s.dns.Zone("our.example", dnssectest.Options{Algorithm: 15})
+	s.dns.Publish("our.example")
+	s.Now = rolled
+	s.resign()
+	gone := s.Must(s.evidence("our.example"))
+	if p := s.spans(one); len(p) != 1 || !p[0].Ended || p[0].End.Index != gone {
+		t.Fatalf("published over %+v", p)
+	}
+	s.Now = rolled.Add(day)
+	for what, keys := range map[string][]dnssec.RR{"of before": stolen, "of the same time": tied} {
+		s.State = reread(t, s.State)
+		if err := s.Apply(evidenceOf(build(keys, forged))); err == nil {
+			t.Errorf("a delegation %s is taken", what)
+		} else {
+			checkRefusal(t, err, roll.RuleEvidence, "older")
+		}
+	}
+	if p := s.spans(one); len(p) != 1 || !p[0].Ended {
+		t.Errorf("published over %+v", p)
+	}
+	// The zone above alone can delegate to the old keys again, for all to see.
+	s.Must(evidenceOf(build(later, forged)))
+	reread(t, s.State)
+}
+
+// What is honest goes on: keys are rolled, one beside the other and all at once; caches have old signatures of the delegation that is there; a zone loses its
+// delegation, and it comes back, the same one or another.
+func TestHonestDelegations(t *testing.T) {
+	s := newDomainScene(t, entry.Admission{Operator: true})
+	one := s.org.Keys[0].Ref()
+	z := s.dns.Zone("our.example", dnssectest.Options{})
+	publish := func() { s.dns.Publish("our.example", records(rolltest.Origin, s.org.Keys...)...) }
+	publish()
+	s.with(s.Registration(s.org), s.chain("our.example"))
+	taken := func(what string, spans int, chain []byte) {
+		t.Helper()
+		if err := s.Apply(evidenceOf(chain)); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		s.State = reread(t, s.State)
+		if p := s.spans(one); len(p) != spans || p[spans-1].Ended {
+			t.Errorf("%s: published over %+v", what, p)
+		}
+	}
+	next := func() {
+		s.Now = s.Now.Add(day)
+		s.resign()
+	}
+	next()
+	z.AddKSK()
+	taken("a second key", 1, s.chain("our.example"))
+	cached, _ := sets(s.dns.Records("our.example"), "our.example")
+	next()
+	taken("the same, signed anew", 1, s.chain("our.example"))
+	next()
+	_, others := sets(s.dns.Records("our.example"), "our.example")
+	mixed, _, err := dnssec.Build("our.example", slices.Concat(cached, others), s.dns.Anchors(), s.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken("an old signature of the same delegation", 1, mixed)
+	next()
+	z.DropKSK()
+	taken("without the first key", 1, s.chain("our.example"))
+	next()
+	s.dns.Zone("our.example", dnssectest.Options{Algorithm: 15})
+	publish()
+	taken("other keys", 1, s.chain("our.example"))
+	for i, o := range []dnssectest.Options{{Algorithm: 15}, {Algorithm: 14}} {
+		next()
+		s.dns.Zone("our.example", dnssectest.Options{Unsigned: true})
+		s.Must(s.evidence("our.example"))
+		next()
+		s.dns.Zone("our.example", o)
+		publish()
+		taken("the delegation is back", i+2, s.chain("our.example"))
+	}
+}
+
 // Who registers a domain again may be somebody else: what was seen of its keys before counts no more.
 func TestPublishedBeforeRegistration(t *testing.T) {
 	s := newDomainScene(t, entry.Admission{Operator: true})

@@ -20,7 +20,8 @@ type offer struct {
 	chain    []byte
 	above    int  // the day on which the zones above have signed
 	insecure bool // they say that it has no keys
-	leaf     int  // else: the day on which its own zone has signed
+	set      int  // else: under which of two sets of its zone's keys
+	leaf     int  // the day on which that has signed
 	keys     int  // and what: bit i for key i
 }
 
@@ -54,16 +55,19 @@ var offers = sync.OnceValue(func() (all []offer) {
 		o.chain = chain
 		all = append(all, o)
 	}
-	for above := range 5 {
-		for leaf := range 5 {
-			for keys := range 4 {
-				list := slices.DeleteFunc(answers(above, keys), last)
-				for _, r := range answers(leaf, keys) {
-					if last(r) {
-						list = append(list, r)
+	for set, algorithm := range []uint8{13, 15} {
+		d.Zone("our.example", dnssectest.Options{Algorithm: algorithm})
+		for above := range 5 {
+			for leaf := range 5 {
+				for keys := range 4 {
+					list := slices.DeleteFunc(answers(above, keys), last)
+					for _, r := range answers(leaf, keys) {
+						if last(r) {
+							list = append(list, r)
+						}
 					}
+					build(offer{above: above, set: set, leaf: leaf, keys: keys}, list)
 				}
-				build(offer{above: above, leaf: leaf, keys: keys}, list)
 			}
 		}
 	}
@@ -74,10 +78,13 @@ var offers = sync.OnceValue(func() (all []offer) {
 	return all
 })
 
-// told is what a model keeps of the chains: the newest day of each kind of word, which chains, and what each key was seen to do, by the
-// index of the entry, since the registration.
+// told is what a model keeps of the chains: the newest day of each kind of word, which set of keys the zones above named last, and which of the organization's
+// keys were gone with each end; which chains; and what each key was seen to do, by the index of the entry, since the registration.
 type told struct {
 	leads, cuts, ends int // -1: never
+	set               int
+	ever              int // keys that were shown, of any registration: bit i for key i
+	cutGone, endGone  int // the same of those that were and are not there
 	recorded          map[int]bool
 	seen              [2][]sighting
 	member            bool
@@ -92,15 +99,30 @@ func (m *told) older(o offer) bool {
 	if o.insecure {
 		return o.above < max(m.leads, m.cuts)
 	}
-	return o.above < m.cuts || o.leaf < m.ends
+	return o.above < m.cuts || o.leaf < m.ends || m.tied(o) || m.rolled(o)
+}
+
+// tied reports whether a chain is signed at the time at which others said that a key in it is gone.
+func (m *told) tied(o offer) bool {
+	return !o.insecure && (o.above == m.cuts && o.keys&m.cutGone != 0 || o.leaf == m.ends && o.keys&m.endGone != 0)
+}
+
+// rolled reports whether a chain is under other keys of its zone than the last one, and not later.
+func (m *told) rolled(o offer) bool {
+	return !o.insecure && m.leads >= 0 && o.set != m.set && o.above <= m.leads
 }
 
 func (m *told) take(at int, o offer, index uint64) {
 	m.recorded[at] = true
 	if o.insecure {
-		m.cuts = o.above
+		m.cuts, m.cutGone = o.above, m.ever
 	} else {
-		m.leads, m.ends = max(m.leads, o.above), o.leaf
+		if o.set != m.set {
+			m.leads = o.above
+		}
+		m.set, m.leads, m.ends = o.set, max(m.leads, o.above), o.leaf
+		m.ever |= o.keys
+		m.endGone = m.ever &^ o.keys
 	}
 	for i := range m.seen {
 		m.seen[i] = append(m.seen[i], sighting{index, !o.insecure && o.keys&(1<<i) != 0})
@@ -137,7 +159,7 @@ func TestInterleavedEvidence(t *testing.T) {
 	if testing.Short() {
 		seeds = 20
 	}
-	taken, older, twice, silent := 0, 0, 0, 0
+	taken, older, twice, silent, tied, rolled := 0, 0, 0, 0, 0, 0
 	for seed := range seeds {
 		rng := rand.New(rand.NewPCG(uint64(seed), 6))
 		r := rolltest.New(t)
@@ -177,6 +199,14 @@ func TestInterleavedEvidence(t *testing.T) {
 				case m.older(o):
 					want = "older"
 					older++
+					if !o.insecure && o.above >= m.cuts && o.leaf >= m.ends {
+						switch {
+						case !m.rolled(o):
+							tied++
+						case !m.tied(o):
+							rolled++
+						}
+					}
 				case (o.insecure || o.keys == 0) && !m.shows(0) && !m.shows(1):
 					want = "says nothing"
 					silent++
@@ -251,8 +281,9 @@ func TestInterleavedEvidence(t *testing.T) {
 			t.Fatalf("seed %d: the states differ", seed)
 		}
 	}
-	if taken < seeds || older < seeds || twice < seeds/4 || silent < seeds/8 {
-		t.Errorf("%d pieces of evidence were taken, %d were older, %d known, %d said nothing: too few of a kind", taken, older, twice, silent)
+	text := fmt.Sprintf("%d pieces of evidence were taken, %d were older (%d of them by a tie alone, %d by a delegation alone), %d known, %d said nothing", taken, older, tied, rolled, twice, silent)
+	if taken < seeds || older < seeds || tied < seeds/8 || rolled < seeds/2 || twice < seeds/4 || silent < seeds/8 {
+		t.Errorf("%s: too few of a kind", text)
 	}
-	t.Logf("%d pieces of evidence were taken, %d were older, %d known, %d said nothing", taken, older, twice, silent)
+	t.Log(text)
 }

@@ -381,8 +381,15 @@ func (x *snapshotParts) readMembers(l *snapshotItems) bool {
 		}
 		for i := range m.words {
 			n := r.of(2 * 128)
-			m.words[i] = word{n / 2, n%2 == 1, r.int(minTime/1000, maxTime/1000)}
+			said := &m.words[i]
+			*said = word{labels: n / 2, final: n%2 == 1, signed: r.int(minTime/1000, maxTime/1000)}
+			if said.final {
+				said.gone = x.keyList(r)
+			} else {
+				said.delegation = r.hash()
+			}
 		}
+		m.seen = x.keyList(r)
 	})
 	if !ok {
 		return false

@@ -92,7 +92,9 @@ func (r *reference) words(domain string, ref keys.Ref) (spans []refSpan, words [
 
 // older compares what the zones of a chain said with what they said in each chain about the domain before.
 func (r *reference) older(domain string, result *dnssec.Result) bool {
-	for _, x := range r.log {
+	seen := map[keys.Fingerprint]bool{}
+	leads := map[string]dnssec.Step{} // by zone: its last delegation, and when that was signed last
+	for i, x := range r.log {
 		about, chain := x.word()
 		if about != domain || len(chain) == 0 {
 			continue
@@ -108,6 +110,29 @@ func (r *reference) older(domain string, result *dnssec.Result) bool {
 					return true
 				}
 			}
+		}
+		for ref := range (&reference{origin: r.origin, log: r.log[:i+1]}).life(domain).all {
+			if before.Publishes(r.origin, ref.Fingerprint) {
+				seen[ref.Fingerprint] = true
+			}
+		}
+		end := before.Steps[len(before.Steps)-1]
+		for _, b := range result.Steps {
+			for key := range seen {
+				if b.Zone == end.Zone && b.Signed.Equal(end.Signed) && !before.Publishes(r.origin, key) && result.Publishes(r.origin, key) {
+					return true
+				}
+			}
+		}
+		for _, a := range before.Steps[:len(before.Steps)-1] {
+			if last := leads[a.Zone]; last.Delegation != a.Delegation || last.Signed.Before(a.Signed) {
+				leads[a.Zone] = a
+			}
+		}
+	}
+	for _, b := range result.Steps[:len(result.Steps)-1] {
+		if last, ok := leads[b.Zone]; ok && last.Delegation != b.Delegation && !b.Signed.After(last.Signed) {
+			return true
 		}
 	}
 	return false

@@ -174,6 +174,7 @@ type member struct {
 	chains     []chain               // about it, by index
 	recorded   map[entry.Hash]uint64 // index of each chain, the first time
 	words      []word                // what zones said last in them
+	seen       []*key                // that one of them showed, of any registration, in the order in which they were
 	said       []uint32              // records in standings, in the order of their coming
 }
 

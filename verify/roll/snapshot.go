@@ -22,7 +22,7 @@ import (
 // none, by the number of members plus its place among the operators. A mark is
 // an index and a time.
 //
-//	"undersigned/state/v4" LF, origin, size, admitted
+//	"undersigned/state/v5" LF, origin, size, admitted
 //	0, or 1 and the leaf beyond which nothing is known: index, what
 //	[n]: domains of members
 //	[n]: domains of operators
@@ -34,7 +34,8 @@ import (
 //	     vouchers: domain, index, flags, keys
 //	     history: mark, id, action, signer, keys, 0 or key added + 1, 0 or key about + 1
 //	     chains: index, admitted, outcome, not before, not after (Unix seconds), hash
-//	     what zones said last in them: 2 × labels, + 1 at the end, signed (Unix seconds)
+//	     what zones said last in them: 2 × labels, + 1 at the end, signed (Unix seconds), hash of the delegation; at the end instead: keys that are gone
+//	     keys that they showed
 //	[n]: statement: mark, id, hash, publisher, title, language, media type, size,
 //	     renditions: language, hash, size, media type
 //	     0 or statement superseded + 1, 0 or 1 and the mark of closing, 0 or 1 and closes, last id
@@ -47,7 +48,7 @@ import (
 //
 // What follows from these is not written: who stands behind what, how many
 // are members, what looks like what.
-const snapshotMagic = "undersigned/state/v4\n"
+const snapshotMagic = "undersigned/state/v5\n"
 
 const snapshotGroup = 1024
 
@@ -312,7 +313,13 @@ func (w *snapshotWriter) member(m *member) {
 		}
 		w.len(n)
 		w.int(x.signed)
+		if x.final {
+			w.keys(x.gone)
+		} else {
+			w.hash(x.delegation)
+		}
 	}
+	w.keys(m.seen)
 }
 
 func (w *snapshotWriter) statement(st *statement) {
