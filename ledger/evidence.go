@@ -48,6 +48,18 @@ func (l *Ledger) Worth(r *dnssec.Result, at time.Time) (err error) {
 	return err
 }
 
+// lateChains is how many chains about a member may be in the record of one day (24 hours) if another comes behind an entry that is there already: whoever keeps a
+// zone signs as many answers as they like, each of which changes something. What changes beyond that the Keeper records, which asks once a day.
+const lateChains = 4
+
+// worthLate is worth for a chain that comes late.
+func worthLate(s *roll.State, r *dnssec.Result, at time.Time) error {
+	if s.ChainsSince(r.Domain, at.Add(-24*time.Hour)) >= lateChains {
+		return &Refusal{roll.RuleEvidence, "there are as many DNSSEC chains about " + r.Domain + " in the record of the last 24 hours as one member may have; bring it tomorrow, if the ledger has not asked for it itself by then"}
+	}
+	return worth(s, r, at)
+}
+
 func worth(s *roll.State, r *dnssec.Result, at time.Time) error {
 	change, still := s.Tells(r)
 	switch last, any := s.LastChain(r.Domain); {
@@ -76,7 +88,7 @@ func (l *Ledger) late(ctx context.Context, it *item) (may bool) {
 	case err != nil:
 		it.unchained = shownNothing(err)
 	default:
-		it.unchained = worth(l.state, it.word, at)
+		it.unchained = worthLate(l.state, it.word, at)
 	}
 	return it.unchained == nil
 }
@@ -99,7 +111,7 @@ func (l *Ledger) chainLeaf(it *item, now time.Time) *entry.Leaf {
 			return nil
 		}
 	}
-	if it.unchained = worth(l.state, it.word, now); it.unchained != nil {
+	if it.unchained = worthLate(l.state, it.word, now); it.unchained != nil {
 		return nil
 	}
 	leaf := &entry.Leaf{Admitted: now, Entry: &entry.Entry{Ledger: l.origin, Body: &entry.Evidence{Type: entry.DNSSEC, Member: domain, Data: it.chain}}}

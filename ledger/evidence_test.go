@@ -145,6 +145,72 @@ func TestSubmitChain(t *testing.T) {
 	h.audited()
 }
 
+// A member changes its own records as often as it likes, with large ones beside them, and sends an entry that is there again and again: a few chains a day are
+// recorded, and the others are refused with a reason.
+func TestLateChainsAreFew(t *testing.T) {
+	h := newHouse(t, memory())
+	h.cfg.Quota = ledger.Quota{Entries: 3, Period: 24 * time.Hour}
+	h.reopen()
+	from := h.clock().Add(-time.Hour)
+	until := from.Add(14 * 24 * time.Hour)
+	d := dnssectest.New(from, until)
+	d.Zone("example", dnssectest.Options{})
+	z := d.Zone("our.example", dnssectest.Options{})
+	dnssectest.Trust(d.Anchors()...)
+	o := rolltest.NewOrg("our.example", 1, 0, 1)
+	e := h.rec.Registration(o)
+	if r := h.ledger.Submit(t.Context(), e.Bytes())[0]; r.Err != nil {
+		t.Fatal(r.Err)
+	}
+	signed := from
+	answer := func(shown bool, size int) []byte {
+		t.Helper()
+		texts := []string{strings.Repeat("x", size)}
+		if shown {
+			texts = append(texts, dnssec.Record{Ledger: rolltest.Origin, Key: o.Keys[0].Ref().Fingerprint}.String())
+		}
+		z.SetTXT("_undersigned.our.example", texts...)
+		signed = signed.Add(time.Second)
+		d.Window(signed, until)
+		chain, _, err := d.Chain("our.example", h.clock())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return chain
+	}
+	n := h.ledger.Published().Size
+	grown := func() uint64 { return h.ledger.Published().Size - n }
+	for day := range 3 {
+		taken := 0
+		for i := range 12 {
+			r := h.ledger.Submit(t.Context(), entry.Submission(e, answer((i%2 == 0) == (day == 0), 20000)))[0]
+			var refused *ledger.Refusal
+			switch {
+			case r.Err != nil || !r.Duplicate:
+				t.Fatalf("%+v", r)
+			case r.ChainErr == nil:
+				taken++
+			case !errors.As(r.ChainErr, &refused) || refused.Rule != roll.RuleEvidence || !strings.Contains(refused.Detail, "24 hours"):
+				t.Fatalf("day %d, answer %d: %v", day, i, r.ChainErr)
+			}
+		}
+		if taken != 4 || grown() != uint64(4*(day+1)) {
+			t.Fatalf("day %d: %d chains were taken, %d entries made", day, taken, grown())
+		}
+		h.reopen() // it is the record that counts
+		if r := h.ledger.Submit(t.Context(), entry.Submission(e, answer(true, 1)))[0]; r.ChainErr == nil {
+			t.Fatalf("after a restart: %+v", r)
+		}
+		// What the ledger asks for itself is recorded all the same.
+		if r := h.ledger.AddEvidence(t.Context(), &entry.Evidence{Type: entry.DNSSEC, Member: "our.example", Data: answer(true, 1)}); r.Err != nil {
+			t.Fatal(r.Err)
+		}
+		n++
+		h.setClock(h.clock().Add(25 * time.Hour))
+	}
+	h.audited()
+}
+
 // Whoever is first with an entry decides whether a chain is in its leaf. A chain that comes later is recorded as evidence if it says something new, and else
 // its submitter is told why not.
 func TestLateChain(t *testing.T) {

@@ -84,6 +84,11 @@ var sabotages = []sabotage{
 		test:  "./ledger TestLateChain",
 	},
 	{
+		name: "chains-late", defence: "nobody grows the record without limit with answers of their own zone",
+		edits: []edit{{"ledger/evidence.go", ">= lateChains {", ">= 1000*lateChains {"}},
+		test:  "./ledger TestLateChainsAreFew",
+	},
+	{
 		name: "resolver-dead", defence: "a resolver that never answers is left alone",
 		edits: []edit{{"ledger/collector/keeper.go", "unanswered >= silent || ctx", "false || ctx"}},
 		test:  "./ledger/collector TestKeeperDeadResolver",

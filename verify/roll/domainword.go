@@ -282,6 +282,18 @@ func (s *State) LastChain(domain string) (Chain, bool) {
 	return m.chains[len(m.chains)-1].view(), true
 }
 
+// ChainsSince returns how many of the chains about a member were admitted at a time or later.
+func (s *State) ChainsSince(domain string, at time.Time) (n int) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if m := s.members[domain]; m != nil {
+		for n < len(m.chains) && m.chains[len(m.chains)-1-n].admitted >= at.UnixMilli() {
+			n++
+		}
+	}
+	return n
+}
+
 // News returns which of a member's keys the chain in the entry at index was the first to show, and to miss, of those in the record, and what it
 // proves; nothing if there is no chain in it. A later one may have come since.
 func (s *State) News(domain string, index uint64) (shown, gone []keys.Ref, outcome dnssec.Outcome) {
