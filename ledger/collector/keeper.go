@@ -56,6 +56,7 @@ type Keeper struct {
 type asked struct {
 	due   time.Time     // when it is asked about next
 	pause time.Duration // after the last failure; 0: it did not fail
+	older int           // how many of its last answers in a row were older than what the record has
 }
 
 // NewKeeper returns a Keeper for a ledger that asks a collector, whose clock, if it has one, is the Keeper's too. jitter returns, for a pause, one that is
@@ -134,7 +135,14 @@ func (k *Keeper) Step(ctx context.Context) {
 		switch a := known[due[i]]; {
 		case !r.done:
 		case r.err == nil:
-			known[due[i]] = asked{due: k.now().Add(k.jitter(daily))}
+			now := asked{due: k.now().Add(k.jitter(daily))}
+			if r.older {
+				// Once it is a cache. Day after day it is a signer that dates back, or somebody who shows old answers in place of new ones.
+				if now.older = a.older + 1; now.older > 1 {
+					k.log.Warn("a member's domain has given nothing but older answers than the record has, again and again: what it says now is not recorded", "domain", due[i], "times", now.older)
+				}
+			}
+			known[due[i]] = now
 		default:
 			a.pause = min(max(2*a.pause, firstPause), daily)
 			a.due = k.now().Add(k.jitter(a.pause))
@@ -159,8 +167,9 @@ func waits(until, now time.Time, longest time.Duration) bool {
 
 // result is what came of asking about a domain.
 type result struct {
-	done bool
-	err  error
+	done  bool
+	older bool // it is not recorded for that
+	err   error
 }
 
 // askAll asks about all of the domains, or gives up if nobody answers.
@@ -182,13 +191,13 @@ func (k *Keeper) askAll(ctx context.Context, domains []string) []result {
 	for range min(atOnce, len(domains)) {
 		asking.Go(func() {
 			for i, ok := take(); ok; i, ok = take() {
-				err := k.ask(ctx, domains[i])
+				older, err := k.ask(ctx, domains[i])
 				if ctx.Err() != nil {
 					return
 				}
 				var bad *Error
 				mu.Lock()
-				results[i] = result{true, err}
+				results[i] = result{true, older, err}
 				if errors.As(err, &bad) && bad.Kind == Unreachable {
 					unanswered++
 				} else {
@@ -224,42 +233,43 @@ func (k *Keeper) count(f func(*ledger.Keeping)) {
 
 func (k *Keeper) succeeded() { k.count(func(s *ledger.Keeping) { s.Success = k.now() }) }
 
-// ask asks about one member, and has the ledger record what is worth it.
-func (k *Keeper) ask(ctx context.Context, domain string) error {
+// ask asks about one member, and has the ledger record what is worth it. older: it is not recorded because it is no newer than what the record has.
+func (k *Keeper) ask(ctx context.Context, domain string) (older bool, err error) {
 	chain, r, err := k.collector.Collect(ctx, domain)
 	var bad *Error
 	if errors.As(err, &bad) && bad.Kind != Unreachable {
 		known := false
 		if err := k.ledger.View(func(s *roll.State) { _, known = s.LastChain(domain) }); err != nil {
-			return err
+			return false, err
 		}
 		if !known {
-			return nil // it never published anything: nothing is missed
+			return false, nil // it never published anything: nothing is missed
 		}
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	// What is refused is no failure: an older answer out of a cache, or what somebody else brought meanwhile.
 	var refused *ledger.Refusal
 	if err := k.ledger.Worth(r, k.now()); errors.As(err, &refused) {
 		k.log.Debug("what a member's domain says is not recorded", "domain", domain, "why", refused.Detail)
-		return nil
+		err := k.ledger.View(func(s *roll.State) { older = s.Older(r) })
+		return older, err
 	} else if err != nil {
-		return err
+		return false, err
 	}
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	result := k.ledger.AddEvidence(waiting, &entry.Evidence{Type: entry.DNSSEC, Member: domain, Data: chain})
 	if errors.As(result.Err, &refused) {
-		return nil
+		return false, nil
 	}
 	if !result.Stored {
-		return result.Err
+		return false, result.Err
 	}
 	var shown, gone []keys.Ref
 	if err := k.ledger.View(func(s *roll.State) { shown, gone, _ = s.News(domain, result.Index) }); err != nil {
-		return err
+		return false, err
 	}
 	for _, ref := range gone {
 		k.log.Warn("a member's domain no longer publishes a key: its zone denies it, or is no longer signed; that was recorded", "domain", domain, "key", ref, "outcome", r.Outcome, "entry", result.Index)
@@ -280,5 +290,5 @@ func (k *Keeper) ask(ctx context.Context, domain string) error {
 			s.Still++
 		}
 	})
-	return nil
+	return false, nil
 }

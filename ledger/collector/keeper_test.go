@@ -271,6 +271,28 @@ func TestKeeperOlderRecords(t *testing.T) {
 	if s := k.keeper.Status(); s.Failures != 0 || s.Failing != 0 {
 		t.Errorf("%+v", s)
 	}
+	// Once nobody is told of it. Whoever keeps showing old answers is seen, until there is a newer one.
+	told := func() int { return strings.Count(k.log.String(), "older answers than the record") }
+	if told() != 0 {
+		t.Errorf("told after the first: %s", &k.log)
+	}
+	for i := range 3 {
+		if n := k.after(24 * time.Hour); n != 0 || told() != i+1 || !strings.Contains(k.log.String(), fmt.Sprintf("level=WARN msg=\"a member's domain has given nothing but older answers than the record has, again and again: what it says now is not recorded\" domain=our.example times=%d", i+2)) {
+			t.Errorf("%d entries; told %d times: %s", n, told(), &k.log)
+		}
+	}
+	k.server.Edit(nil)
+	if n := k.after(24 * time.Hour); n != 0 || told() != 3 {
+		t.Errorf("%d entries; told %d times: %s", n, told(), &k.log)
+	}
+	k.server.Edit(func(_ string, typ uint16, a *dnssectest.Answer) {
+		if typ == dnssectest.TXT {
+			*a = old
+		}
+	})
+	if k.after(24 * time.Hour); told() != 3 {
+		t.Errorf("told of the first after a newer one: %s", &k.log)
+	}
 }
 
 // A domain that cannot be asked is asked after longer and longer pauses, up to a day, by the given clock; and as before when it answers.
