@@ -39,6 +39,15 @@ var english = func() catalogue {
 	return c
 }()
 
+// message is a message that Go code says. The tests hold every key that is asked for to the catalogue.
+func message(key string, pairs ...any) any {
+	m, err := english.say(key, pairs...)
+	if err != nil {
+		panic("server: " + err.Error())
+	}
+	return m
+}
+
 // screens are the templates by name: base.html with parts.html and one of their own.
 var screens = func() map[string]*template.Template {
 	base := template.Must(template.New("base").Funcs(template.FuncMap{
@@ -54,20 +63,21 @@ var screens = func() map[string]*template.Template {
 		"stamp":   stamp,
 		"hex":     hexOf,
 		"idn":     unicodeOf,
-		"entry":   entryPage,
-		"org":     organizationPage,
+		"short":   shortRef,
+		"entry":   entryAddress,
+		"org":     organizationPath,
 		"of":      statementPath,
 	}).ParseFS(assets, "assets/base.html", "assets/parts.html"))
 	all := map[string]*template.Template{}
-	for _, name := range []string{"check", "statement", "problem"} {
+	for _, name := range []string{"check", "statement", "organization", "entry", "record", "search", "problem"} {
 		all[name] = template.Must(template.Must(base.Clone()).ParseFS(assets, "assets/"+name+".html"))
 	}
 	return all
 }()
 
 func statementPath(h entry.Hash) string     { return "/statement/" + hexOf(h) }
-func organizationPage(domain string) string { return "/organization/" + domain }
-func entryPage(index uint64) string         { return "/entry/" + strconv.FormatUint(index, 10) }
+func organizationPath(domain string) string { return "/organization/" + domain }
+func entryAddress(index uint64) string      { return "/entry/" + strconv.FormatUint(index, 10) }
 
 // A view is what a page shows. Every page has what comes first; the rest is of one page or some.
 type view struct {
@@ -87,10 +97,14 @@ type view struct {
 	Closed   bool   // for writing, on purpose
 	Current  string // path of the current statement; "": there is none
 
-	Statement *statementView
-	Others    []roll.Statement
-	Absent    string // a domain that is not in the record
-	Problem   *problem
+	Statement    *statementView
+	Others       []roll.Statement
+	Absent       string // a domain that is not in the record
+	Organization *organizationView
+	Entry        *entryView
+	Record       *recordView
+	Search       *searchView
+	Problem      *problem
 }
 
 // A block is a paragraph of a statement's text, or a list.

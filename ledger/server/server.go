@@ -23,7 +23,7 @@
 //	GET  /api/v1/search?q=apnic                 organizations and statements
 //	GET  /api/v1/openapi.json                   all of /api/v1, as OpenAPI 3.1
 //	GET  /healthz, /readyz, /metrics            for whoever runs it
-//	GET  /, /statement/<64 hex>                 pages
+//	GET  /, /statement/<64 hex>, /organization/apnic.net, /entry/57, /record, /search?q=apnic  pages
 //	GET  /statement/<64 hex>/roll.txt           the list as people publish it; also roll.md, roll.html, roll.csv
 //	GET  /feed.atom, /statement/<64 hex>/feed.atom  who endorsed and withdrew, and what was published and closed
 //
@@ -330,6 +330,10 @@ var routes = []route{
 	{"/readyz", false, "readyz", get, (*Server).readyz},
 	{"/metrics", false, "metrics", get, (*Server).serveMetrics},
 	{"/statement/", true, "page", get, (*Server).statementPage},
+	{"/organization/", true, "page", get, (*Server).organizationPage},
+	{"/entry/", true, "page", get, (*Server).entryPage},
+	{"/record", false, "page", get, (*Server).recordPage},
+	{"/search", false, "page", get, (*Server).searchPage},
 	{"/assets/", true, "asset", get, (*Server).asset},
 	{"/", false, "page", get, (*Server).home},
 }
