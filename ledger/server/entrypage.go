@@ -29,7 +29,7 @@ type entryView struct {
 	Keys      []keys.Ref
 	Text      string          // the signed note
 	Statement *roll.Statement // that it is about, if it is
-	Later     *uint64         // the last word of the same organization about the statement, if this is not it
+	Later     *roll.Mark      // the last word of the same organization about the statement, if this is not it
 	LaterGone bool            // and it withdraws
 	Disputed  bool
 
@@ -100,7 +100,7 @@ func (s *Server) entryView(ctx context.Context, index uint64) (*entryView, error
 				v.Statement = &about
 			}
 			if last, ok := st.Endorsement(e.Signer, hash); ok && v.Endorses() && last.Index != index && last.Index < s.ledger.Published().Size {
-				v.Later, v.LaterGone = &last.Index, last.Action == entry.Withdraw
+				v.Later, v.LaterGone = &last.Mark, last.Action == entry.Withdraw
 			}
 		})
 		if err != nil {
