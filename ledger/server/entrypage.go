@@ -137,9 +137,9 @@ func aboutStatement(e *entry.Entry) (entry.Hash, bool) {
 
 // sentence says what an entry says.
 func (s *Server) sentence(v *entryView, e *entry.Entry) any {
-	who := e.Signer
-	if v.Name != "" {
-		who = v.Name + " (" + e.Signer + ")"
+	who := v.Name // below it stands the domain
+	if who == "" {
+		who = e.Signer
 	}
 	title := ""
 	if v.Statement != nil {

@@ -73,6 +73,6 @@ func (s *Server) searchPage(w http.ResponseWriter, r *http.Request, _ string) {
 	if found.moreOrganizations && number.number < maxSearchPages {
 		sv.Next = at(number.number + 1)
 	}
-	v.Search = sv
+	v.Search, v.NoIndex = sv, true
 	s.show(w, r, v, cacheShort)
 }
