@@ -59,6 +59,26 @@ var sabotages = []sabotage{
 		test:  "./verify/roll TestHistories",
 	},
 	{
+		name: "older-chain", defence: "an answer of the DNS that is older than one in the record changes nothing",
+		edits: []edit{{"verify/roll/domainword.go", "(w.final || now.final) && now.signed < w.signed {", "false && now.signed < w.signed {"}},
+		test:  "./verify/roll TestOlder",
+	},
+	{
+		name: "chain-inherited", defence: "who registers again inherits nothing that the DNS showed before",
+		edits: []edit{{"verify/roll/trial.go", "k.registered[n-1] < m.registered.Index {", "false && k.registered[n-1] < m.registered.Index {"}},
+		test:  "./verify/roll TestPublishedBeforeRegistration",
+	},
+	{
+		name: "chain-worthless", defence: "a chain that says nothing new takes no place in the record",
+		edits: []edit{{"ledger/evidence.go", "case !change && (", "case false && !change && ("}},
+		test:  "./ledger TestLateChain",
+	},
+	{
+		name: "resolver-dead", defence: "a resolver that never answers is left alone",
+		edits: []edit{{"ledger/collector/keeper.go", "unanswered >= silent || ctx", "false || ctx"}},
+		test:  "./ledger/collector TestKeeperDeadResolver",
+	},
+	{
 		name: "ssh-namespace", defence: "an SSH signature counts for one purpose and one ledger",
 		edits: []edit{{"keys/sshsig.go", "s.namespace != SSHNamespace(origin) ||", "false && s.namespace != SSHNamespace(origin) ||"}},
 		test:  "./keys TestSSHKeygen",
@@ -186,7 +206,7 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "publish-early", defence: "nobody is told that an entry is published before its checkpoint is",
-		edits: []edit{{"ledger/sequence.go", "if l.head != nil && w.index < l.head.Size {", "if true {"}},
+		edits: []edit{{"ledger/sequence.go", "if l.head != nil && w.last() < l.head.Size {", "if true {"}},
 		test:  "./ledger TestCosign",
 	},
 	{

@@ -55,27 +55,31 @@ type Verdict struct {
 	NotTold  []string  `json:"not_told"` // "What this does not tell you"
 
 	// What the evidence is about. Empty where it is missing or not to be trusted.
-	Domain     string      `json:"domain,omitempty"`
-	Name       string      `json:"name,omitempty"`
-	Statement  *entry.Hash `json:"statement,omitempty"` // the text endorsed
-	Title      string      `json:"title,omitempty"`     // of the statement
-	Text       *entry.Hash `json:"text,omitempty"`      // the text asked about
-	Index      *uint64     `json:"index,omitempty"`
-	ID         *entry.Hash `json:"id,omitempty"`
-	Admitted   *time.Time  `json:"admitted,omitempty"`  // UTC
-	Date       string      `json:"date,omitempty"`      // the signer's claim, YYYY-MM-DD
-	Keys       []string    `json:"keys,omitempty"`      // the signing keys, as key lines name them
-	Withdrawn  *time.Time  `json:"withdrawn,omitempty"` // when that was recorded
-	Origin     string      `json:"origin,omitempty"`
-	Size       uint64      `json:"size,omitempty"`        // of the checkpoint that the answer rests on
-	Root       string      `json:"root,omitempty"`        // its root hash, base64
-	Replayed   bool        `json:"replayed"`              // the whole record was recomputed
-	Witnesses  []string    `json:"witnesses"`             // those of the policy that saw the checkpoint
-	NoLater    *time.Time  `json:"no_later,omitempty"`    // by when the entry existed (Bounds.NoLater)
-	NotBefore  *time.Time  `json:"not_before,omitempty"`  // after when it was signed (Bounds.NotBefore)
-	StampedBy  string      `json:"stamped_by,omitempty"`  // the time-stamping authority that says so too
-	Stamped    *time.Time  `json:"stamped,omitempty"`     // by when, by its word
-	RecordSeen *time.Time  `json:"record_seen,omitempty"` // how fresh the replayed copy is
+	Domain    string      `json:"domain,omitempty"`
+	Name      string      `json:"name,omitempty"`
+	Statement *entry.Hash `json:"statement,omitempty"` // the text endorsed
+	Title     string      `json:"title,omitempty"`     // of the statement
+	Text      *entry.Hash `json:"text,omitempty"`      // the text asked about
+	Index     *uint64     `json:"index,omitempty"`
+	ID        *entry.Hash `json:"id,omitempty"`
+	Admitted  *time.Time  `json:"admitted,omitempty"`  // UTC
+	Date      string      `json:"date,omitempty"`      // the signer's claim, YYYY-MM-DD
+	Keys      []string    `json:"keys,omitempty"`      // the signing keys, as key lines name them
+	Withdrawn *time.Time  `json:"withdrawn,omitempty"` // when that was recorded
+
+	// Evidence is why the keys that signed are taken for the organization's own, the strongest first; only beside a replay.
+	Evidence []OwnerEvidence `json:"evidence,omitempty"`
+
+	Origin     string     `json:"origin,omitempty"`
+	Size       uint64     `json:"size,omitempty"`        // of the checkpoint that the answer rests on
+	Root       string     `json:"root,omitempty"`        // its root hash, base64
+	Replayed   bool       `json:"replayed"`              // the whole record was recomputed
+	Witnesses  []string   `json:"witnesses"`             // those of the policy that saw the checkpoint
+	NoLater    *time.Time `json:"no_later,omitempty"`    // by when the entry existed (Bounds.NoLater)
+	NotBefore  *time.Time `json:"not_before,omitempty"`  // after when it was signed (Bounds.NotBefore)
+	StampedBy  string     `json:"stamped_by,omitempty"`  // the time-stamping authority that says so too
+	Stamped    *time.Time `json:"stamped,omitempty"`     // by when, by its word
+	RecordSeen *time.Time `json:"record_seen,omitempty"` // how fresh the replayed copy is
 
 	Roll *RollVerdict `json:"roll,omitempty"` // of a sealed list, if the evidence is the receipt of one
 }
@@ -91,6 +95,8 @@ type Input struct {
 	Now       time.Time     // for MaxAge and "as of"
 	MaxAge    time.Duration // how old the copy of the record may be; 0: any age
 	Strict    bool          // what could not be checked gives code 3
+	Require   Require       // what the reader asks of the evidence for the key's owner; without it, that is code 3
+	Known     []string      // domains of members that the reader knows: what they vouch for counts
 }
 
 // Judge answers the four questions from the evidence, and never says more than it: with a receipt alone
@@ -425,6 +431,7 @@ func (j *judge) conclude() {
 		j.answerStands()
 	} else if j.sealed != nil {
 		j.answerList()
+		j.requireOfList()
 	}
 	for _, p := range j.problems {
 		j.refuse(p)
@@ -510,6 +517,9 @@ func (j *judge) answerSigned() {
 	case !j.signed:
 		// refuse says why not.
 	case j.state == nil:
+		if j.in.Require != (Require{}) {
+			j.problem(CodeUnchecked, didSign, "%s", requireTakesRecord)
+		}
 		j.answer(didSign, LookCloser, "As far as this receipt alone can show, %s %s %s.", who, verb, j.what())
 		if len(j.replayed) > 0 {
 			j.reason(didSign, "A key that the record registers for %s signed it, and was valid then by the word of %s, which replays the record; who vouched for the organization takes the whole record to tell.", e.domain, strings.Join(j.replayed, ", "))
@@ -539,65 +549,11 @@ func (j *judge) answerReplayed(who, verb string) {
 			closer("The key has since been replaced or revoked, by entry %d.", k.RevokedAt)
 		}
 	}
+	j.owner(closer)
 	m, _ := j.state.Member(e.domain)
-	var members, leaning []string // vouchers; those that no member vouched for
-	for _, w := range m.Vouchers {
-		if !w.Member || w.Disputed || j.operator(w.Domain) {
-			continue
-		}
-		if !j.vouched(w.Domain) {
-			leaning = append(leaning, w.Domain)
-			continue
-		}
-		members = append(members, w.Domain)
-	}
-	switch {
-	case e.index < m.Registered.Index:
-		closer("The organization has been registered again since, by entry %d; who vouched for it before is in the record's history.", m.Registered.Index)
-	case len(members) > 0:
-		j.reason(didSign, "Members of the record vouched that the key is theirs: %s.", strings.Join(members, ", "))
-		j.how("Vouched for %s: %s.", e.domain, strings.Join(members, ", "))
-	case len(leaning) > 0:
-		closer("That the key is theirs rests on the word of the record's operator, and of %s, which was itself admitted on that word alone.", strings.Join(leaning, ", "))
-	default:
-		closer("That the key is theirs rests on the word of the record's operator alone.")
-	}
 	if m.Named.Index > e.index && m.Registered.Index <= e.index {
 		j.reason(didSign, "The organization has gone by this name since %s, entry %d.", day(m.Named.Admitted), m.Named.Index)
 	}
-}
-
-// vouched reports whether a domain rests on more than the operator's word: a member vouched for it that rests on
-// more than that word too. Vouchers are followed to where they end: if that is always somebody whom the operator
-// alone admitted, the whole chain is that one word.
-func (j *judge) vouched(domain string) bool {
-	by := map[string][]string{} // who vouched for whom, from domain upwards
-	for todo := []string{domain}; len(todo) > 0; {
-		d := todo[0]
-		todo = todo[1:]
-		if _, ok := by[d]; ok {
-			continue
-		}
-		by[d] = nil
-		m, _ := j.state.Member(d)
-		for _, w := range m.Vouchers {
-			if w.Member && !w.Disputed && !j.operator(w.Domain) {
-				by[d] = append(by[d], w.Domain)
-				todo = append(todo, w.Domain)
-			}
-		}
-	}
-	for again := true; again; {
-		again = false
-		for d, vouchers := range by {
-			if !slices.ContainsFunc(vouchers, func(v string) bool { _, ok := by[v]; return ok }) {
-				delete(by, d)
-				again = true
-			}
-		}
-	}
-	_, ok := by[domain]
-	return ok
 }
 
 // operator reports whether a domain keeps the record, or once did.
@@ -848,12 +804,7 @@ func (j *judge) what() string {
 }
 
 // display shows a domain, and beside it how it reads if it is an internationalized one.
-func display(domain string) string {
-	if u := keys.DomainToUnicode(domain); u != domain {
-		return domain + " (" + u + ")"
-	}
-	return domain
-}
+func display(domain string) string { return keys.DisplayDomain(domain) }
 
 func day(t time.Time) string    { return t.UTC().Format("2 January 2006") }
 func minute(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }

@@ -17,6 +17,7 @@ import (
 	"github.com/tccm/undersigned/keys/source"
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/ledger/boltstore"
+	"github.com/tccm/undersigned/ledger/collector"
 	"github.com/tccm/undersigned/ledger/server"
 	"github.com/tccm/undersigned/ledger/tsa"
 	"github.com/tccm/undersigned/ledger/witness"
@@ -46,7 +47,8 @@ type house struct {
 	cert   *certificate    // to serve it over TLS; nil: without
 	asked  *witness.Client // nil: no witness is asked
 
-	stamper *tsa.Stamper // nil: no time-stamping authority is asked
+	stamper *tsa.Stamper      // nil: no time-stamping authority is asked
+	keeper  *collector.Keeper // nil: the DNS is not asked
 }
 
 // Close stops admitting and lets go of the directory.
@@ -329,6 +331,9 @@ func (h *house) serveAt(ctx context.Context, listener net.Listener, public strin
 	}
 	if h.stamper != nil {
 		cfg.Stampings = h.stamper.Status
+	}
+	if h.keeper != nil {
+		cfg.Keeping = h.keeper.Status
 	}
 	if h.cert != nil {
 		cfg.Expires = h.cert.expires

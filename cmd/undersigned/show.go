@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/keys/dnssec"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
@@ -52,6 +53,20 @@ type memberKeyView struct {
 	SuspendedAt      *uint64    `json:"suspended_at,omitempty"`
 	RevokedAt        *uint64    `json:"revoked_at,omitempty"`
 	CompromisedAfter *uint64    `json:"compromised_after,omitempty"`
+
+	Published []publishedView `json:"published"`
+}
+
+// publishedView says over which time the record shows that the domain itself published a key in the DNS.
+type publishedView struct {
+	Index       uint64     `json:"index"` // of the first chain
+	Since       time.Time  `json:"since"`
+	LastIndex   uint64     `json:"last_index"`
+	Last        time.Time  `json:"last"`  // when the last one was recorded
+	Until       time.Time  `json:"until"` // the signatures of the last one were valid
+	GoneIndex   *uint64    `json:"gone_index,omitempty"`
+	Gone        *time.Time `json:"gone,omitempty"`
+	GoneOutcome string     `json:"gone_outcome,omitempty"` // published: other keys; absent: none; insecure: the zone is not signed
 }
 
 type voucherView struct {
@@ -112,7 +127,7 @@ func viewMember(r *verify.Report, domain string) (memberView, bool) {
 			v.Keys = append(v.Keys, viewMemberKey(k))
 		}
 		for _, w := range m.Vouchers {
-			v.Vouchers = append(v.Vouchers, voucherView(w))
+			v.Vouchers = append(v.Vouchers, voucherView{w.Domain, w.Index, w.Operator, w.Member, w.Disputed})
 		}
 		for _, e := range m.History {
 			v.History = append(v.History, eventView{markOf(e.Mark), e.ID, e.Action, e.Signer, refStrings(e.Keys), refString(e.Added), refString(e.About)})
@@ -150,7 +165,14 @@ func known(t time.Time) *time.Time {
 }
 
 func viewMemberKey(k roll.Key) memberKeyView {
-	v := memberKeyView{Suite: k.Ref.Suite, Fingerprint: k.Ref.Fingerprint.String(), Role: k.Role.String(), SPKI: k.Public.SPKI(), Registered: k.Registered, Current: k.Current}
+	v := memberKeyView{Suite: k.Ref.Suite, Fingerprint: k.Ref.Fingerprint.String(), Role: k.Role.String(), SPKI: k.Public.SPKI(), Registered: k.Registered, Current: k.Current, Published: []publishedView{}}
+	for _, p := range k.Published {
+		view := publishedView{Index: p.First.Index, Since: p.First.Admitted, LastIndex: p.Last.Index, Last: p.Last.Admitted, Until: p.Last.NotAfter}
+		if p.Ended {
+			view.GoneIndex, view.Gone, view.GoneOutcome = &p.End.Index, &p.End.Admitted, p.End.Outcome.String()
+		}
+		v.Published = append(v.Published, view)
+	}
 	if k.Suspended {
 		v.SuspendedAt = &k.SuspendedAt
 	}
@@ -181,9 +203,6 @@ func refStrings(refs []keys.Ref) []string {
 // printMember prints it for people.
 func (a *app) printMember(v memberView) {
 	who := v.Name + " (" + v.Domain + ")"
-	if v.Unicode != v.Domain {
-		who = fmt.Sprintf("%s (%s, written %s)", v.Name, v.Domain, v.Unicode)
-	}
 	if v.Member {
 		a.printf("%s has been a member of %s since %s.\n", who, v.Origin, day(v.Registered.Admitted))
 	} else {
@@ -198,6 +217,11 @@ func (a *app) printMember(v memberView) {
 	}
 	if len(v.Vouchers) == 0 {
 		a.printf("  - Nobody vouched for it.\n")
+	}
+	for _, k := range v.Keys {
+		for _, p := range k.Published {
+			a.printf("  - %s\n", publishedSentence(v.Domain, k, p))
+		}
 	}
 	a.printf("\n%s (%d must sign)\n", a.paint(bold, "Keys"), v.Quorum)
 	for _, k := range v.Keys {
@@ -253,6 +277,22 @@ func keySentence(k memberKeyView) string {
 		s += fmt.Sprintf("; what it signed from entry %d on is disputed", *k.CompromisedAfter)
 	}
 	return s + "."
+}
+
+func publishedSentence(domain string, k memberKeyView, p publishedView) string {
+	s := fmt.Sprintf("%s itself published the key %s in the DNS, signed: seen on %s (entry %d)", domain, k.Fingerprint, day(p.Since), p.Index)
+	if p.LastIndex != p.Index {
+		s += fmt.Sprintf(", last on %s (entry %d)", day(p.Last), p.LastIndex)
+	}
+	s += ", in signatures good until " + day(p.Until)
+	if p.Gone == nil {
+		return s + "."
+	}
+	why := "it no longer did"
+	if p.GoneOutcome == dnssec.Insecure.String() {
+		why = "its zone was no longer signed"
+	}
+	return fmt.Sprintf("%s; by %s (entry %d) %s.", s, day(*p.Gone), *p.GoneIndex, why)
 }
 
 func joinNumbers(list []uint64) string {

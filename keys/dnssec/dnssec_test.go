@@ -3,6 +3,7 @@ package dnssec_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base32"
 	"errors"
 	"reflect"
 	"slices"
@@ -81,7 +82,7 @@ func TestPublished(t *testing.T) {
 			chain, r := mustVerify(t, d, domain)
 			want := &dnssec.Result{
 				Outcome: dnssec.Published, Domain: domain, Zone: domain, Records: []dnssec.Record{record(1), record(2)},
-				NotBefore: from, NotAfter: until, Zones: []string{".", "example", domain}, Algorithms: c.algorithms, Anchor: d.Anchors()[0],
+				NotBefore: from, NotAfter: until, Zones: []string{".", "example", domain}, Steps: []dnssec.Step{{".", from}, {"example", from}, {domain, from}}, Algorithms: c.algorithms, Anchor: d.Anchors()[0],
 			}
 			if !reflect.DeepEqual(r, want) {
 				t.Errorf("%+v\nwant %+v", r, want)
@@ -580,4 +581,114 @@ func TestCheckDomain(t *testing.T) {
 			t.Errorf("%q: %v", s, err)
 		}
 	}
+}
+
+// Each zone's step has the time of what it says itself, whatever was signed when above it or beside it.
+func TestSteps(t *testing.T) {
+	at := noon.Add(2 * day)
+	// steps are those of a chain in which the sets of one name and type are signed a day later than the others.
+	steps := func(t *testing.T, d *dnssectest.DNS, owner string, typ uint16) []dnssec.Step {
+		t.Helper()
+		of := func(r dnssec.RR) bool {
+			covers := r.Type
+			if covers == dnssectest.RRSIG {
+				covers = uint16(r.Data[0])<<8 | uint16(r.Data[1])
+			}
+			return covers == typ && r.Name == string(dnssectest.Name(owner))
+		}
+		d.Window(from, until)
+		records := slices.DeleteFunc(d.Records(domain), of)
+		d.Window(from.Add(day), until.Add(day))
+		for _, r := range d.Records(domain) {
+			if of(r) {
+				records = append(records, r)
+			}
+		}
+		_, r, err := dnssec.Build(domain, records, d.Anchors(), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Steps
+	}
+	check := func(t *testing.T, got []dnssec.Step, later string) {
+		t.Helper()
+		var zones []string
+		for _, s := range got {
+			zones = append(zones, s.Zone)
+			want := from
+			if s.Zone == later {
+				want = from.Add(day)
+			}
+			if !s.Signed.Equal(want) {
+				t.Errorf("%s said it at %v, want %v", s.Zone, s.Signed, want)
+			}
+		}
+		if all := []string{".", "example", domain}; !slices.Equal(zones, all[:len(zones)]) {
+			t.Errorf("steps of %q", zones)
+		}
+	}
+	for _, c := range []struct {
+		name, owner string
+		typ         uint16
+		later       string // whose step is
+	}{
+		{"the records", dnssec.Owner(domain), dnssectest.TXT, domain},
+		{"keys", domain, dnssectest.DNSKEY, ""},
+		{"the root's keys", "", dnssectest.DNSKEY, ""},
+		{"a delegation", domain, dnssectest.DS, "example"},
+		{"the first delegation", "example", dnssectest.DS, "."},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			check(t, steps(t, world(dnssectest.Options{}, dnssectest.Options{}), c.owner, c.typ), c.later)
+		})
+	}
+	t.Run("a digest that is not known", func(t *testing.T) {
+		check(t, steps(t, world(dnssectest.Options{}, dnssectest.Options{Digest: 1}), domain, dnssectest.DS), "example")
+	})
+	t.Run("a delegation without keys", func(t *testing.T) {
+		check(t, steps(t, world(dnssectest.Options{}, dnssectest.Options{Unsigned: true}), domain, dnssectest.NSEC), "example")
+	})
+	denying := func(o dnssectest.Options) *dnssectest.DNS {
+		d := world(dnssectest.Options{}, dnssectest.Options{})
+		z := d.Zone(domain, o)
+		for _, name := range []string{"0.", "a.", "k.", "z."} {
+			z.SetTXT(name+domain, name)
+		}
+		return d
+	}
+	t.Run("the denial of the name", func(t *testing.T) {
+		check(t, steps(t, denying(dnssectest.Options{}), "0."+domain, dnssectest.NSEC), domain)
+	})
+	t.Run("the denial of a wildcard", func(t *testing.T) {
+		check(t, steps(t, denying(dnssectest.Options{}), domain, dnssectest.NSEC), "")
+	})
+	t.Run("by hashes", func(t *testing.T) {
+		d := denying(dnssectest.Options{NSEC3: true})
+		var owners []string // of the records of denial, in the order of their hashes
+		base := base32.HexEncoding.WithPadding(base32.NoPadding)
+		for _, r := range d.Records(domain) {
+			if r.Type == dnssectest.NSEC3 {
+				owners = append(owners, strings.ToLower(r.Name[1:33]))
+			}
+		}
+		slices.Sort(owners)
+		owners = slices.Compact(owners)
+		hash := strings.ToLower(base.EncodeToString(dnssec.Hash(dnssec.Owner(domain))))
+		gap := owners[len(owners)-1]
+		for _, o := range owners {
+			if o < hash {
+				gap = o
+			}
+		}
+		for _, o := range owners {
+			later := ""
+			if o == gap {
+				later = domain
+			}
+			check(t, steps(t, d, o+"."+domain, dnssectest.NSEC3), later)
+		}
+		if len(owners) < 2 {
+			t.Error("one record denies all of it")
+		}
+	})
 }

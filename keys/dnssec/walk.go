@@ -39,6 +39,7 @@ type walk struct {
 
 	notBefore, notAfter time.Time
 	zones               []string
+	signed              []time.Time // of each zone: from when on what it says is
 	algorithms          map[uint8]bool
 	anchor              *Anchor
 }
@@ -78,6 +79,7 @@ func (w *walk) step(s *set) error {
 		if err := w.check(s, w.keys); err != nil {
 			return err
 		}
+		w.said(s)
 		w.above = delegations(s.data)
 		if len(w.above) == 0 {
 			w.outcome, w.cut = Insecure, s.owner
@@ -93,6 +95,7 @@ func (w *walk) step(s *set) error {
 			return bogus(problemZone)
 		}
 		w.outcome, w.leaf = Published, s
+		w.said(s)
 		return w.check(s, w.keys)
 	case typeNSEC, typeNSEC3:
 		if len(s.data) != 1 || !within(s.owner, w.zone) {
@@ -175,6 +178,9 @@ func (w *walk) check(s *set, from []zoneKey) error {
 	return bogus(problemBad)
 }
 
+// said notes from when on a zone says what it says.
+func (w *walk) said(s *set) { w.signed = append(slices.Clip(w.signed), serial(s.sig.incepts, w.at)) }
+
 // serial returns the time that is nearest to at among those that a serial number means (RFC 4034 section 3.1.5,
 // RFC 1982).
 func serial(n uint32, at time.Time) time.Time {
@@ -199,6 +205,7 @@ func (w *walk) end() (used int, err error) {
 		if w.outcome, w.cut, needed, err = deny(w.denial, w.zone, w.owner); err != nil {
 			return 0, err
 		}
+		w.said(needed[0])
 		return len(needed), nil
 	}
 	if w.outcome == 0 {
@@ -215,6 +222,9 @@ func (w *walk) result() (*Result, error) {
 	r := &Result{
 		Outcome: w.outcome, Domain: w.domain, Zone: textName(w.zone), NotBefore: w.notBefore, NotAfter: w.notAfter,
 		Zones: w.zones, Algorithms: slices.Sorted(maps.Keys(w.algorithms)), Anchor: *w.anchor,
+	}
+	for i, zone := range w.zones {
+		r.Steps = append(r.Steps, Step{zone, w.signed[i]})
 	}
 	if w.outcome == Insecure {
 		r.Cut = textName(w.cut)
