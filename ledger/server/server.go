@@ -23,7 +23,7 @@
 //	GET  /api/v1/search?q=apnic                 organizations and statements
 //	GET  /api/v1/openapi.json                   all of /api/v1, as OpenAPI 3.1
 //	GET  /healthz, /readyz, /metrics            for whoever runs it
-//	GET  /, /statement/<64 hex>                 pages
+//	GET  /, /statement/<64 hex>, /organization/apnic.net, /entry/57, /record, /search?q=apnic  pages
 //	GET  /statement/<64 hex>/roll.txt           the list as people publish it; also roll.md, roll.html, roll.csv
 //	GET  /feed.atom, /statement/<64 hex>/feed.atom  who endorsed and withdrew, and what was published and closed
 //
@@ -85,7 +85,14 @@
 //
 // Errors are application/problem+json (RFC 9457). "type" is urn:undersigned:problem: and one of
 // the Problem constants of this package or, where an entry is refused, the rule that it breaks (package roll);
-// it is stable, "detail" is a sentence for people. What was sent is never repeated.
+// it is stable, "detail" is a sentence for people. What was sent is never repeated. Whoever asks for text/html, as a browser does that
+// opens an address, gets the sentence on a page instead, with the same status.
+//
+// # Pages
+//
+// They are made here and work without JavaScript. What they say is a catalogue, assets/messages.en.json; the hooks for the modules that
+// check in the browser are told at the top of assets/base.html. A statement's page takes as-of, size and language as lists do, from (a
+// moment to compare with), order (name or recorded) and page; with size its address is for ever that of the same list.
 package server
 
 import (
@@ -336,6 +343,10 @@ var routes = []route{
 	{"/readyz", false, "readyz", get, (*Server).readyz},
 	{"/metrics", false, "metrics", get, (*Server).serveMetrics},
 	{"/statement/", true, "page", get, (*Server).statementPage},
+	{"/organization/", true, "page", get, (*Server).organizationPage},
+	{"/entry/", true, "page", get, (*Server).entryPage},
+	{"/record", false, "page", get, (*Server).recordPage},
+	{"/search", false, "page", get, (*Server).searchPage},
 	{"/assets/", true, "asset", get, (*Server).asset},
 	{"/", false, "page", get, (*Server).home},
 }
