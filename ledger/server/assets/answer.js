@@ -54,8 +54,14 @@ export function stateOf(code) {
   return code === 3 || code === 1 || code === 2 ? "could-not-check" : "no";
 }
 
+/** The worst of what was answered; what could not be checked counts if nothing could. */
+function overall(result) {
+  const all = (result.answers ?? []).map((a) => a.state);
+  return ["no", "look-closer", "confirmed"].find((s) => all.includes(s)) ?? stateOf(result.code);
+}
+
 /**
- * The answer about something that was checked, as an element with a heading that can take the focus.
+ * The answer about something that was checked: {node, heading, state, code}. The heading can take the focus.
  *   result    what the engine said
  *   verifier  by whose policy and record
  *   about     {name, sample}: what it is called, and a sentence if it is a sample
@@ -83,19 +89,18 @@ export function answer(result, verifier, about = {}) {
   if (result.not_told && result.not_told.length > 0) {
     parts.push(fold(text("js.not-told"), sentences(result.not_told)));
   }
-  const node = make("article", { class: "answer" }, parts);
-  return { node, heading };
+  return { node: make("article", { class: "answer" }, parts), heading, state: overall(result), code: result.code };
 }
 
 /** The answer when something could not be checked at all. Grey, never red. */
 export function trouble(sentence) {
   const heading = make("h2", { class: "said" }, sentence);
-  return { node: make("article", { class: "answer" }, make("p", { class: "taken" }, mark("could-not-check")), heading), heading };
+  return { node: make("article", { class: "answer" }, make("p", { class: "taken" }, mark("could-not-check")), heading), heading, state: "could-not-check", code: 3 };
 }
 
 function one(a) {
   const state = Object.hasOwn(states, a.state) ? a.state : "could-not-check";
-  return make("li", { class: `question ${state}` },
+  return make("li", { class: `question ${state}`, "data-question": a.question.toLowerCase().replace(/[^a-z]+/g, "-").replace(/-$/, ""), "data-state": state },
     make("h3", {}, a.question),
     make("p", { class: "word" }, mark(state)),
     make("p", { class: "sentence" }, a.text),
@@ -111,9 +116,9 @@ function quote(result, verifier) {
   const said = text(link ? "js.quote.link" : "js.quote", {
     sentence: result.sentence, origin: result.origin, day: day(new Date()), entries: count("js.entries", result.size ?? 0), link,
   });
-  const words = make("blockquote", {}, make("p", {}, said));
+  const words = make("blockquote", { "data-quote": true }, make("p", {}, said));
   const done = make("span", { role: "status" });
-  const copy = make("button", { type: "button", onclick: async () => {
+  const copy = make("button", { type: "button", "data-copy": true, onclick: async () => {
     fill(done);
     try {
       await navigator.clipboard.writeText(said);
@@ -159,7 +164,7 @@ function basis(result, verifier) {
 
 function raw(result) {
   const data = result.raw ?? result;
-  return fold(text("js.raw"), make("pre", { tabindex: "0" }, typeof data === "string" ? data : JSON.stringify(data, null, 2)));
+  return fold(text("js.raw"), make("pre", { "data-raw": true, tabindex: "0", role: "region", "aria-label": text("js.raw") }, typeof data === "string" ? data : JSON.stringify(data, null, 2)));
 }
 
 // Every version of the text that it was held against, and who stands behind which.

@@ -1,19 +1,26 @@
 // The module of every page: it finds what the page has, and has this browser check it. Without it the pages work, and say that
 // nothing was checked.
 
-import { answer, trouble } from "./answer.js";
 import { samplesOf, wire } from "./check.js";
 import { fill } from "./dom.js";
 import { Engine, EngineError } from "./engine.js";
+import { judge } from "./judge.js";
 import { speak, text } from "./messages.js";
-import { Progress } from "./progress.js";
 import { recheck } from "./record.js";
 import { Verifier, get } from "./verifier.js";
 
 const smallRecord = 10_000; // entries that a browser replays in a few seconds
 
 async function start() {
-  const messages = await get("/assets/messages.en.json", "messages.en.json");
+  let messages;
+  try {
+    messages = await get("/assets/messages.en.json", "");
+  } catch (error) {
+    if (error instanceof EngineError) {
+      return; // the page goes on saying that nothing was checked
+    }
+    throw error;
+  }
   speak(JSON.parse(new TextDecoder().decode(messages)), "en");
   const { verifier: wasm, worker } = document.body.dataset;
   const note = document.getElementById("browser-check");
@@ -33,6 +40,7 @@ async function start() {
     policy: async () => ({ text: new TextDecoder().decode(await get("/policy", text("js.what.policy"))), whose: text("js.policy.own") }),
     record: { base, limit: smallRecord },
     texts: [],
+    receipt: null,
     link: base,
     code: text("js.code.server", { host: location.host }),
   });
@@ -43,12 +51,13 @@ async function start() {
   const verdict = document.getElementById("verdict");
   const look = () => {
     if (note) {
-      recheck(verifier, note, document.querySelectorAll("[data-roll]"));
+      recheck(verifier, note, { lists: [...document.querySelectorAll("[data-roll]")], organization: document.getElementById("organization") });
     }
     if (verdict) {
-      judge(verifier, verdict);
+      judge(verifier, verdict, () => receiptOf(verdict.dataset));
     }
   };
+  document.documentElement.dataset.modules = "ready";
   // The page comes first.
   if ("requestIdleCallback" in window) {
     requestIdleCallback(look, { timeout: 2000 });
@@ -57,24 +66,12 @@ async function start() {
   }
 }
 
-// The four answers about the receipt of a page that is about one entry.
-async function judge(verifier, place) {
-  const progress = new Progress();
-  fill(place, progress.node);
-  progress.begin();
-  let shown;
-  try {
-    const { receipt, text: statement } = place.dataset;
-    const bytes = await get(receipt, text("js.what.receipt"));
-    const asked = statement ? await get(statement, text("js.what.text")) : undefined;
-    shown = answer(await verifier.ask({ do: "check", name: "", type: "", bytes, statement: asked }, (p) => progress.tell(p)), verifier);
-  } catch (error) {
-    if (!(error instanceof EngineError)) {
-      throw error;
-    }
-    shown = trouble(error.message);
-  }
-  fill(place, shown.node);
+// The receipt of a page that is about one entry, and the text that it endorses.
+async function receiptOf({ receipt, text: statement }) {
+  return {
+    bytes: await get(receipt, text("js.what.receipt")),
+    statement: statement ? await get(statement, text("js.what.text")) : undefined,
+  };
 }
 
 start();

@@ -1,5 +1,5 @@
 import { answer, trouble } from "./answer.js";
-import { fill, focusOn, make } from "./dom.js";
+import { busy, fill, focusOn, make, settle } from "./dom.js";
 import { EngineError } from "./engine.js";
 import { text } from "./messages.js";
 import { Progress } from "./progress.js";
@@ -8,6 +8,8 @@ import { get } from "./verifier.js";
 
 const maxFile = 64 << 20; // bytes; the engine has bounds of its own, most of them smaller
 const receiptMagic = "c2sp.org/tlog-proof@v1\n";
+
+const texts = new Set(["text", "html", "quote", "unknown"]);
 
 /**
  * Wires the box: what is typed, pasted, dropped or chosen is checked here, and nothing of it is sent anywhere.
@@ -31,16 +33,17 @@ export function wire(form, place, verifier, samples) {
   };
   judge();
 
-  const show = ({ node, heading }) => {
+  const show = ({ node, heading, state, code }) => {
     fill(place, node);
     focusOn(heading);
-    node.scrollIntoView({ block: "nearest" });
+    settle(place, state, code);
   };
 
   // Shows what work() promises, unless something else was asked meanwhile.
   const run = async (work) => {
     const mine = ++asked;
     progress.begin();
+    busy(place);
     let shown;
     try {
       shown = await work((p) => mine === asked && progress.tell(p));
@@ -58,10 +61,13 @@ export function wire(form, place, verifier, samples) {
   };
 
   const check = (request, about) => run(async (tell) => {
-    const result = await verifier.ask({ do: "check", ...request }, tell);
+    let result = await verifier.ask({ do: "check", ...request }, tell);
+    if (verifier.receipt && texts.has(result.kind)) { // the page is about one receipt: is this its text?
+      result = await verifier.ask({ do: "check", name: "", type: "", bytes: verifier.receipt, statement: bytesOf(request) }, tell);
+    }
     const shown = answer(result, verifier, about);
     if (result.kind === "policy") {
-      const policy = () => ({ text: new TextDecoder().decode(request.bytes ?? new TextEncoder().encode(request.text)), whose: text("js.policy.dropped", { name: about.name }) });
+      const policy = () => ({ text: new TextDecoder().decode(bytesOf(request)), whose: text("js.policy.dropped", { name: about.name }) });
       shown.node.append(make("p", { class: "actions" }, make("button", { type: "button", onclick: () => run(async (told) => {
         const record = await verifier.use(policy(), told);
         return answer(record ?? { sentence: verifier.policy.sentence, code: 0 }, verifier, { name: about.name });
@@ -193,6 +199,10 @@ export function wire(form, place, verifier, samples) {
       button.hidden = true;
     }
   }
+}
+
+function bytesOf(request) {
+  return request.bytes ?? new TextEncoder().encode(request.text);
 }
 
 function isReceipt(bytes) {

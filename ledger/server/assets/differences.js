@@ -49,8 +49,8 @@ export function differences(comparison) {
     hunks[at].scrollIntoView({ block: "center" });
   };
   const walk = all.length < 2 ? null : make("p", { class: "actions walk" },
-    make("button", { type: "button", onclick: () => go(at < 0 ? 0 : -1) }, text("js.previous")),
-    make("button", { type: "button", onclick: () => go(1) }, text("js.next")),
+    make("button", { type: "button", "data-previous": true, onclick: () => go(at < 0 ? 0 : -1) }, text("js.previous")),
+    make("button", { type: "button", "data-next": true, onclick: () => go(1) }, text("js.next")),
     position);
   return make("div", { class: "part differences" },
     make("h3", {}, text("js.differences")),
@@ -69,8 +69,9 @@ function hunk(d, language) {
   const before = d.before ? `… ${d.before} ` : "";
   const after = d.after ? ` ${d.after} …` : "";
   const gap = () => make("span", { class: "gap" }, text("js.nothing"));
-  return make("li", { class: `hunk ${Object.hasOwn(classes, d.class) ? d.class : "words"}` },
-    make("p", { class: "class" }, make("strong", {}, text(classes[d.class] ?? classes.words)), ` · ${text("js.place", { line: number(d.at.line), column: number(d.at.column) })}`),
+  const kind = Object.hasOwn(classes, d.class) ? d.class : "words";
+  return make("li", { class: `hunk ${kind}`, "data-hunk": kind },
+    make("p", { class: "class" }, make("strong", {}, text(classes[kind])), ` · ${text("js.place", { line: number(d.at.line), column: number(d.at.column) })}`),
     make("p", { class: "away", ...words }, told(d)),
     make("p", { class: "inline", "aria-hidden": "true", ...words }, before, was(), d.deleted && d.inserted ? " " : "", is(), after),
     make("div", { class: "sides", "aria-hidden": "true" },

@@ -49,3 +49,15 @@ export function focusOn(node) {
   node.setAttribute("tabindex", "-1");
   node.focus();
 }
+
+/** Says on an element, for whoever waits for it, that it is being worked on. */
+export function busy(node) {
+  node.dataset.state = "busy";
+  delete node.dataset.code;
+}
+
+/** Says on an element what came out: a state of an answer, and an exit code. It is said last. */
+export function settle(node, state, code) {
+  node.dataset.code = String(code);
+  node.dataset.state = state;
+}

@@ -1,57 +1,70 @@
 import { mark, stateOf } from "./answer.js";
-import { fill, make } from "./dom.js";
+import { busy, fill, make, settle } from "./dom.js";
 import { EngineError } from "./engine.js";
 import { count, number, text } from "./messages.js";
 import { Progress } from "./progress.js";
 
 /**
- * Has the record re-checked by this browser, and holds the lists of the page against what comes out. What the page says
- * falsely is contradicted on it, in red; what could not be checked, for whatever reason, is grey.
- *   note      #browser-check, the sentence that says that the browser checked nothing
- *   lists     the elements with data-roll
+ * Has the record re-checked by this browser, and holds what the page says against what comes out. What the page says falsely
+ * is contradicted on it, in red; what could not be checked, for whatever reason, is grey.
+ *   note   #browser-check, the sentence that says that the browser checked nothing
+ *   page   {lists, organization}: the elements with data-roll, and #organization or null
  */
-export async function recheck(verifier, note, lists) {
+export async function recheck(verifier, note, page) {
   const progress = new Progress();
   const result = make("div", { role: "status" });
   const box = make("div", { id: note.id, class: "browser-check" }, result, progress.node);
   note.replaceWith(box);
-  const say = (state, ...children) => {
-    box.className = `browser-check ${state}`;
+  const say = (state, code, ...children) => {
+    progress.end();
+    box.classList.add(state);
     fill(result, mark(state), " ", ...children);
+    settle(box, state, code);
+    if (page.organization) {
+      settle(page.organization, state, code);
+    }
   };
+  busy(box);
   progress.begin();
   try {
-    const record = await verifier.prepare((p) => progress.tell(p));
+    const tell = (p) => progress.tell(p);
+    const record = await verifier.prepare(tell);
     if (!record.replayed || record.code !== 0) {
-      say(record.code === 0 ? "could-not-check" : stateOf(record.code), record.sentence);
+      say(record.code === 0 ? "could-not-check" : stateOf(record.code), record.code, record.sentence);
       return;
     }
-    const lies = [];
-    let older = false;
-    for (const list of lists) {
-      const page = read(list);
-      if (page.size > record.size) {
-        older = true;
-        continue;
-      }
-      const roll = await verifier.ask({ do: "roll", statement: `sha256:${list.dataset.roll}`, as_of: list.dataset.asOf || undefined, size: page.size }, (p) => progress.tell(p));
-      lies.push(...contradict(list, page, roll));
+    const found = { lies: [], domains: new Set(), older: false };
+    for (const list of page.lists) {
+      await hold(verifier, record, list, found, tell);
     }
-    if (lies.length > 0) {
-      say("no", text("js.record.lie"), make("ul", {}, lies.map((l) => make("li", {}, l))), text("js.record.believe"));
-    } else if (older) {
-      say("could-not-check", record.sentence, " ", text("js.record.older"));
+    if (page.organization) {
+      await holdOrganization(verifier, record, page.organization, found, tell);
+    }
+    if (found.lies.length > 0) {
+      box.dataset.difference = [...found.domains].join(" ");
+      say("no", 20, text("js.record.lie"), make("ul", {}, found.lies.map((l) => make("li", {}, l))), text("js.record.believe"));
+    } else if (found.older) {
+      say("could-not-check", 3, record.sentence, " ", text("js.record.older"));
     } else {
-      say("confirmed", record.sentence, " ", lists.length > 0 ? text("js.record.same") : "");
+      say("confirmed", 0, record.sentence, " ", page.lists.length > 0 || page.organization ? text("js.record.same") : "");
     }
   } catch (error) {
     if (!(error instanceof EngineError)) {
       throw error;
     }
-    say("could-not-check", error.message);
-  } finally {
-    progress.end();
+    say("could-not-check", 3, error.message);
   }
+}
+
+// Holds a list of the page against the record.
+async function hold(verifier, record, list, found, tell) {
+  const page = read(list);
+  if (page.size > record.size) {
+    found.older = true;
+    return;
+  }
+  const roll = await verifier.ask({ do: "roll", statement: `sha256:${list.dataset.roll}`, as_of: list.dataset.asOf || undefined, size: page.size }, tell);
+  contradict(compare(page, roll), roll, found);
 }
 
 // What the page shows of a list.
@@ -93,28 +106,51 @@ export function compare(page, roll) {
   return found;
 }
 
-// Contradicts a list where it stands, and returns what is to be said of it.
-function contradict(list, page, roll) {
-  const found = compare(page, roll);
-  const lies = [];
-  const tell = (li, sentence) => {
-    lies.push(sentence);
-    if (li) {
-      li.classList.add("contradicted");
-      li.append(make("p", { class: "contradiction" }, mark("no"), ` ${sentence}`));
+// Contradicts a list where it stands, and collects what is to be said of it.
+function contradict(differences, roll, found) {
+  for (const e of differences.extra) {
+    tellOn(e.li, e.domain, text(e.gone ? "js.lie.extra-gone" : "js.lie.extra", { domain: e.domain }), found);
+  }
+  for (const { shown, right } of differences.another) {
+    tellOn(shown.li, right.domain, text("js.lie.another", { domain: right.domain, name: right.name, index: number(right.index) }), found);
+  }
+  for (const e of differences.missing) {
+    tellOn(null, e.domain, text(e.gone ? "js.lie.missing-gone" : "js.lie.missing", { domain: e.domain, name: e.name, index: number(e.index) }), found);
+  }
+  if (!differences.count) {
+    found.lies.push(text("js.lie.count", { standing: count("js.standing", roll.count), withdrawn: count("js.gone", roll.withdrawn) }));
+  }
+}
+
+function tellOn(li, domain, sentence, found) {
+  found.lies.push(sentence);
+  found.domains.add(domain);
+  if (li) {
+    li.dataset.contradicted = "";
+    li.append(make("p", { class: "contradiction" }, mark("no"), ` ${sentence}`));
+  }
+}
+
+// Holds what the page says of an organization against the record: its last word on each statement.
+async function holdOrganization(verifier, record, node, found, tell) {
+  const domain = node.dataset.domain;
+  if (Number(node.dataset.size) > record.size) {
+    found.older = true;
+    return;
+  }
+  const { organization } = await verifier.ask({ do: "organization", domain }, tell);
+  const right = new Map((organization?.endorsements ?? []).map((e) => [e.statement.replace("sha256:", ""), e]));
+  const shown = [...node.querySelectorAll("li[data-statement]")];
+  for (const li of shown) {
+    const r = right.get(li.dataset.statement);
+    if (!r || r.index !== Number(li.dataset.index) || r.stands === "gone" in li.dataset) {
+      tellOn(li, domain, text(r ? "js.lie.organization.another" : "js.lie.organization", { domain, index: r ? number(r.index) : "" }), found);
     }
-  };
-  for (const e of found.extra) {
-    tell(e.li, text(e.gone ? "js.lie.extra-gone" : "js.lie.extra", { domain: e.domain }));
   }
-  for (const { shown, right } of found.another) {
-    tell(shown.li, text("js.lie.another", { domain: right.domain, name: right.name, index: number(right.index) }));
+  const said = new Set(shown.map((li) => li.dataset.statement));
+  for (const [statement, r] of right) {
+    if (!said.has(statement)) {
+      tellOn(null, domain, text("js.lie.organization.missing", { title: r.title, index: number(r.index) }), found);
+    }
   }
-  for (const e of found.missing) {
-    tell(null, text(e.gone ? "js.lie.missing-gone" : "js.lie.missing", { domain: e.domain, name: e.name, index: number(e.index) }));
-  }
-  if (!found.count) {
-    tell(null, text("js.lie.count", { standing: count("js.standing", roll.count), withdrawn: count("js.gone", roll.withdrawn) }));
-  }
-  return lies;
 }

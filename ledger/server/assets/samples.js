@@ -17,7 +17,7 @@ export function alter(text) {
   const without = text.slice(0, gone.index) + text.slice(end + space);
   for (let i = Math.floor(words.length / 4); i < Math.floor(words.length / 2); i++) {
     const word = words[i];
-    const at = [...word[0]].findIndex((c) => Object.hasOwn(alike, c));
+    const at = word[0].split("").findIndex((c, n) => n > 0 && Object.hasOwn(alike, c));
     if (at > 0) {
       const where = word.index + at;
       return without.slice(0, where) + alike[without[where]] + without.slice(where + 1);

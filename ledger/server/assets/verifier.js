@@ -7,6 +7,7 @@ import { text } from "./messages.js";
  *   policy()  promises {text, whose}: whose is a sentence that says where the policy is from
  *   record    what the engine is told of the record: {base, limit} or {archive, limit}; null: there is none
  *   texts     texts that the engine is given, Uint8Arrays
+ *   receipt   the receipt that texts are asked about, if there is no record; or null
  *   link      the record's address for people, with a slash at the end; "" if it is not known
  *   code      a sentence that says where this code is from
  */
@@ -25,6 +26,10 @@ export class Verifier {
 
   get link() {
     return this.#world.link;
+  }
+
+  get receipt() {
+    return this.#world.receipt;
   }
 
   get code() {
