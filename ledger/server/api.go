@@ -213,15 +213,11 @@ func (s *Server) rollAt(ctx context.Context, statement roll.Statement, q url.Val
 		return failed(err)
 	}
 	answer.Count, answer.Withdrawn = len(list.standing), len(list.withdrawn)
-	from, to := page.cut(answer.Count + answer.Withdrawn)
-	within := func(events []event, before int) []event {
-		n := len(events)
-		return events[min(max(from-before, 0), n):min(max(to-before, 0), n)]
-	}
-	if answer.Items, err = s.signatories(ctx, within(list.standing, 0), answer.Size); err != nil {
+	standing, withdrawn := list.within(page, false)
+	if answer.Items, err = s.signatories(ctx, standing, answer.Size); err != nil {
 		return failed(err)
 	}
-	if answer.Gone, err = s.signatories(ctx, within(list.withdrawn, answer.Count), answer.Size); err != nil {
+	if answer.Gone, err = s.signatories(ctx, withdrawn, answer.Size); err != nil {
 		return failed(err)
 	}
 	return answer, nil

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,6 +77,21 @@ type list struct {
 	listID
 	standing  []event
 	withdrawn []event
+	recorded  []uint32 // places in standing, in the order of the record
+}
+
+// within returns what a page of the list has: of those that stand first, then of those that withdrew.
+func (l *list) within(p page, recorded bool) (standing, withdrawn []event) {
+	n := len(l.standing)
+	from, to := p.cut(n + len(l.withdrawn))
+	withdrawn = l.withdrawn[max(from, n)-n : max(to, n)-n]
+	if !recorded {
+		return l.standing[min(from, n):min(to, n)], withdrawn
+	}
+	for _, i := range l.recorded[min(from, n):min(to, n)] {
+		standing = append(standing, l.standing[i])
+	}
+	return standing, withdrawn
 }
 
 // A listID says what a list is made of.
@@ -312,9 +328,11 @@ func (h *history) sorted(id listID, size uint64) *list {
 		if e.withdrawn {
 			l.withdrawn = append(l.withdrawn, e.event)
 		} else {
+			l.recorded = append(l.recorded, uint32(len(l.standing)))
 			l.standing = append(l.standing, e.event)
 		}
 	}
+	slices.SortFunc(l.recorded, func(a, b uint32) int { return cmp.Compare(l.standing[a].index, l.standing[b].index) })
 	return l
 }
 

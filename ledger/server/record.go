@@ -189,16 +189,26 @@ type asset struct {
 	data []byte
 }
 
+// kinds are the media types of the files that are served, by their extensions. Templates are not.
+var kinds = map[string]string{".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".json": typeJSON, ".js": "text/javascript; charset=utf-8"}
+
 // readAssets returns the embedded files by the names under which they are served.
 func readAssets() map[string]asset {
 	files := map[string]asset{}
-	for _, name := range []string{"style.css", "icon.svg", openAPIFile} {
-		data, err := assets.ReadFile("assets/" + name)
+	all, err := assets.ReadDir("assets")
+	if err != nil {
+		panic(err)
+	}
+	for _, f := range all {
+		kind, ok := kinds[path.Ext(f.Name())]
+		if !ok {
+			continue
+		}
+		data, err := assets.ReadFile("assets/" + f.Name())
 		if err != nil {
 			panic(err)
 		}
-		kind := map[string]string{".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".json": typeJSON}[path.Ext(name)]
-		files[name] = asset{kind, data}
+		files[f.Name()] = asset{kind, data}
 	}
 	return files
 }

@@ -201,7 +201,14 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, p problem) {
 	}
 	h.Del("ETag")
 	h.Set("Cache-Control", cacheNever)
-	send(w, r, p.Status, typeProblem, encode(p))
+	kind, body := typeProblem, encode(p)
+	if reads(r) {
+		h.Set("Vary", "Accept")
+		if page, ok := s.problemPage(r, p); ok {
+			kind, body = typeHTML, page
+		}
+	}
+	send(w, r, p.Status, kind, body)
 	if drain && control.Flush() == nil && control.SetReadDeadline(time.Now().Add(s.limits.drain)) == nil {
 		io.CopyN(io.Discard, r.Body, drained)
 	}
