@@ -55,41 +55,63 @@ export function stateOf(code) {
 }
 
 /** The worst of what was answered; what could not be checked counts if nothing could. */
-function overall(result) {
-  const all = (result.answers ?? []).map((a) => a.state);
-  return ["no", "look-closer", "confirmed"].find((s) => all.includes(s)) ?? stateOf(result.code);
+function overall(answers, code) {
+  const all = answers.map((a) => a.state);
+  return ["no", "look-closer", "confirmed"].find((s) => all.includes(s)) ?? stateOf(code);
+}
+
+// What an answer of the engine (verify/check.Answer) says, wherever in it that is.
+function gather(result) {
+  const { verdict, comparison, organization: member, record } = result;
+  const nearest = (comparison?.versions ?? []).find((v) => v.nearest);
+  const data = verdict ?? comparison ?? member ?? record ?? result;
+  return {
+    data,
+    entry: result.raw,
+    answers: result.answers ?? verdict?.answers ?? [],
+    how: [...(result.how ?? []), ...(verdict?.how ?? []), ...(record?.problems ?? []), ...(record?.remarks ?? [])],
+    notTold: result.not_told ?? verdict?.not_told ?? comparison?.not_told ?? [],
+    origin: data.origin,
+    size: data.size,
+    index: verdict?.index,
+    domain: member?.domain,
+    statement: verdict?.statement ?? nearest?.statement,
+  };
 }
 
 /**
  * The answer about something that was checked: {node, heading, state, code}. The heading can take the focus.
  *   result    what the engine said
  *   verifier  by whose policy and record
- *   about     {name, sample}: what it is called, and a sentence if it is a sample
+ *   about     {name, sample, choose}: what it is called; or a sentence if it is a sample; choose(domain) where there is a choice
  */
 export function answer(result, verifier, about = {}) {
+  const said = gather(result);
   const heading = make("h2", { class: "said" }, result.sentence);
-  const parts = [];
-  const kind = kinds[result.kind];
-  const taken = [about.name, kind ? text(kind) : ""].filter((s) => s).join(" · ");
-  parts.push(make("p", { class: "taken" }, about.sample ?? taken), heading);
-  parts.push(result.notice ? make("p", { class: "notice", role: "note" }, result.notice) : null);
-  const answers = result.answers ?? [];
-  if (answers.length > 0) {
-    parts.push(make("ol", { class: "answers" }, answers.map(one)));
+  const kind = Object.hasOwn(kinds, result.kind) ? text(kinds[result.kind]) : "";
+  const node = make("article", { class: "answer" },
+    make("p", { class: "taken" }, about.sample ?? [about.name, kind].filter((s) => s).join(" · ")),
+    heading,
+    result.notice ? make("p", { class: "notice", role: "note" }, result.notice) : null,
+    said.answers.length > 0 ? make("ol", { class: "answers" }, said.answers.map(one)) : make("p", { class: "word" }, mark(stateOf(result.code))),
+    candidates(result.candidates, about.choose),
+    quote(result.sentence, said, verifier),
+    result.comparison ? [passage(result.comparison), differences(result.comparison), versions(result.comparison, verifier)] : null,
+    result.organization ? organization(result.organization) : null,
+    list(result.verdict?.roll, verifier),
+    fold(text("js.how"), sentences(said.how, { class: "how" }), basis(verifier),
+      said.entry ? fold(text("js.entry.text"), data(said.entry, text("js.entry.text"), false)) : null,
+      fold(text("js.raw"), data(JSON.stringify(said.data, null, 2), text("js.raw"), true))),
+    said.notTold.length > 0 ? fold(text("js.not-told"), sentences(said.notTold)) : null);
+  return { node, heading, state: overall(said.answers, result.code), code: result.code };
+}
+
+// Organizations that a name may mean, to choose from.
+function candidates(all, choose) {
+  if (!all || all.length === 0 || !choose) {
+    return null;
   }
-  parts.push(quote(result, verifier));
-  if (result.comparison) {
-    parts.push(passage(result.comparison), differences(result.comparison), versions(result.comparison, verifier));
-  }
-  if (result.organization) {
-    parts.push(organization(result.organization, verifier));
-  }
-  parts.push(list(result.roll, verifier));
-  parts.push(fold(text("js.how"), sentences(result.how, { class: "how" }), basis(result, verifier), raw(result)));
-  if (result.not_told && result.not_told.length > 0) {
-    parts.push(fold(text("js.not-told"), sentences(result.not_told)));
-  }
-  return { node: make("article", { class: "answer" }, parts), heading, state: overall(result), code: result.code };
+  return make("ul", { class: "candidates" }, all.map((c) => make("li", {}, make("button", { type: "button", onclick: () => choose(c.domain) }, `${c.name} (${c.domain})`))));
 }
 
 /** The answer when something could not be checked at all. Grey, never red. */
@@ -108,20 +130,18 @@ function one(a) {
 }
 
 // The sentence to quote, with a button that copies it.
-function quote(result, verifier) {
-  if (!result.origin) {
+function quote(sentence, said, verifier) {
+  if (!said.origin) {
     return null;
   }
-  const link = permalink(result, verifier.link);
-  const said = text(link ? "js.quote.link" : "js.quote", {
-    sentence: result.sentence, origin: result.origin, day: day(new Date()), entries: count("js.entries", result.size ?? 0), link,
-  });
-  const words = make("blockquote", { "data-quote": true }, make("p", {}, said));
+  const link = permalink(said, verifier.link);
+  const quoted = text(link ? "js.quote.link" : "js.quote", { sentence, origin: said.origin, day: day(new Date()), entries: count("js.entries", said.size ?? 0), link });
+  const words = make("blockquote", { "data-quote": true }, make("p", {}, quoted));
   const done = make("span", { role: "status" });
   const copy = make("button", { type: "button", "data-copy": true, onclick: async () => {
     fill(done);
     try {
-      await navigator.clipboard.writeText(said);
+      await navigator.clipboard.writeText(quoted);
       fill(done, text("js.copied"));
     } catch {
       getSelection().selectAllChildren(words);
@@ -132,39 +152,33 @@ function quote(result, verifier) {
 }
 
 // Where whoever reads the quote finds what it is about.
-function permalink(result, base) {
+function permalink({ index, domain, statement, size }, base) {
   if (!base) {
     return "";
   }
-  if (Number.isSafeInteger(result.index)) {
-    return `${base}entry/${result.index}`;
+  if (Number.isSafeInteger(index)) {
+    return `${base}entry/${index}`;
   }
-  if (result.organization) {
-    return `${base}organization/${encodeURIComponent(result.organization.domain)}`;
+  if (domain) {
+    return `${base}organization/${encodeURIComponent(domain)}`;
   }
-  const hash = /^sha256:([0-9a-f]{64})$/.exec(result.statement ?? "");
-  return hash ? `${base}statement/${hash[1]}${result.size ? `?size=${result.size}` : ""}` : base;
+  const hash = /^sha256:([0-9a-f]{64})$/.exec(statement ?? "");
+  return hash ? `${base}statement/${hash[1]}${size ? `?size=${size}` : ""}` : base;
 }
 
-// What all of it rests on: whose policy, whose code, how much of the record.
-function basis(result, verifier) {
+// What all of it rests on: whose policy, how much of the record, whose code.
+function basis(verifier) {
   const p = verifier.policy;
-  const lines = [];
-  if (p) {
-    lines.push(`${p.whose} ${p.sentence} ${text("js.policy.fingerprint", { fingerprint: p.fingerprint })}`);
-  }
-  if (verifier.record) {
-    lines.push(verifier.record.sentence);
-  } else if (!verifier.hasRecord) {
-    lines.push(text("js.no-record"));
-  }
-  lines.push(verifier.code, text("js.verifier", { version: verifier.version }));
-  return [make("h4", {}, text("js.rests-on")), sentences(lines)];
+  return [make("h4", {}, text("js.rests-on")), sentences([
+    ...(p ? [`${p.whose} ${p.sentence} ${text("js.policy.fingerprint", { fingerprint: p.fingerprint })}`] : []),
+    verifier.record ? verifier.record.sentence : text("js.no-record"),
+    verifier.code,
+    text("js.verifier", { version: verifier.version }),
+  ])];
 }
 
-function raw(result) {
-  const data = result.raw ?? result;
-  return fold(text("js.raw"), make("pre", { "data-raw": true, tabindex: "0", role: "region", "aria-label": text("js.raw") }, typeof data === "string" ? data : JSON.stringify(data, null, 2)));
+function data(words, label, raw) {
+  return make("pre", { "data-raw": raw, tabindex: "0", role: "region", "aria-label": label }, words);
 }
 
 // Every version of the text that it was held against, and who stands behind which.
@@ -210,7 +224,7 @@ function list(roll, verifier) {
 }
 
 // What the record says about an organization.
-function organization(o, verifier) {
+function organization(o) {
   const said = (o.endorsements ?? []).map((e) => make("li", {},
     make("span", { class: `mark ${e.stands ? "confirmed" : "look-closer"}` }, make("span", { class: "shape", "aria-hidden": "true" }, e.stands ? "✔" : "▲"), " ", text(e.stands ? "js.organization.endorsed" : "js.organization.withdrew")),
     ` ${e.title} · ${day(e.admitted)} · ${text("js.entry", { index: number(e.index) })}`, e.disputed ? make("strong", {}, ` ${text("js.organization.disputed")}`) : null));

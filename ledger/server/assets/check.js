@@ -63,10 +63,20 @@ export function wire(form, place, verifier, samples) {
   const check = (request, about) => run(async (tell) => {
     let result = await verifier.ask({ do: "check", ...request }, tell);
     if (verifier.receipt && texts.has(result.kind)) { // the page is about one receipt: is this its text?
-      result = await verifier.ask({ do: "check", name: "", type: "", bytes: verifier.receipt, statement: bytesOf(request) }, tell);
+      result = await verifier.ask({ do: "check", name: "", type: "", bytes: verifier.receipt, about: bytesOf(request) }, tell);
     }
-    const shown = answer(result, verifier, about);
-    if (result.kind === "policy") {
+    if (result.kind === "archive" && result.record) {
+      verifier.took(result.record);
+    }
+    const shown = answer(result, verifier, { ...about, choose });
+    if (result.kind === "archive" && result.record) {
+      const back = make("p", { class: "actions", role: "note" }, text("js.archive.now"), " ", make("button", { type: "button", onclick: () => {
+        verifier.again();
+        fill(back, text("js.archive.before"));
+      } }, text("js.archive.back")));
+      shown.node.append(back);
+    }
+    if (result.kind === "policy" && result.policy) {
       const policy = () => ({ text: new TextDecoder().decode(bytesOf(request)), whose: text("js.policy.dropped", { name: about.name }) });
       shown.node.append(make("p", { class: "actions" }, make("button", { type: "button", onclick: () => run(async (told) => {
         const record = await verifier.use(policy(), told);
@@ -75,6 +85,11 @@ export function wire(form, place, verifier, samples) {
     }
     return shown;
   });
+
+  const choose = (domain) => {
+    input.value = domain;
+    typed();
+  };
 
   const take = async (list) => {
     const all = [...list];
@@ -102,7 +117,7 @@ export function wire(form, place, verifier, samples) {
     if (read.length === 1) {
       await check(read[0], about);
     } else if (receipt) {
-      await check({ ...receipt, statement: other.bytes }, about);
+      await check({ ...receipt, about: other.bytes }, about);
     } else {
       show(trouble(text("js.too-many")));
     }
@@ -176,7 +191,7 @@ export function wire(form, place, verifier, samples) {
   const tries = {
     genuine: () => run(async (tell) => {
       const [statement, bytes] = await Promise.all([samples.statement(), samples.receipt()]);
-      const result = await verifier.ask({ do: "check", name: "", type: "", bytes, statement }, tell);
+      const result = await verifier.ask({ do: "check", name: "", type: "", bytes, about: statement }, tell);
       return answer(result, verifier, { sample: text("js.sample.genuine") });
     }),
     altered: () => run(async (tell) => {

@@ -16,7 +16,7 @@ export async function judge(verifier, place, read) {
   let shown;
   try {
     const { bytes, statement } = await read();
-    shown = answer(await verifier.ask({ do: "check", name: "", type: "", bytes, statement }, (p) => progress.tell(p)), verifier);
+    shown = answer(await verifier.ask({ do: "check", name: "", type: "", bytes, about: statement }, (p) => progress.tell(p)), verifier);
   } catch (error) {
     if (!(error instanceof EngineError)) {
       throw error;

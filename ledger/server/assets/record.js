@@ -64,6 +64,10 @@ async function hold(verifier, record, list, found, tell) {
     return;
   }
   const roll = await verifier.ask({ do: "roll", statement: `sha256:${list.dataset.roll}`, as_of: list.dataset.asOf || undefined, size: page.size }, tell);
+  if (roll.root !== record.root) {
+    found.older = true; // another record was brought meanwhile
+    return;
+  }
   contradict(compare(page, roll), roll, found);
 }
 

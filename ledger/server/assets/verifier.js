@@ -36,10 +36,6 @@ export class Verifier {
     return this.#world.code;
   }
 
-  get hasRecord() {
-    return this.#world.record !== null;
-  }
-
   get version() {
     return this.#engine.version;
   }
@@ -83,6 +79,18 @@ export class Verifier {
     }
   }
 
+  /** Says that an archive that was brought is the record from now on, as the engine has it. */
+  took(record) {
+    this.record = record;
+    this.#ready = Promise.resolve(record);
+  }
+
+  /** Goes back to the record of before at the next question. */
+  again() {
+    this.#ready = null;
+    this.record = null;
+  }
+
   /** Asks about something when all is ready. */
   async ask(request, progress) {
     await this.prepare(progress);
@@ -91,8 +99,7 @@ export class Verifier {
 
   /** Makes a failed or stopped engine anew at the next question. */
   stop() {
-    this.#ready = null;
-    this.record = null;
+    this.again();
     this.#engine.stop(text("js.stopped"));
   }
 }
