@@ -45,6 +45,7 @@ type house struct {
 	limits server.Limits   // of those whom it is served to
 	cert   *certificate    // to serve it over TLS; nil: without
 	asked  *witness.Client // nil: no witness is asked
+	policy []byte          // for readers, who are told to judge by it; nil: the log's keys alone
 
 	stamper *tsa.Stamper // nil: no time-stamping authority is asked
 }
@@ -323,7 +324,10 @@ func (h *house) serveAt(ctx context.Context, listener net.Listener, public strin
 		public = s.url
 	}
 	ctx, s.stop = context.WithCancel(ctx)
-	cfg := server.Config{Ledger: h.ledger, URL: public, Logger: log, Now: now, Limits: h.limits, Witnesses: h.lags}
+	cfg := server.Config{Ledger: h.ledger, URL: public, Logger: log, Now: now, Limits: h.limits, Witnesses: h.lags, PolicyText: h.policy}
+	if cfg.PolicyText == nil && len(h.logs) > 0 {
+		cfg.PolicyText = policyText(h.logs, public)
+	}
 	if h.asked != nil {
 		cfg.Policy = h.asked.Policy
 	}

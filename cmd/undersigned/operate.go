@@ -178,6 +178,9 @@ type serveCmd struct {
 	Adopt     string        `placeholder:"SIZE:ROOT" help:"Take it on your word that nothing larger than this tree was ever signed with these keys. Only for a last-signed record that is lost."`
 	tlsFlags
 	limitFlags
+
+	policy     *verify.Policy // of Policy; nil: not read yet, or there is none
+	policyText []byte
 }
 
 // Help shows how the command is used.
@@ -233,6 +236,9 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 			return err
 		}
 	}
+	if err := c.readPolicy(a); err != nil {
+		return err
+	}
 	var h *house
 	var asked *witness.Client
 	if c.ReadOnly {
@@ -250,7 +256,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		}
 		return err
 	}
-	h.limits, h.cert, h.asked = limits, cert, asked
+	h.limits, h.cert, h.asked, h.policy = limits, cert, asked, c.policyText
 	h.stamper = tsa.NewStamper(h.ledger, stampers, a.now, log)
 	if a.env["GOMEMLIMIT"] == "" {
 		runtime.GC() // what opening needed is in use no more

@@ -234,3 +234,12 @@ func (s *Server) openAPI(w http.ResponseWriter, r *http.Request, _ string) {
 	}
 	s.asset(w, r, openAPIFile)
 }
+
+// policyFile serves /policy: what the operator tells readers to judge by.
+func (s *Server) policyFile(w http.ResponseWriter, r *http.Request, _ string) {
+	if s.readers == nil {
+		s.fail(w, r, problemSaying(ProblemNotFound, "This server hands out no policy file: get one from whoever you trust."))
+		return
+	}
+	s.content(w, r, typeText, cacheShort, s.readers, false)
+}

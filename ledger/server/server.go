@@ -22,6 +22,7 @@
 //	GET  /api/v1/proof/consistency?from=5&to=57
 //	GET  /api/v1/search?q=apnic                 organizations and statements
 //	GET  /api/v1/openapi.json                   all of /api/v1, as OpenAPI 3.1
+//	GET  /policy                                the policy file that the operator hands out; who wants to be sure gets one elsewhere
 //	GET  /healthz, /readyz, /metrics            for whoever runs it
 //	GET  /, /statement/<64 hex>                 pages
 //	GET  /statement/<64 hex>/roll.txt           the list as people publish it; also roll.md, roll.html, roll.csv
@@ -119,6 +120,8 @@ type Config struct {
 	Stampings func() []ledger.Stamping
 	// Policy, if set, is the one whose witnesses' word tells between which times an entry was signed and recorded.
 	Policy *verify.Policy
+	// PolicyText is the policy file for readers that is handed out at /policy; nil: none is.
+	PolicyText []byte
 	// Expires, if set, tells when the TLS certificate expires, for metrics alone.
 	Expires func() time.Time
 }
@@ -140,6 +143,7 @@ type Server struct {
 	witnesses func() []ledger.Lag
 	stampings func() []ledger.Stamping
 	policy    *verify.Policy // nil: no times of witnesses are told
+	readers   []byte         // the policy for readers; nil: none is handed out
 	metrics   *metrics
 	static    map[string]asset
 }
@@ -195,6 +199,7 @@ func New(cfg Config) *Server {
 		witnesses: cfg.Witnesses,
 		stampings: cfg.Stampings,
 		policy:    cfg.Policy,
+		readers:   cfg.PolicyText,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -325,6 +330,7 @@ var routes = []route{
 	{"/api/v1/proof/consistency", false, "consistency", get, (*Server).consistency},
 	{"/api/v1/search", false, "search", get, (*Server).search},
 	{"/api/v1/openapi.json", false, "openapi", get, (*Server).openAPI},
+	{"/policy", false, "policy", get, (*Server).policyFile},
 	{"/feed.atom", false, "feed", get, (*Server).feed},
 	{"/healthz", false, "healthz", get, (*Server).healthz},
 	{"/readyz", false, "readyz", get, (*Server).readyz},
@@ -338,7 +344,7 @@ var routes = []route{
 // any other waits its turn to look things up.
 var (
 	vital = map[string]bool{"healthz": true, "readyz": true}
-	light = map[string]bool{"checkpoint": true, "asset": true, "metrics": true, "openapi": true, noRoute.name: true}
+	light = map[string]bool{"checkpoint": true, "asset": true, "metrics": true, "openapi": true, "policy": true, noRoute.name: true}
 )
 
 // noRoute answers what has no route, whatever the method.
