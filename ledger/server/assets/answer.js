@@ -39,8 +39,9 @@ const relations = {
 
 /** A state as shape and word. */
 export function mark(state) {
-  const s = Object.hasOwn(states, state) ? states[state] : states["could-not-check"];
-  return make("span", { class: `mark ${Object.hasOwn(states, state) ? state : "could-not-check"}` }, make("span", { class: "shape", "aria-hidden": "true" }, s.shape), " ", text(s.word));
+  const known = Object.hasOwn(states, state) ? state : "could-not-check";
+  const s = states[known];
+  return make("span", { class: `state is-${known}` }, make("span", { class: "shape", "aria-hidden": "true" }, s.shape), " ", text(s.word));
 }
 
 /** The gravest thing that an exit code means, as a state. */
@@ -122,7 +123,7 @@ export function trouble(sentence) {
 
 function one(a) {
   const state = Object.hasOwn(states, a.state) ? a.state : "could-not-check";
-  return make("li", { class: `question ${state}`, "data-question": a.question.toLowerCase().replace(/[^a-z]+/g, "-").replace(/-$/, ""), "data-state": state },
+  return make("li", { class: `question is-${state}`, "data-question": a.question.toLowerCase().replace(/[^a-z]+/g, "-").replace(/-$/, ""), "data-state": state },
     make("h3", {}, a.question),
     make("p", { class: "word" }, mark(state)),
     make("p", { class: "sentence" }, a.text),
@@ -226,7 +227,7 @@ function list(roll, verifier) {
 // What the record says about an organization.
 function organization(o) {
   const said = (o.endorsements ?? []).map((e) => make("li", {},
-    make("span", { class: `mark ${e.stands ? "confirmed" : "look-closer"}` }, make("span", { class: "shape", "aria-hidden": "true" }, e.stands ? "✔" : "▲"), " ", text(e.stands ? "js.organization.endorsed" : "js.organization.withdrew")),
+    make("span", { class: `state is-${e.stands ? "confirmed" : "look-closer"}` }, make("span", { class: "shape", "aria-hidden": "true" }, e.stands ? "✔" : "▲"), " ", text(e.stands ? "js.organization.endorsed" : "js.organization.withdrew")),
     ` ${e.title} · ${day(e.admitted)} · ${text("js.entry", { index: number(e.index) })}`, e.disputed ? make("strong", {}, ` ${text("js.organization.disputed")}`) : null));
   const not = (o.not_endorsed ?? []).filter((s) => !(o.endorsements ?? []).some((e) => e.statement === s.statement));
   return make("div", { class: "part organization" },

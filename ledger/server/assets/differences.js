@@ -70,7 +70,7 @@ function hunk(d, language) {
   const after = d.after ? ` ${d.after} …` : "";
   const gap = () => make("span", { class: "gap" }, text("js.nothing"));
   const kind = Object.hasOwn(classes, d.class) ? d.class : "words";
-  return make("li", { class: `hunk ${kind}`, "data-hunk": kind },
+  return make("li", { class: `hunk in-${kind}`, "data-hunk": kind },
     make("p", { class: "class" }, make("strong", {}, text(classes[kind])), ` · ${text("js.place", { line: number(d.at.line), column: number(d.at.column) })}`),
     make("p", { class: "away", ...words }, told(d)),
     make("p", { class: "inline", "aria-hidden": "true", ...words }, before, was(), d.deleted && d.inserted ? " " : "", is(), after),

@@ -17,7 +17,7 @@ export async function recheck(verifier, note, page) {
   note.replaceWith(box);
   const say = (state, code, ...children) => {
     progress.end();
-    box.classList.add(state);
+    box.classList.add(`is-${state}`);
     fill(result, mark(state), " ", ...children);
     settle(box, state, code);
     if (page.organization) {
