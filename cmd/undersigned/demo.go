@@ -64,7 +64,6 @@ type demo struct {
 	service   *service
 	client    *client
 	policy    *verify.Policy
-	readers   []byte // the policy, as a file
 }
 
 type demoCmd struct {
@@ -129,7 +128,7 @@ func (c *demoCmd) Run(ctx context.Context, a *app) (err error) {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	h.asked, h.policy = asked, d.readers
+	h.asked, h.policy = asked, policyForReaders(dir)
 	d.service = h.serveAt(ctx, listener, "", d.now, nil)
 	if d.client, err = newClient(d.service.url); err == nil {
 		err = h.ready(ctx)

@@ -167,9 +167,6 @@ type serveCmd struct {
 	Adopt     string        `placeholder:"SIZE:ROOT" help:"Take it on your word that nothing larger than this tree was ever signed with these keys. Only for a last-signed record that is lost."`
 	tlsFlags
 	limitFlags
-
-	policy     *verify.Policy // of Policy; nil: not read yet, or there is none
-	policyText []byte
 }
 
 // Help shows how the command is used.
@@ -225,9 +222,6 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 			return err
 		}
 	}
-	if err := c.readPolicy(a); err != nil {
-		return err
-	}
 	var h *house
 	var asked *witness.Client
 	if c.ReadOnly {
@@ -245,7 +239,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		}
 		return err
 	}
-	h.limits, h.cert, h.asked, h.policy = limits, cert, asked, c.policyText
+	h.limits, h.cert, h.asked, h.policy = limits, cert, asked, policyForReaders(c.Dir)
 	h.stamper = tsa.NewStamper(h.ledger, stampers, a.now, log)
 	if a.env["GOMEMLIMIT"] == "" {
 		runtime.GC() // what opening needed is in use no more

@@ -563,10 +563,17 @@ func (l *logList) follow(ctx context.Context) {
 
 // witnesses has a ledger ask the witnesses of its policy; nil: there are none.
 func (c *serveCmd) witnesses(a *app, cfg *ledger.Config, log *slog.Logger) (*witness.Client, error) {
-	if err := c.readPolicy(a); err != nil || c.policy == nil {
+	path := c.Policy
+	if path == "" {
+		path = filepath.Join(c.Dir, policyFile)
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+	}
+	p, err := a.policy(path)
+	if err != nil {
 		return nil, err
 	}
-	path, p := c.policyPath(), c.policy
 	if p.NoQuorum() && len(c.Mirror) == 0 {
 		return nil, nil
 	}
@@ -620,32 +627,4 @@ func (h *house) lags() []ledger.Lag {
 		return nil
 	}
 	return h.asked.Lags()
-}
-
-// policyPath is the policy of the ledger, which readers are given; "": it has none.
-func (c *serveCmd) policyPath() string {
-	if c.Policy != "" {
-		return c.Policy
-	}
-	path := filepath.Join(c.Dir, policyFile)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return ""
-	}
-	return path
-}
-
-// readPolicy reads it, once: it may come from standard input.
-func (c *serveCmd) readPolicy(a *app) error {
-	path := c.policyPath()
-	if path == "" || c.policy != nil {
-		return nil
-	}
-	var err error
-	if c.policyText, err = a.read(path, verify.MaxPolicy); err != nil {
-		return unreadable(err)
-	}
-	if c.policy, err = verify.ParsePolicy(c.policyText); err != nil {
-		return fmt.Errorf("cannot use the policy %s: %w", nameOf(path), err)
-	}
-	return nil
 }

@@ -870,16 +870,3 @@ func TestAnnouncedBodies(t *testing.T) {
 		}
 	}
 }
-
-// The policy for readers is handed out as it is, or not at all.
-func TestPolicyFile(t *testing.T) {
-	w := newWorld(t)
-	if got := w.get("/policy"); got.Code != 404 || !strings.Contains(got.Body.String(), "no policy file") {
-		t.Errorf("without one: %d, %s", got.Code, got.Body)
-	}
-	w.server.readers = []byte("# none\nquorum none\n")
-	got := w.get("/policy")
-	if got.Code != 200 || got.Body.String() != "# none\nquorum none\n" || got.Header().Get("Content-Type") != typeText {
-		t.Errorf("%d, %s, %s", got.Code, got.Header(), got.Body)
-	}
-}
