@@ -40,6 +40,15 @@ var english = func() catalogue {
 	return c
 }()
 
+// message is a message that Go code says. The tests hold every key that is asked for to the catalogue.
+func message(key string, pairs ...any) any {
+	m, err := english.say(key, pairs...)
+	if err != nil {
+		panic("server: " + err.Error())
+	}
+	return m
+}
+
 // screens are the templates by name: base.html with parts.html and one of their own.
 var screens = func() map[string]*template.Template {
 	base := template.Must(template.New("base").Funcs(template.FuncMap{
@@ -55,26 +64,28 @@ var screens = func() map[string]*template.Template {
 		"stamp":   stamp,
 		"hex":     hexOf,
 		"idn":     unicodeOf,
-		"entry":   entryPage,
-		"org":     organizationPage,
+		"short":   shortRef,
+		"entry":   entryAddress,
+		"org":     organizationPath,
 		"of":      statementPath,
 	}).ParseFS(assets.Files, "base.html", "parts.html"))
 	all := map[string]*template.Template{}
-	for _, name := range []string{"check", "statement", "problem"} {
+	for _, name := range []string{"check", "statement", "organization", "entry", "record", "search", "problem"} {
 		all[name] = template.Must(template.Must(base.Clone()).ParseFS(assets.Files, name+".html"))
 	}
 	return all
 }()
 
 func statementPath(h entry.Hash) string     { return "/statement/" + hexOf(h) }
-func organizationPage(domain string) string { return "/organization/" + domain }
-func entryPage(index uint64) string         { return "/entry/" + strconv.FormatUint(index, 10) }
+func organizationPath(domain string) string { return "/organization/" + domain }
+func entryAddress(index uint64) string      { return "/entry/" + strconv.FormatUint(index, 10) }
 
 // A view is what a page shows. Every page has what comes first; the rest is of one page or some.
 type view struct {
 	Screen   string // which template
 	Demo     bool
 	Script   bool // the browser's modules are among the assets
+	Verifier bool // this build has the verifier for browsers
 	Takeaway bool // the page to take away can be had
 	Origin   string
 	URL      string // with a slash at the end; "" if not known
@@ -88,10 +99,14 @@ type view struct {
 	Closed   bool   // for writing, on purpose
 	Current  string // path of the current statement; "": there is none
 
-	Statement *statementView
-	Others    []roll.Statement
-	Absent    string // a domain that is not in the record
-	Problem   *problem
+	Statement    *statementView
+	Others       []roll.Statement
+	Absent       string // a domain that is not in the record
+	Organization *organizationView
+	Entry        *entryView
+	Record       *recordView
+	Search       *searchView
+	Problem      *problem
 }
 
 // A block is a paragraph of a statement's text, or a list.
@@ -104,7 +119,7 @@ type block struct {
 func (s *Server) newView(r *http.Request, screen string) (*view, *problem) {
 	published := s.ledger.Published()
 	v := &view{
-		Screen: screen, Script: assets.Find("assets/app.js") != nil, Origin: s.ledger.Origin(), URL: s.url, Path: r.URL.EscapedPath(), Size: published.Size, Today: s.now().UTC(),
+		Screen: screen, Script: assets.Find("assets/app.js") != nil, Verifier: assets.Find(assets.Verifier) != nil, Origin: s.ledger.Origin(), URL: s.url, Path: r.URL.EscapedPath(), Size: published.Size, Today: s.now().UTC(),
 		Ready: s.ready(), Closed: s.closed(),
 	}
 	v.Demo = verify.DemoNotice(v.Origin) != ""
@@ -165,7 +180,7 @@ func reads(r *http.Request) bool {
 
 // problemPage is the page that tells a problem, in place of its JSON. It needs nothing of the ledger, which may be what failed.
 func (s *Server) problemPage(r *http.Request, p problem) ([]byte, bool) {
-	v := &view{Screen: "problem", Origin: s.ledger.Origin(), Today: s.now().UTC(), Problem: &p}
+	v := &view{Screen: "problem", Origin: s.ledger.Origin(), Today: s.now().UTC(), Ready: true, Problem: &p}
 	v.Demo = verify.DemoNotice(v.Origin) != ""
 	b, err := render(v)
 	if err != nil {

@@ -25,7 +25,7 @@
 //	GET  /policy                                the policy that the operator offers to readers: its own word
 //	GET  /assets/undersigned.wasm               what the pages load (package assets)
 //	GET  /healthz, /readyz, /metrics            for whoever runs it
-//	GET  /, /statement/<64 hex>                 pages
+//	GET  /, /statement/<64 hex>, /organization/apnic.net, /entry/57, /record, /search?q=apnic  pages
 //	GET  /statement/<64 hex>/roll.txt           the list as people publish it; also roll.md, roll.html, roll.csv
 //	GET  /feed.atom, /statement/<64 hex>/feed.atom  who endorsed and withdrew, and what was published and closed
 //
@@ -334,6 +334,10 @@ var routes = []route{
 	{"/metrics", false, "metrics", get, (*Server).serveMetrics},
 	{"/policy", false, "policy", get, (*Server).policyFile},
 	{"/statement/", true, "page", get, (*Server).statementPage},
+	{"/organization/", true, "page", get, (*Server).organizationPage},
+	{"/entry/", true, "page", get, (*Server).entryPage},
+	{"/record", false, "page", get, (*Server).recordPage},
+	{"/search", false, "page", get, (*Server).searchPage},
 	{"/assets/", true, "asset", get, (*Server).asset},
 	{"/", false, "page", get, (*Server).home},
 }

@@ -49,6 +49,9 @@ async function start() {
     wire(form, document.getElementById("answer"), verifier, samplesOf(section));
   }
   const verdict = document.getElementById("verdict");
+  if (verdict && note) {
+    verdict.after(note); // which the verdict takes the place of
+  }
   const look = () => {
     if (note) {
       recheck(verifier, note, { lists: [...document.querySelectorAll("[data-roll]")], organization: document.getElementById("organization") });
