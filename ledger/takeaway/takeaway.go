@@ -88,7 +88,7 @@ var markup string
 var script string
 
 // scripts are the modules of the page, each after those that it imports. takeaway.js follows.
-var scripts = []string{"messages.js", "dom.js", "engine.js", "verifier.js", "progress.js", "differences.js", "answer.js", "samples.js", "check.js", "judge.js", "record.js"}
+var scripts = []string{"messages.js", "dom.js", "engine.js", "verifier.js", "progress.js", "differences.js", "answer.js", "samples.js", "check.js", "judge.js", "claims.js", "record.js"}
 
 // A frame is what is the same in all pages.
 type frame struct {
