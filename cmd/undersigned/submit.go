@@ -11,6 +11,7 @@ import (
 
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/check"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
 )
@@ -120,6 +121,7 @@ type receiptCmd struct {
 	Roll      bool    `help:"A receipt of the sealed list: that the organization (--domain) was on it or not, or without one the whole list."`
 	AsOf      string  `placeholder:"DATE" help:"With --roll: the list as it was at the end of this day (UTC). Without it: the newest that is sealed."`
 	Output    string  `short:"o" placeholder:"FILE" help:"Where the receipt goes, instead of standard output."`
+	pageFlags
 }
 
 // Help shows how the command is used.
@@ -131,16 +133,24 @@ Example:
 	undersigned receipt --ledger https://ledger.example/ --policy policy.txt --domain apnic.net --statement statement.txt -o apnic.net.tlog-proof
 	undersigned receipt --ledger archive.zip --policy policy.txt -o entry-57.tlog-proof 57
 	undersigned receipt --roll --ledger archive.zip --policy policy.txt --statement statement.txt --as-of 2024-06-11 --domain example.org -o example.org.tlog-proof
+	undersigned receipt --ledger archive.zip --policy policy.txt --domain apnic.net --html apnic.net.html
+	undersigned receipt --ledger archive.zip --policy policy.txt --whole --html record.html
 `
 }
 
 // Run makes a receipt.
 func (c *receiptCmd) Run(ctx context.Context, a *app) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	if c.Roll {
 		return c.roll(ctx, a)
 	}
 	if c.AsOf != "" {
 		return usagef("--as-of goes with --roll: it says of which day the list is")
+	}
+	if c.Whole && c.Index == nil && c.Domain == "" {
+		return c.whole(ctx, a)
 	}
 	if c.Index == nil && c.Domain == "" || c.Index != nil && c.Statement != "" {
 		return usagef("name either the index of an entry, or an organization and a statement (--domain, --statement)")
@@ -154,17 +164,18 @@ func (c *receiptCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	receipt, err := makeReceipt(ctx, r, rec.fetch, index)
+	receipt, err := check.MakeReceipt(ctx, r, rec.fetch, index)
 	if err != nil {
 		return fmt.Errorf("cannot make the receipt: %w", err)
 	}
-	if err := a.write(c.Output, receipt.Bytes()); err != nil {
-		return err
+	var about entry.Hash
+	name := fmt.Sprintf("entry-%d", index)
+	if l, err := entry.ParseLeaf(receipt.Leaf); err == nil {
+		if b, ok := l.Entry.Body.(*entry.Endorsement); ok {
+			about, name = b.Statement, fmt.Sprintf("%s-%d", l.Entry.Signer, index)
+		}
 	}
-	if c.Output != "" && c.Output != "-" {
-		a.sayf("Wrote the receipt of entry %d to %s.\n", index, c.Output)
-	}
-	return nil
+	return c.keep(ctx, a, rec, r, receipt.Bytes(), about, name, fmt.Sprintf("entry %d", index))
 }
 
 func (c *receiptCmd) index(a *app, r *verify.Report) (uint64, error) {
@@ -183,58 +194,6 @@ func (c *receiptCmd) index(a *app, r *verify.Report) (uint64, error) {
 		return 0, failf(verify.CodeNotFound, "there is no endorsement of %s by %s in the record, among %s", h, c.Domain, plural(r.Size, "entry"))
 	}
 	return e.Index, nil
-}
-
-// receiptSource is what receipts of an audited record are made of, under the checkpoint that was audited.
-func receiptSource(ctx context.Context, r *verify.Report, fetch verify.Fetch) (s verify.RollSource, err error) {
-	root, err := rootOf(r)
-	if err != nil {
-		return s, err
-	}
-	reader, err := verify.NewHashReader(ctx, verify.Checkpoint{Origin: r.Origin, Size: r.Size, Root: root}, fetch)
-	if err != nil {
-		return s, err
-	}
-	s = verify.RollSource{
-		State: r.State,
-		Leaf: func(index uint64) ([]byte, error) {
-			leaves, err := reader.Entries(ctx, index/verify.TileWidth)
-			if err != nil {
-				return nil, err
-			}
-			return leaves[index%verify.TileWidth], nil
-		},
-		Note:  func(size uint64) ([]byte, error) { return fetch(ctx, verify.CheckpointPath(size)) },
-		Nodes: func(level uint, index uint64) ([32]byte, error) { return reader.Node(ctx, level, index) },
-	}
-	s.Checkpoint, err = s.Note(r.Size)
-	return s, err
-}
-
-// makeReceipt makes the receipt of an entry of an audited record.
-func makeReceipt(ctx context.Context, r *verify.Report, fetch verify.Fetch, index uint64) (*verify.Receipt, error) {
-	s, err := receiptSource(ctx, r, fetch)
-	if err != nil {
-		return nil, err
-	}
-	b, err := s.Leaf(index)
-	if err != nil {
-		return nil, err
-	}
-	l, err := entry.ParseLeaf(b)
-	if err != nil {
-		return nil, err
-	}
-	var after []byte
-	if n, ok := l.Entry.Body.(*entry.Endorsement); ok {
-		if after, err = s.Note(n.After.Size); err != nil {
-			return nil, err
-		}
-		if entry.Sum(after) != n.After.Note {
-			return nil, &verify.ContradictionError{Problem: "the checkpoint that the entry quotes has another hash"}
-		}
-	}
-	return verify.MakeReceipt(index, r.State.Support(index, l.Entry), after, s.Checkpoint, s.Leaf, s.Nodes)
 }
 
 // roll makes a receipt of a sealed list.
@@ -268,7 +227,7 @@ func (c *receiptCmd) roll(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	s, err := receiptSource(ctx, r, rec.fetch)
+	s, err := check.ReceiptSource(ctx, r, rec.fetch)
 	if err != nil {
 		return fmt.Errorf("cannot make the receipt: %w", err)
 	}
@@ -281,12 +240,13 @@ func (c *receiptCmd) roll(ctx context.Context, a *app) error {
 	if err != nil {
 		return fmt.Errorf("cannot make the receipt: %w", err)
 	}
-	b := receipt.Bytes()
-	if err := a.write(c.Output, b); err != nil {
-		return err
+	name := c.Domain
+	if name == "" {
+		name = "signatories"
 	}
-	if c.Output != "" && c.Output != "-" {
-		a.sayf("Wrote the receipt of the list as of %s, sealed by entry %d, to %s.\n", moment(sealed.AsOf), sealed.Index, c.Output)
+	what := fmt.Sprintf("the list as of %s, sealed by entry %d", moment(sealed.AsOf), sealed.Index)
+	if err := c.keep(ctx, a, rec, r, receipt.Bytes(), h, fmt.Sprintf("%s-%d", name, sealed.Index), what); err != nil {
+		return err
 	}
 	if !whole {
 		a.sayf("With all endorsements and what they quote it would be larger than %d MiB, so not all of that is in it.\n", verify.MaxReceipt>>20)

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tccm/undersigned/ledger/server/assets"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
@@ -28,7 +29,7 @@ const (
 
 // english is what the pages say.
 var english = func() catalogue {
-	data, err := assets.ReadFile("assets/" + messagesFile)
+	data, err := assets.Files.ReadFile(messagesFile)
 	if err != nil {
 		panic(err)
 	}
@@ -67,10 +68,10 @@ var screens = func() map[string]*template.Template {
 		"entry":   entryAddress,
 		"org":     organizationPath,
 		"of":      statementPath,
-	}).ParseFS(assets, "assets/base.html", "assets/parts.html"))
+	}).ParseFS(assets.Files, "base.html", "parts.html"))
 	all := map[string]*template.Template{}
 	for _, name := range []string{"check", "statement", "organization", "entry", "record", "search", "problem"} {
-		all[name] = template.Must(template.Must(base.Clone()).ParseFS(assets, "assets/"+name+".html"))
+		all[name] = template.Must(template.Must(base.Clone()).ParseFS(assets.Files, name+".html"))
 	}
 	return all
 }()
@@ -84,6 +85,7 @@ type view struct {
 	Screen   string // which template
 	Demo     bool
 	Script   bool // the browser's modules are among the assets
+	Verifier bool // this build has the verifier for browsers
 	Takeaway bool // the page to take away can be had
 	Origin   string
 	URL      string // with a slash at the end; "" if not known
@@ -117,9 +119,8 @@ type block struct {
 // newView collects what every page shows.
 func (s *Server) newView(r *http.Request, screen string) (*view, *problem) {
 	published := s.ledger.Published()
-	_, script := s.static["app.js"]
 	v := &view{
-		Screen: screen, Script: script, Origin: s.ledger.Origin(), URL: s.url, Path: r.URL.EscapedPath(), Size: published.Size, Today: s.now().UTC(),
+		Screen: screen, Script: assets.Find("assets/app.js") != nil, Verifier: assets.Find(assets.Verifier) != nil, Origin: s.ledger.Origin(), URL: s.url, Path: r.URL.EscapedPath(), Size: published.Size, Today: s.now().UTC(),
 		Ready: s.ready(), Closed: s.closed(),
 	}
 	v.Demo = verify.DemoNotice(v.Origin) != ""

@@ -110,7 +110,6 @@ func (w *world) idOf(index uint64) entry.Hash {
 // Every screen is one that somebody can find a way through who does not see it.
 func TestScreensAreAccessible(t *testing.T) {
 	w := newFullWorld(t)
-	w.server.static["app.js"] = asset{kinds[".js"], nil}
 	for _, path := range screensOf(w) {
 		rec := w.browse(path)
 		if rec.Code >= 500 {

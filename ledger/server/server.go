@@ -22,9 +22,12 @@
 //	GET  /api/v1/proof/consistency?from=5&to=57
 //	GET  /api/v1/search?q=apnic                 organizations and statements
 //	GET  /api/v1/openapi.json                   all of /api/v1, as OpenAPI 3.1
+//	GET  /policy                                the policy that the operator offers to readers: its own word
+//	GET  /assets/undersigned.wasm               what the pages load (package assets)
 //	GET  /healthz, /readyz, /metrics            for whoever runs it
 //	GET  /, /statement/<64 hex>, /organization/apnic.net, /entry/57, /record, /search?q=apnic  pages
 //	GET  /statement/<64 hex>/roll.txt           the list as people publish it; also roll.md, roll.html, roll.csv
+//	GET  /entry/57/page.html, /statement/<64 hex>/page.html  a receipt and the whole record, each as a page that checks itself (package takeaway)
 //	GET  /feed.atom, /statement/<64 hex>/feed.atom  who endorsed and withdrew, and what was published and closed
 //
 // # Paths
@@ -96,7 +99,6 @@
 package server
 
 import (
-	"embed"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -130,6 +132,8 @@ type Config struct {
 	Keeping func() ledger.Keeping
 	// Policy, if set, is the one whose witnesses' word tells between which times an entry was signed and recorded.
 	Policy *verify.Policy
+	// PolicyText is the policy file that the operator offers to readers, at /policy; nil: none.
+	PolicyText []byte
 	// Expires, if set, tells when the TLS certificate expires, for metrics alone.
 	Expires func() time.Time
 }
@@ -152,8 +156,8 @@ type Server struct {
 	stampings func() []ledger.Stamping
 	keeping   func() ledger.Keeping
 	policy    *verify.Policy // nil: no times of witnesses are told
+	offered   []byte         // the policy for readers; nil: none
 	metrics   *metrics
-	static    map[string]asset
 }
 
 // limits bounds what one request may use. Tests inject smaller ones.
@@ -203,11 +207,11 @@ func New(cfg Config) *Server {
 		expires:   cfg.Expires,
 		limits:    defaults,
 		history:   newHistory(cfg.Ledger),
-		static:    readAssets(),
 		witnesses: cfg.Witnesses,
 		stampings: cfg.Stampings,
 		keeping:   cfg.Keeping,
 		policy:    cfg.Policy,
+		offered:   offeredPolicy(cfg.PolicyText),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -226,8 +230,8 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// csp lets a page load its own style and icon and nothing else.
-const csp = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+// csp lets a page load what is beside it, run the verifier there, and nothing else.
+const csp = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; connect-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -342,6 +346,7 @@ var routes = []route{
 	{"/healthz", false, "healthz", get, (*Server).healthz},
 	{"/readyz", false, "readyz", get, (*Server).readyz},
 	{"/metrics", false, "metrics", get, (*Server).serveMetrics},
+	{"/policy", false, "policy", get, (*Server).policyFile},
 	{"/statement/", true, "page", get, (*Server).statementPage},
 	{"/organization/", true, "page", get, (*Server).organizationPage},
 	{"/entry/", true, "page", get, (*Server).entryPage},
@@ -355,7 +360,7 @@ var routes = []route{
 // any other waits its turn to look things up.
 var (
 	vital = map[string]bool{"healthz": true, "readyz": true}
-	light = map[string]bool{"checkpoint": true, "asset": true, "metrics": true, "openapi": true, noRoute.name: true}
+	light = map[string]bool{"checkpoint": true, "asset": true, "metrics": true, "openapi": true, "policy": true, noRoute.name: true}
 )
 
 // noRoute answers what has no route, whatever the method.
@@ -432,6 +437,3 @@ func (r *recorder) Write(b []byte) (n int, err error) {
 
 // Unwrap lets http.ResponseController reach the connection.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
-
-//go:embed assets
-var assets embed.FS
