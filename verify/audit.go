@@ -97,9 +97,9 @@ type Report struct {
 	checkpoint *SignedCheckpoint
 	receipts   map[*Receipt]*noted
 	bounds     map[uint64]Bounds
-	stamps     []Stamped            // by index; until the audit ends guarded by auditor.mu
-	unchecked  []unchecked          // time stamps
-	late       map[uint64]lateChain // by index
+	stamps     []Stamped           // by index; until the audit ends guarded by auditor.mu
+	unchecked  []unchecked         // time stamps
+	chains     map[uint64]sighting // of DNSSEC chains, by index
 }
 
 // Finding is one thing that an audit found wrong, or could not check.
@@ -211,7 +211,7 @@ func (a *auditor) run(ctx context.Context) {
 		a.paths(ctx)
 	}
 	a.checking.Wait()
-	a.sumChains()
+	a.sumChains(ctx, c)
 	a.between(ctx)
 	a.sumStamps()
 	a.receipts(ctx)

@@ -22,20 +22,45 @@ const (
 
 // OwnerEvidence is one reason to take the keys that signed for the organization's own.
 type OwnerEvidence struct {
-	Kind     string     `json:"kind"`
-	Sentence string     `json:"sentence"`
-	Counts   bool       `json:"counts"`            // it stands, and does not come down to the operator's word alone
-	Domains  []string   `json:"domains,omitempty"` // who vouched
-	Index    *uint64    `json:"index,omitempty"`   // of the entry that holds the newest vouching or the first chain
-	Since    *time.Time `json:"since,omitempty"`   // when that was recorded
-	Until    *time.Time `json:"until,omitempty"`   // ByDNSSEC: until when the last chain was valid
-	Gone     *time.Time `json:"gone,omitempty"`    // ByDNSSEC: when a chain was recorded in which a key is missing
+	Kind     string           `json:"kind"`
+	Sentence string           `json:"sentence"`
+	Counts   bool             `json:"counts"`             // it stands, and comes down neither to the operator's word alone nor to that of members who vouch for each other
+	Domains  []string         `json:"domains,omitempty"`  // ByMembers: who vouched
+	Vouchers []VouchingMember `json:"vouchers,omitempty"` // ByMembers: the same, with what each of them rests on
+	Index    *uint64          `json:"index,omitempty"`    // of the entry that holds the newest vouching or the first chain
+	Since    *time.Time       `json:"since,omitempty"`    // when that was recorded
+	Last     *time.Time       `json:"last,omitempty"`     // ByDNSSEC: when the last chain was recorded that shows the keys
+	Until    *time.Time       `json:"until,omitempty"`    // ByDNSSEC: until when that chain was valid
+	Gone     *time.Time       `json:"gone,omitempty"`     // ByDNSSEC: when a chain was recorded in which a key is missing, and still is
+
+	doubt bool // it stands against a plain yes, whatever else counts
 }
+
+// A VouchingMember is a member of the record that vouched for another.
+type VouchingMember struct {
+	Domain  string    `json:"domain"`
+	Index   uint64    `json:"index"` // of the entry that says so
+	Since   time.Time `json:"since"` // when that was recorded, UTC
+	Counts  bool      `json:"counts"`
+	Rests   string    `json:"rests"`             // what that member's own key rests on: one of the Rests constants
+	Through []string  `json:"through,omitempty"` // RestsOnVouching: who vouched for it, and so on, up to one who is known or whose domain published its key
+}
+
+// What the keys with which a member vouched rest on.
+const (
+	RestsOnReader   = "known"    // whoever asks knows that member (Input.Known)
+	RestsOnDNSSEC   = "dnssec"   // its domain had published them when they vouched, and still does or has replaced them in the record
+	RestsOnVouching = "vouched"  // the vouching of others, which leads to one of these two
+	RestsOnCircle   = "circle"   // the vouching of others, which leads only to each other and to the operator's word
+	RestsOnOperator = "operator" // the operator's word
+	RestsOnNothing  = "nothing"  // nobody vouched for it, and no chain counts
+	RestsDisputed   = "disputed" // a key that vouched has been declared compromised from before that
+)
 
 // Require is what a reader asks of the evidence for a key's owner.
 type Require struct {
-	Vouched int  // so many members, each of which rests on more than the operator's word; 0: not asked
-	DNSSEC  bool // the domain published each key that signed
+	Vouched int  // so many members that count (VouchingMember); 0: not asked
+	DNSSEC  bool // the domain published each key that signed, about the time when it did (aboutThen)
 }
 
 // ParseRequire reads "vouched:M" and "dnssec", with a comma between if both are asked for.
@@ -55,134 +80,193 @@ func ParseRequire(s string) (r Require, err error) {
 	return r, nil
 }
 
-// lateChain is a chain in the record of which no quorum of witnesses says that it existed while it was valid.
-type lateChain struct {
-	domain string
-	until  time.Time // it was valid
-	held   time.Time // by when the first published copy that holds it existed
+// aboutThen is how long before or after an endorsement a chain may have been valid to say whose the key was then. The ledger asks each
+// domain about its keys, and records an answer at least once a month.
+const aboutThen = 45 * 24 * time.Hour
+
+// A publication is what chains that were seen in time say of one key and one entry that it signed.
+type publication struct {
+	first, last roll.Chain  // of those that show the key, with none between that misses it: around the entry, else before it, else after it
+	prior, next *roll.Chain // of these the one before the entry and the one after it
+	near        bool        // one of the two was valid about the time of the entry
+	gone        *roll.Chain // it misses the key, and so do all later ones
+	ended       *roll.Chain // it misses the key, and came before the entry
 }
 
-// sumChains finds the chains that the witnesses saw too late. That a chain is valid at its admission, the fold has made sure; an entry that says a
-// wrong time is a finding of its own (between). What is left is that signatures may be forged once they have run out.
-func (a *auditor) sumChains() {
-	if a.report.State == nil {
-		return
+// counts reports whether the domain itself answers for the key.
+func (p *publication) counts() bool { return p.near && p.ended == nil }
+
+// rank orders publications, the weakest first.
+func (p *publication) rank() int {
+	switch {
+	case p.ended != nil:
+		return 0
+	case !p.near:
+		return 1
+	case p.prior == nil:
+		return 2
 	}
-	a.report.late = map[uint64]lateChain{}
-	for domain, c := range a.report.State.Chains() {
-		if held, ok := a.held(c.Index); ok && held.After(c.NotAfter.Add(slack)) {
-			a.report.late[c.Index] = lateChain{domain, c.NotAfter, held}
-			a.remark(&c.Index, fmt.Sprintf("Entry %d holds what the DNS said of the keys of %s, in signatures that ended %s; no quorum of witnesses says that it existed before %s.", c.Index, domain, second(c.NotAfter), second(held)))
+	return 3
+}
+
+// published returns what the DNS says of a key that signed an entry; nil if nothing that was seen in time shows it.
+func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication {
+	words := slices.DeleteFunc(j.state.Words(ref), func(w roll.Word) bool { return j.in.Record.chains[w.Index].standing != seenInTime })
+	here := slices.IndexFunc(words, func(w roll.Word) bool { return w.Shown }) // the last before the entry, else the first
+	if here < 0 {
+		return nil
+	}
+	for i, w := range words {
+		if w.Shown && w.Index <= index {
+			here = i
 		}
 	}
-}
-
-// held returns by when the first published copy existed that holds an entry, of those that the audit has seen.
-func (a *auditor) held(index uint64) (by time.Time, ok bool) {
-	for _, s := range a.spans {
-		if s.stamp == 0 && s.size > index && !s.to.IsZero() && (!ok || s.to.Before(by)) {
-			by, ok = s.to, true
-		}
+	from, to := here, here+1
+	for from > 0 && words[from-1].Shown {
+		from--
 	}
-	return by, ok
-}
-
-// shownBy returns over which span a domain published a key that signed at index: the newest that began before. after is true if the first
-// chain with it came only later.
-func shownBy(k roll.Key, index uint64) (p roll.Span, after, ok bool) {
-	for _, s := range k.Published {
-		switch {
-		case s.First.Index <= index:
-			p, ok = s, true
-		case !ok:
-			return s, true, true
-		}
+	for to < len(words) && words[to].Shown {
+		to++
 	}
-	return p, false, ok
+	p := &publication{first: words[from].Chain, last: words[to-1].Chain}
+	if words[here].Index <= index {
+		p.prior = &words[here].Chain
+		here++
+	}
+	if here < to {
+		p.next = &words[here].Chain
+	}
+	p.near = p.prior != nil && !p.prior.NotAfter.Before(at.Add(-aboutThen)) || p.next != nil && !p.next.NotBefore.After(at.Add(aboutThen))
+	if to < len(words) && words[to].Index <= index {
+		p.ended = &words[to].Chain
+	}
+	if to < len(words) && !words[len(words)-1].Shown {
+		p.gone = &words[to].Chain
+	}
+	return p
 }
 
-// domainWord tells what the DNS says of the keys that signed an entry at index; false: nothing.
-func (j *judge) domainWord(domain string, refs []keys.Ref, index uint64) (ev OwnerEvidence, ok bool) {
+// doubted returns a chain that shows a key but was not seen in time, and says why it does not count; "" if none shows it.
+func (j *judge) doubted(domain string, ref keys.Ref) (c roll.Chain, why string) {
+	words := j.state.Words(ref)
+	i := slices.IndexFunc(words, func(w roll.Word) bool { return w.Shown })
+	if i < 0 {
+		return c, ""
+	}
+	c = words[i].Chain
+	named := fmt.Sprintf("The DNS is in the record as naming the key for %s, in signatures that ended %s", display(domain), day(c.NotAfter))
+	switch s := j.in.Record.chains[c.Index]; s.standing {
+	case seenLate:
+		return c, fmt.Sprintf("%s; no quorum of witnesses says that this existed before %s.", named, day(s.by))
+	case seenAfter:
+		return c, fmt.Sprintf("%s; witnesses saw the record without it later than that, %s.", named, day(s.since))
+	case seenNobody:
+		return c, named + "; the policy asks for no witnesses, so that only the ledger's own word says when this existed."
+	}
+	return c, named + "; this audit saw no copy of the record that fixes when this existed."
+}
+
+// domainWord tells what the DNS says of the keys that signed an entry; false: nothing.
+func (j *judge) domainWord(e *endorsed) (ev OwnerEvidence, ok bool) {
 	ev = OwnerEvidence{Kind: ByDNSSEC, Counts: true}
-	var first, last roll.Chain
-	var gone *roll.Chain
-	shown := 0
-	for _, ref := range refs {
-		k, _ := j.state.Key(ref)
-		p, after, any := shownBy(k, index)
-		late, isLate := j.in.Record.late[p.First.Index]
-		switch {
-		case !any:
+	var p *publication // the weakest of those that were seen in time
+	var first, last, doubtful roll.Chain
+	shown, doubt := 0, ""
+	for _, ref := range e.keys {
+		q := j.published(ref, e.index, e.admitted)
+		if q == nil {
 			ev.Counts = false
+			if c, why := j.doubted(e.domain, ref); doubt == "" {
+				doubtful, doubt = c, why
+			}
 			continue
-		case isLate:
-			ev.Counts = false
-			ev.Sentence = fmt.Sprintf("The DNS is in the record as naming the key for %s, in signatures that ended %s; no quorum of witnesses says that this existed before %s.", domain, day(late.until), day(late.held))
-		case after:
-			ev.Counts = false
-		case p.Ended && p.End.Index <= index:
-			ev.Counts = false
 		}
-		if shown++; shown == 1 || p.First.Index > first.Index {
-			first = p.First
+		ev.Counts = ev.Counts && q.counts()
+		if shown++; shown == 1 || q.first.Index > first.Index {
+			first = q.first
 		}
-		if shown == 1 || p.Last.NotAfter.Before(last.NotAfter) {
-			last = p.Last
+		if shown == 1 || q.last.Index < last.Index {
+			last = q.last
 		}
-		if p.Ended && (gone == nil || p.End.Index < gone.Index) {
-			gone = &p.End
+		if p == nil || q.rank() < p.rank() {
+			p = q
+		}
+		k, _ := j.state.Key(ref)
+		ev.doubt = ev.doubt || q.ended != nil || q.gone != nil && !k.Revoked // of what is known as replaced, its going is no news
+		if q.gone != nil && (ev.Gone == nil || q.gone.Admitted.Before(*ev.Gone)) {
+			ev.Gone = &q.gone.Admitted
 		}
 	}
-	if shown == 0 {
+	switch {
+	case shown == 0 && doubt == "":
 		return ev, false
+	case shown == 0:
+		ev.Index, ev.Since, ev.Until, ev.Sentence = &doubtful.Index, &doubtful.Admitted, &doubtful.NotAfter, doubt
+		return ev, true
 	}
-	ev.Index, ev.Since, ev.Until = &first.Index, &first.Admitted, &last.NotAfter
+	ev.Index, ev.Since, ev.Last, ev.Until = &first.Index, &first.Admitted, &last.Admitted, &last.NotAfter
 	what := "the key"
-	if len(refs) > 1 {
+	if len(e.keys) > 1 {
 		what = "the keys"
 	}
-	if ev.Sentence == "" {
-		ev.Sentence = fmt.Sprintf("The domain %s itself published %s in the DNS, signed: from %s, entry %d, until %s at least.", domain, what, day(first.Admitted), first.Index, day(last.NotAfter))
-		switch {
-		case shown < len(refs):
-			ev.Sentence = fmt.Sprintf("The domain %s itself published %d of the %d keys that signed in the DNS, signed.", domain, shown, len(refs))
-		case first.Index > index:
-			ev.Sentence = fmt.Sprintf("The domain %s itself published %s in the DNS, signed, but as far as the record shows only later: from %s, entry %d.", domain, what, day(first.Admitted), first.Index)
-		}
+	if shown < len(e.keys) {
+		what = fmt.Sprintf("%d of the %d keys that signed", shown, len(e.keys))
 	}
-	if gone != nil {
-		ev.Gone = &gone.Admitted
-		why := "it is no longer there"
-		if gone.Outcome == dnssec.Insecure {
-			why = "its zone is no longer signed"
+	s := fmt.Sprintf("The domain %s itself published %s in the DNS, signed", display(e.domain), what)
+	switch {
+	case p.ended != nil:
+		s += fmt.Sprintf(", but no longer when this was signed: %s; by %s, entry %d, %s.", sightings(p.first, p.last), day(p.ended.Admitted), p.ended.Index, missing(*p.ended, "was"))
+	case !p.near && p.prior == nil:
+		s += fmt.Sprintf(", but not within 45 days of this endorsement: %s.", sightings(p.first, p.last))
+	case !p.near:
+		s += fmt.Sprintf(", but not within 45 days of this endorsement: %s", sightings(p.first, *p.prior))
+		if p.next != nil {
+			s += fmt.Sprintf(", and not again before %s, entry %d", day(p.next.Admitted), p.next.Index)
 		}
-		ev.Sentence += fmt.Sprintf(" By %s, entry %d, %s.", day(gone.Admitted), gone.Index, why)
+		s += "."
+	case p.prior == nil:
+		s += fmt.Sprintf(", as far as the record shows only after this was recorded: %s.", sightings(first, last))
+	default:
+		s += fmt.Sprintf(": %s.", sightings(first, last))
 	}
+	if p.gone != nil && p.ended == nil {
+		s += fmt.Sprintf(" By %s, entry %d, %s.", day(p.gone.Admitted), p.gone.Index, missing(*p.gone, "is"))
+	}
+	if shown < len(e.keys) && doubt != "" {
+		s += " " + doubt
+	}
+	ev.Sentence = s
 	return ev, true
 }
 
-// proven reports whether a domain was shown to publish one of its keys that are in use.
-func (j *judge) proven(domain string) bool {
-	m, _ := j.state.Member(domain)
-	return slices.ContainsFunc(m.Keys, func(k roll.Key) bool {
-		if !k.Current || len(k.Published) == 0 {
-			return false
-		}
-		_, late := j.in.Record.late[k.Published[0].First.Index]
-		return !late
-	})
+// sightings says when a key was seen in the DNS: no more is known than these days.
+func sightings(first, last roll.Chain) string {
+	s := fmt.Sprintf("seen on %s, entry %d", day(first.Admitted), first.Index)
+	if last.Index > first.Index {
+		s += fmt.Sprintf(", last on %s, entry %d", day(last.Admitted), last.Index)
+	}
+	return fmt.Sprintf("%s, in signatures good until %s", s, day(last.NotAfter))
+}
+
+// missing says how a key is missing in a chain.
+func missing(c roll.Chain, is string) string {
+	if c.Outcome == dnssec.Insecure {
+		return "its zone " + is + " no longer signed"
+	}
+	return "it " + is + " no longer there"
 }
 
 // owner lists the evidence that the keys that signed are the organization's, ranked, and says what it comes to.
 func (j *judge) owner(closer func(format string, args ...any)) {
 	e := j.endorsed
 	m, _ := j.state.Member(e.domain)
-	if e.index < m.Registered.Index {
+	again := e.index < m.Registered.Index
+	if again {
 		closer("The organization has been registered again since, by entry %d; who vouched for it before is in the record's history.", m.Registered.Index)
 	} else {
 		j.vouching(m)
 	}
-	word, shown := j.domainWord(e.domain, e.keys, e.index)
+	word, shown := j.domainWord(e)
 	if shown {
 		j.v.Evidence = append(j.v.Evidence, word)
 		j.how("%s", word.Sentence)
@@ -192,75 +276,168 @@ func (j *judge) owner(closer func(format string, args ...any)) {
 		return cmp.Compare(slices.Index(rank, a.Kind), slices.Index(rank, b.Kind))
 	})
 	counts := slices.ContainsFunc(j.v.Evidence, func(v OwnerEvidence) bool { return v.Counts })
-	for i, v := range j.v.Evidence {
-		switch {
-		case v.Kind == ByOperator && counts:
-			j.v.Evidence[i].Sentence = fmt.Sprintf("The record's operator admitted the organization: %s, entry %d.", day(*v.Since), *v.Index)
-		case v.Counts && (v.Gone == nil || j.replaced()):
-			j.reason(didSign, "%s", v.Sentence)
-		default:
+	for i := range j.v.Evidence {
+		v := &j.v.Evidence[i]
+		if v.Kind == ByOperator && len(j.v.Evidence) == 1 {
+			v.Sentence = fmt.Sprintf("That the key is theirs rests on the word of the record's operator alone: it vouched on %s, entry %d.", day(*v.Since), *v.Index)
+		}
+		if v.doubt = v.doubt || !counts; v.doubt {
 			closer("%s", v.Sentence)
 		}
+	}
+	for _, v := range j.v.Evidence {
+		if !v.doubt {
+			j.reason(didSign, "%s", v.Sentence)
+		}
+	}
+	if len(j.v.Evidence) == 0 && !again {
+		closer("Nobody vouched for the organization, and nothing in the record shows that its domain published the keys that signed.")
 	}
 	j.require()
 }
 
-// replaced reports whether a key that signed is known as replaced or revoked, so that its going from the DNS is no news.
-func (j *judge) replaced() bool {
-	return slices.ContainsFunc(j.endorsed.keys, func(ref keys.Ref) bool {
+// vouching adds what members and the operator say.
+func (j *judge) vouching(m roll.Member) {
+	members := OwnerEvidence{Kind: ByMembers}
+	var said []string
+	for _, w := range m.Vouchers {
+		at := admittedAt(m, w.Index)
+		if w.Operator && !w.Disputed {
+			j.v.Evidence = append(j.v.Evidence, OwnerEvidence{Kind: ByOperator, Index: &w.Index, Since: &at, Sentence: fmt.Sprintf("The record's operator vouched for the organization: %s, entry %d.", day(at), w.Index)})
+		}
+		if !w.Member || j.operator(w.Domain) {
+			continue
+		}
+		v := VouchingMember{Domain: w.Domain, Index: w.Index, Since: at}
+		v.Rests, v.Through = j.rests(m, w, at)
+		v.Counts = v.Rests == RestsOnReader || v.Rests == RestsOnDNSSEC || v.Rests == RestsOnVouching
+		members.Counts = members.Counts || v.Counts
+		members.Vouchers = append(members.Vouchers, v)
+		if members.Domains = append(members.Domains, w.Domain); members.Index == nil || w.Index > *members.Index {
+			members.Index, members.Since = &w.Index, &at
+		}
+		said = append(said, v.sentence())
+	}
+	if len(said) == 0 {
+		return
+	}
+	members.Sentence = fmt.Sprintf("Members of the record vouched for the organization: %s.", strings.Join(said, "; "))
+	if len(said) == 1 {
+		members.Sentence = fmt.Sprintf("A member of the record vouched for the organization: %s.", said[0])
+	}
+	j.v.Evidence = append(j.v.Evidence, members)
+	j.how("Vouched for %s: %s.", display(m.Domain), strings.Join(displays(members.Domains), ", "))
+}
+
+// sentence is what is to be said of a member that vouched.
+func (v VouchingMember) sentence() string {
+	why := map[string]string{
+		RestsOnReader:   "which you know",
+		RestsOnDNSSEC:   "whose own domain had published its key in the DNS",
+		RestsOnVouching: "vouched for in its turn by " + strings.Join(displays(v.Through), ", and that by ") + ", which you know or whose own domain had published its key in the DNS",
+		RestsOnCircle:   "which rests on members that vouch for each other and on the operator's word, and on nothing else",
+		RestsOnOperator: "for which the operator's word alone speaks",
+		RestsOnNothing:  "for which nobody vouched",
+		RestsDisputed:   "which is disputed: a key that vouched has been declared compromised from before that",
+	}
+	return fmt.Sprintf("%s on %s, entry %d, %s", display(v.Domain), day(v.Since), v.Index, why[v.Rests])
+}
+
+func displays(domains []string) (list []string) {
+	for _, d := range domains {
+		list = append(list, display(d))
+	}
+	return list
+}
+
+// rests tells what the keys rest on with which w vouched for m. Vouchers are followed, without those by m itself, to where they end: at a member that the
+// reader knows, at a domain that published the keys with which it vouched, or in a circle or at the operator's word, to which all in such a circle may owe
+// their admission.
+func (j *judge) rests(m roll.Member, w roll.Voucher, at time.Time) (rests string, through []string) {
+	if w.Disputed {
+		return RestsDisputed, nil
+	}
+	if slices.Contains(j.in.Known, w.Domain) {
+		return RestsOnReader, nil
+	}
+	if j.answered(w, at) {
+		return RestsOnDNSSEC, nil
+	}
+	voucher, _ := j.state.Member(w.Domain)
+	by := map[string]string{w.Domain: ""} // for whom each of them vouched
+	leads := func(from string) (path []string) {
+		for d := from; d != w.Domain; d = by[d] {
+			path = append([]string{d}, path...)
+		}
+		return path
+	}
+	for todo := []roll.Member{voucher}; len(todo) > 0; todo = todo[1:] {
+		d := todo[0]
+		for _, x := range d.Vouchers {
+			if _, known := by[x.Domain]; known || !x.Member || x.Disputed || j.operator(x.Domain) || x.Domain == m.Domain {
+				continue
+			}
+			by[x.Domain] = d.Domain
+			y, _ := j.state.Member(x.Domain)
+			if slices.Contains(j.in.Known, x.Domain) || j.answered(x, admittedAt(d, x.Index)) {
+				return RestsOnVouching, leads(x.Domain)
+			}
+			todo = append(todo, y)
+		}
+	}
+	switch {
+	case slices.ContainsFunc(voucher.Vouchers, func(x roll.Voucher) bool { return x.Member && !x.Disputed && !j.operator(x.Domain) }):
+		return RestsOnCircle, nil
+	case len(voucher.Vouchers) > 0:
+		return RestsOnOperator, nil
+	}
+	return RestsOnNothing, nil
+}
+
+// answered reports whether the domain of a voucher had published the keys that vouched, and did not take one of them away later without
+// telling the record.
+func (j *judge) answered(w roll.Voucher, at time.Time) bool {
+	return len(w.Keys) > 0 && !slices.ContainsFunc(w.Keys, func(ref keys.Ref) bool {
+		p := j.published(ref, w.Index, at)
 		k, _ := j.state.Key(ref)
-		return k.Revoked
+		return p == nil || p.prior == nil || !p.counts() || p.gone != nil && !k.Revoked
 	})
 }
 
-// vouching adds what members and the operator say.
-func (j *judge) vouching(m roll.Member) {
-	var members, leaning []string // vouchers; those that rest on the operator's word alone
-	var newest uint64
-	for _, w := range m.Vouchers {
-		if !w.Member || w.Disputed || j.operator(w.Domain) {
-			continue
-		}
-		if !j.vouched(w.Domain) {
-			leaning = append(leaning, w.Domain)
-			continue
-		}
-		members, newest = append(members, w.Domain), max(newest, w.Index)
+// admittedAt returns when the membership or key entry about a member of an index was admitted.
+func admittedAt(m roll.Member, index uint64) time.Time {
+	i := slices.IndexFunc(m.History, func(ev roll.Event) bool { return ev.Index == index })
+	if i < 0 {
+		return m.Registered.Admitted
 	}
-	if len(members) > 0 {
-		since := m.Registered.Admitted
-		for _, ev := range m.History {
-			if ev.Index == newest {
-				since = ev.Admitted
-			}
-		}
-		j.v.Evidence = append(j.v.Evidence, OwnerEvidence{
-			Kind: ByMembers, Counts: true, Domains: members, Index: &newest, Since: &since,
-			Sentence: fmt.Sprintf("Members of the record vouched that the key is theirs: %s.", strings.Join(members, ", ")),
-		})
-		j.how("Vouched for %s: %s.", m.Domain, strings.Join(members, ", "))
-		return
-	}
-	op := OwnerEvidence{Kind: ByOperator, Domains: leaning, Index: &m.Registered.Index, Since: &m.Registered.Admitted, Sentence: "That the key is theirs rests on the word of the record's operator alone."}
-	if len(leaning) > 0 {
-		op.Sentence = fmt.Sprintf("That the key is theirs rests on the word of the record's operator, and of %s, which was itself admitted on that word alone.", strings.Join(leaning, ", "))
-	}
-	j.v.Evidence = append(j.v.Evidence, op)
+	return m.History[i].Admitted
 }
+
+const requireTakesRecord = "Who answers for the key, as is required, takes a copy of the whole record to tell."
 
 // require says what of a reader's own demands does not hold.
 func (j *judge) require() {
+	for _, sentence := range j.unmet() {
+		j.problem(CodeUnchecked, didSign, "%s", sentence)
+	}
+}
+
+// unmet says what of a reader's own demands the evidence does not meet.
+func (j *judge) unmet() (sentences []string) {
 	want := j.in.Require
-	members := 0
+	count := 0
 	for _, v := range j.v.Evidence {
-		if v.Kind == ByMembers && v.Counts {
-			members = len(v.Domains)
+		for _, w := range v.Vouchers {
+			if w.Counts {
+				count++
+			}
 		}
 	}
-	if members < want.Vouched {
-		j.problem(CodeUnchecked, didSign, "It is required that %d members vouch for the organization, and %d do.", want.Vouched, members)
+	if count < want.Vouched {
+		sentences = append(sentences, fmt.Sprintf("It is required that %d members vouch for the organization, and %d do whose own keys rest on more than the operator's word and each other.", want.Vouched, count))
 	}
 	if want.DNSSEC && !slices.ContainsFunc(j.v.Evidence, func(v OwnerEvidence) bool { return v.Kind == ByDNSSEC && v.Counts }) {
-		j.problem(CodeUnchecked, didSign, "It is required that the domain itself published the keys that signed, in the DNS, and the record does not show that.")
+		sentences = append(sentences, "It is required that the domain itself published the keys that signed, in the DNS, and the record does not show that.")
 	}
+	return sentences
 }

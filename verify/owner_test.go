@@ -64,7 +64,7 @@ func TestOwner(t *testing.T) {
 	if kinds(v) != "dnssec+ operator" || *v.Evidence[0].Index != joined || v.Evidence[0].Gone != nil || v.Evidence[0].Until.Format(time.DateOnly) != "2024-06-25" {
 		t.Errorf("%+v", v.Evidence)
 	}
-	if want := fmt.Sprintf("The domain our.example itself published the key in the DNS, signed: from 11 June 2024, entry %d, until 25 June 2024 at least.", joined); !slices.Contains(v.Answers[0].Reasons, want) {
+	if want := fmt.Sprintf("The domain our.example itself published the key in the DNS, signed: seen on 11 June 2024, entry %d, in signatures good until 25 June 2024.", joined); !slices.Contains(v.Answers[0].Reasons, want) {
 		t.Errorf("%q", v.Answers[0].Reasons)
 	}
 	// What the reader asks for.
@@ -92,10 +92,10 @@ func TestOwner(t *testing.T) {
 	pt := rolltest.NewOrg("dns.pt", 1, 1, 1)
 	w.rec.Do(&entry.Membership{Action: entry.Update, Member: pt.Domain, Name: "Portugal", Quorum: 1, RecoveryKeys: []entry.PublicKey{pt.Recovery[0].Line()}, Vouchers: our.Vouch()}, pt)
 	w.publish()
-	if v := check(t, "vouched for too", w.replayed(mine), 0); kinds(v) != "vouched+ dnssec+" {
+	if v := check(t, "vouched for too", w.replayed(mine), 0); kinds(v) != "vouched+ dnssec+ operator" {
 		t.Errorf("%+v", v.Evidence)
 	}
-	if v := check(t, "vouched for by one that is proven", w.replayed(indexEndorsedPT), 0); kinds(v) != "vouched+" || states(v)[:3] != "✔" {
+	if v := check(t, "vouched for by one that is proven", w.replayed(indexEndorsedPT), 0); kinds(v) != "vouched+ operator" || states(v)[:3] != "✔" {
 		t.Errorf("%s %+v", states(v), v.Evidence)
 	}
 	// The key goes from the DNS: told, with its date.
@@ -104,10 +104,10 @@ func TestOwner(t *testing.T) {
 	later := w.endorse(our)
 	w.publish()
 	v = check(t, "gone from the DNS", w.replayed(mine), 0)
-	if want := fmt.Sprintf("By 1 July 2024, entry %d, it is no longer there.", gone); kinds(v) != "vouched+ dnssec+" || v.Evidence[1].Gone == nil || !strings.Contains(v.Evidence[1].Sentence, want) || v.Answers[0].State != verify.LookCloser {
+	if want := fmt.Sprintf("By 1 July 2024, entry %d, it is no longer there.", gone); kinds(v) != "vouched+ dnssec+ operator" || v.Evidence[1].Gone == nil || !strings.Contains(v.Evidence[1].Sentence, want) || v.Answers[0].State != verify.LookCloser {
 		t.Errorf("%+v", v)
 	}
-	if v := check(t, "signed after it had gone", w.replayed(later), 0); kinds(v) != "vouched+ dnssec" {
+	if v := check(t, "signed after it had gone", w.replayed(later), 0); kinds(v) != "vouched+ dnssec operator" {
 		t.Errorf("%+v", v.Evidence)
 	}
 	in = w.replayed(later)
@@ -151,6 +151,168 @@ func TestParseRequire(t *testing.T) {
 	for _, s := range []string{"", "dns", "vouched", "vouched:0", "vouched:02", "vouched:+2", "vouched:100", "dnssec,dnssec", "vouched:1,vouched:2", "dnssec,", "dnssec, vouched:1"} {
 		if r, err := verify.ParseRequire(s); err == nil {
 			t.Errorf("%q: %+v", s, r)
+		}
+	}
+}
+
+// Who vouches for whom leads somewhere, or is worth no more than the operator's word.
+func TestVouchersRestOnSomething(t *testing.T) {
+	a, b := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("b.example", 1, 0, 1)
+	c := rolltest.NewOrg("c.example", 1, 0, 1)
+	vouch := func(w *named, of *rolltest.Org, by ...*rolltest.Org) {
+		m := &entry.Membership{Action: entry.Update, Member: of.Domain, Name: of.Name, Quorum: 1}
+		for _, o := range by {
+			m.Vouchers = append(m.Vouchers, o.Vouch()...)
+		}
+		slices.SortFunc(m.Vouchers, func(x, y entry.Named) int { return strings.Compare(x.Domain, y.Domain) })
+		w.rec.Do(m, of)
+	}
+	for _, x := range []struct {
+		name    string
+		make    func(w *named) // a.example is in the record, on the operator's word
+		known   []string
+		rests   string // of those who vouched for a.example, in the order of their domains
+		kinds   string
+		state   verify.AnswerState
+		vouched int // so many count
+	}{
+		{"the operator alone", func(w *named) {}, nil, "", "operator", verify.LookCloser, 0},
+		{"two that vouch for each other", func(w *named) {
+			w.rec.Register(b, a)
+			vouch(w, a, b)
+		}, nil, "circle", "vouched operator", verify.LookCloser, 0},
+		{"three in a circle", func(w *named) {
+			w.rec.Register(b, a)
+			w.rec.Register(c, b)
+			vouch(w, a, c)
+		}, nil, "circle", "vouched operator", verify.LookCloser, 0},
+		{"three in a circle, one of them known", func(w *named) {
+			w.rec.Register(b, a)
+			w.rec.Register(c, b)
+			vouch(w, a, c)
+		}, []string{"b.example"}, "vouched", "vouched+ operator", verify.Confirmed, 1},
+		{"one that the operator let in", func(w *named) {
+			w.rec.Register(b)
+			vouch(w, a, b)
+		}, nil, "operator", "vouched operator", verify.LookCloser, 0},
+		{"one that the operator let in, and that is known", func(w *named) {
+			w.rec.Register(b)
+			vouch(w, a, b)
+		}, []string{"b.example"}, "known", "vouched+ operator", verify.Confirmed, 1},
+		{"one whose domain published its key", func(w *named) {
+			w.join(b, 10*aDay)
+			w.publish()
+			vouch(w, a, b)
+		}, nil, "dnssec", "vouched+ operator", verify.Confirmed, 1},
+		{"one whose domain published its key long before", func(w *named) {
+			w.join(b, 10*aDay)
+			w.publish()
+			w.rec.Now = w.rec.Now.Add(60 * aDay)
+			vouch(w, a, b)
+		}, nil, "operator", "vouched operator", verify.LookCloser, 0},
+		{"one whose domain published its key only later", func(w *named) {
+			w.rec.Register(b)
+			vouch(w, a, b)
+			w.observe("b.example", 10*aDay, b.Keys[0])
+		}, nil, "operator", "vouched operator", verify.LookCloser, 0},
+		{"one whose domain has withdrawn the key since", func(w *named) {
+			w.join(b, 10*aDay)
+			w.publish()
+			vouch(w, a, b)
+			w.observe("b.example", 10*aDay)
+		}, nil, "operator", "vouched operator", verify.LookCloser, 0},
+		{"one that vouches with another key than its domain published", func(w *named) {
+			w.join(b, 10*aDay)
+			w.publish()
+			k := rolltest.NewKey("another of b.example")
+			line := k.Line()
+			w.rec.Do(&entry.KeyEvent{Action: entry.Add, Member: b.Domain, PublicKey: &line}, b, b.Keys[0], k)
+			m := &entry.Membership{Action: entry.Update, Member: a.Domain, Name: a.Name, Quorum: 1, Vouchers: b.Vouch(k)}
+			w.rec.Do(m, a)
+		}, nil, "operator", "vouched operator", verify.LookCloser, 0},
+		{"one that leads to a domain that published", func(w *named) {
+			w.join(c, 10*aDay)
+			w.publish()
+			w.rec.Register(b, c)
+			vouch(w, a, b)
+		}, nil, "vouched", "vouched+ operator", verify.Confirmed, 1},
+		{"two, one of which leads nowhere", func(w *named) {
+			w.join(c, 10*aDay)
+			w.publish()
+			w.rec.Register(b)
+			vouch(w, a, b, c)
+		}, nil, "operator dnssec", "vouched+ operator", verify.Confirmed, 1},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			w := newNamed(t, "b.example", "c.example")
+			w.rec.Register(a)
+			x.make(w)
+			w.publish()
+			mine := w.endorse(a)
+			w.publish()
+			in := w.asked(mine, verify.AuditOptions{Covering: w.covering})
+			in.Known = x.known
+			v := check(t, x.name, in, 0)
+			ev := evidenceOf(v, verify.ByMembers)
+			var rests []string
+			for _, m := range ev.Vouchers {
+				rests = append(rests, m.Rests)
+				if m.Since.IsZero() || !strings.Contains(ev.Sentence, fmt.Sprintf("%s on %s, entry %d", m.Domain, m.Since.Format("2 January 2006"), m.Index)) {
+					t.Errorf("%+v: %s", m, ev.Sentence)
+				}
+			}
+			if strings.Join(rests, " ") != x.rests || kinds(v) != x.kinds || v.Answers[0].State != x.state {
+				t.Errorf("%s, %s, %s: %+v", kinds(v), strings.Join(rests, " "), v.Answers[0].State, v.Evidence)
+			}
+			for n := 1; n <= 2; n++ {
+				want := 0
+				if n > x.vouched {
+					want = verify.CodeUnchecked
+				}
+				in.Require = verify.Require{Vouched: n}
+				check(t, fmt.Sprintf("%s, vouched:%d", x.name, n), in, want)
+			}
+		})
+	}
+}
+
+// Where nobody vouched, nothing is said of an operator that admitted anybody.
+func TestNobodyVouched(t *testing.T) {
+	our := rolltest.NewOrg("our.example", 1, 0, 1)
+	rec := rolltest.NewWith(t, rolltest.NewOrg("operator.example", 1, 0, 1), entry.Admission{DNSSEC: true})
+	w := &named{world: newEmptyWorld(t, rec, 2)}
+	w.publish()
+	w.dns = dnssectest.New(rec.Now.Add(-aDay), rec.Now.Add(13*aDay))
+	dnssectest.Trust(w.dns.Anchors()...)
+	w.dns.Zone("example", dnssectest.Options{})
+	w.dns.Zone("our.example", dnssectest.Options{})
+	e := rec.Registration(our)
+	e.Body.(*entry.Membership).Vouchers = nil
+	if err := rec.ApplyWith(rolltest.Sign(e), w.chain("our.example", 10*aDay, our.Keys...)); err != nil {
+		t.Fatal(err)
+	}
+	w.text = tccm
+	w.statement = rec.Publish(w.text)
+	w.publish()
+	mine := w.endorse(our)
+	w.rec.Now = w.rec.Now.Add(60 * aDay)
+	k := rolltest.NewKey("unpublished")
+	line := k.Line()
+	rec.Do(&entry.KeyEvent{Action: entry.Add, Member: our.Domain, PublicKey: &line}, our, our.Keys[0], k)
+	w.publish()
+	other := rec.Do(w.endorsement(entry.Endorse, our), our, k)
+	w.publish()
+	v := check(t, "proven by the domain", w.asked(mine, verify.AuditOptions{Covering: w.covering}), 0)
+	if kinds(v) != "dnssec+" || v.Answers[0].State != verify.Confirmed {
+		t.Errorf("%+v", v.Evidence)
+	}
+	v = check(t, "by another key", w.asked(other, verify.AuditOptions{Covering: w.covering}), 0)
+	if kinds(v) != "" || v.Answers[0].State != verify.LookCloser || !strings.Contains(v.Sentence, "Nobody vouched for the organization, and nothing in the record shows that its domain published the keys that signed.") {
+		t.Errorf("%s %+v", v.Sentence, v.Evidence)
+	}
+	for _, r := range slices.Concat(v.Answers[0].Reasons, v.How) {
+		if strings.Contains(r, "operator") {
+			t.Errorf("%q", r)
 		}
 	}
 }

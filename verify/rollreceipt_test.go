@@ -126,7 +126,7 @@ func TestRollVerdicts(t *testing.T) {
 		{"strict", w.first, "dns.pt", replaying, false, func(in *verify.Input) { in.Strict, in.Statement = true, text }, 0, []string{"Yes, "}, verify.Confirmed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			in := verify.Input{Policy: c.policy, Receipt: w.rollReceipt(c.index, c.domain), Now: w.rec.Now.Add(24 * time.Hour)}
+			in := verify.Input{Policy: c.policy, Receipt: w.rollReceipt(c.index, c.domain), Now: w.rec.Now.Add(24 * time.Hour), Known: []string{"nic.example"}}
 			if c.change != nil {
 				c.change(&in)
 			}
@@ -402,5 +402,69 @@ func TestRollOfTheFuture(t *testing.T) {
 		if v.Code != verify.CodeContradiction {
 			t.Errorf("%q: %d: %s", domain, v.Code, v.Sentence)
 		}
+	}
+}
+
+// What a reader requires is asked of everybody on a list.
+func TestRequireOfAList(t *testing.T) {
+	w := newNamed(t, "our.example")
+	our := rolltest.NewOrg("our.example", 1, 0, 1)
+	w.join(our, 10*aDay)
+	w.publish()
+	w.endorse(our)
+	w.rec.Now = w.rec.Now.Add(time.Hour)
+	index := w.rec.Seal(w.statement)
+	w.publish()
+	replaying := (&rolled{world: w.world}).replaying()
+	dnssec, vouched, both := verify.Require{DNSSEC: true}, verify.Require{Vouched: 1}, verify.Require{Vouched: 1, DNSSEC: true}
+	strip := func(r *verify.Receipt) { r.Notes, r.Support = nil, r.Support[:0] }
+	for _, c := range []struct {
+		name     string
+		domain   string
+		require  verify.Require
+		record   bool
+		change   func(r *verify.Receipt)
+		code     int
+		sentence []string
+		missing  string // those of whom it is said
+	}{
+		{"all, nothing required", "", verify.Require{}, true, nil, 0, []string{"3 organizations"}, ""},
+		{"all, dnssec", "", dnssec, true, nil, 3, []string{"What is required of those on the list is not there for 2 of 3: apnic.net, dns.pt."}, "apnic.net dns.pt"},
+		{"all, vouched", "", vouched, true, nil, 3, []string{"for 2 of 3: dns.pt, our.example."}, "dns.pt our.example"},
+		{"all, both", "", both, true, nil, 3, []string{"for 3 of 3: apnic.net, dns.pt, our.example."}, "apnic.net dns.pt our.example"},
+		{"all, without a record", "", dnssec, false, nil, 3, []string{"takes a copy of the whole record to tell"}, ""},
+		{"all, without their signatures", "", dnssec, true, strip, 3, []string{"for 2 of 3: apnic.net, dns.pt."}, "apnic.net dns.pt"},
+		{"one that is proven", "our.example", dnssec, true, nil, 0, []string{"Yes. "}, ""},
+		{"one that is not", "apnic.net", dnssec, true, nil, 3, []string{"It is required that the domain itself published the keys"}, ""},
+		{"one, without a record", "our.example", dnssec, false, nil, 3, []string{"takes a copy of the whole record to tell"}, ""},
+		{"the line of one that is not", "apnic.net", dnssec, true, strip, 3, []string{"It is required that the domain itself published the keys"}, ""},
+		{"the line of one that is", "our.example", dnssec, true, strip, 0, []string{"our.example is on the list"}, ""},
+		{"the line of one, without a record", "our.example", dnssec, false, strip, 3, []string{"takes a copy of the whole record to tell"}, ""},
+		{"one that is not on it", "example.org", dnssec, true, nil, 11, []string{"No endorsement"}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := verify.Input{Policy: replaying, Receipt: w.rollReceipt(index, c.domain), Now: w.rec.Now, Known: []string{"nic.example"}, Require: c.require}
+			if c.change != nil {
+				c.change(in.Receipt)
+			}
+			if c.record {
+				in.Record = mustAudit(t, replaying, w.fetch, verify.AuditOptions{Receipts: []*verify.Receipt{in.Receipt}, Covering: w.covering})
+			}
+			v := check(t, c.name, in, c.code)
+			for _, s := range c.sentence {
+				if !strings.Contains(v.Sentence, s) {
+					t.Errorf("%q is not in %q", s, v.Sentence)
+				}
+			}
+			var missing []string
+			for _, l := range v.Roll.Lines {
+				if len(l.Missing) > 0 {
+					missing = append(missing, l.Domain)
+				}
+			}
+			if strings.Join(missing, " ") != c.missing {
+				t.Errorf("missing of %v", missing)
+			}
+		})
 	}
 }

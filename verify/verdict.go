@@ -96,6 +96,7 @@ type Input struct {
 	MaxAge    time.Duration // how old the copy of the record may be; 0: any age
 	Strict    bool          // what could not be checked gives code 3
 	Require   Require       // what the reader asks of the evidence for the key's owner; without it, that is code 3
+	Known     []string      // domains of members that the reader knows: what they vouch for counts
 }
 
 // Judge answers the four questions from the evidence, and never says more than it: with a receipt alone
@@ -430,6 +431,7 @@ func (j *judge) conclude() {
 		j.answerStands()
 	} else if j.sealed != nil {
 		j.answerList()
+		j.requireOfList()
 	}
 	for _, p := range j.problems {
 		j.refuse(p)
@@ -516,7 +518,7 @@ func (j *judge) answerSigned() {
 		// refuse says why not.
 	case j.state == nil:
 		if j.in.Require != (Require{}) {
-			j.problem(CodeUnchecked, didSign, "Who answers for the key, as is required, takes a copy of the whole record to tell.")
+			j.problem(CodeUnchecked, didSign, "%s", requireTakesRecord)
 		}
 		j.answer(didSign, LookCloser, "As far as this receipt alone can show, %s %s %s.", who, verb, j.what())
 		if len(j.replayed) > 0 {
@@ -552,43 +554,6 @@ func (j *judge) answerReplayed(who, verb string) {
 	if m.Named.Index > e.index && m.Registered.Index <= e.index {
 		j.reason(didSign, "The organization has gone by this name since %s, entry %d.", day(m.Named.Admitted), m.Named.Index)
 	}
-}
-
-// vouched reports whether a domain rests on more than the operator's word: it publishes a key itself (proven), or a member vouched for it that rests on
-// more than that word too. Vouchers are followed to where they end: if that is always somebody whom the operator
-// alone admitted, the whole chain is that one word.
-func (j *judge) vouched(domain string) bool {
-	by := map[string][]string{} // who vouched for whom, from domain upwards
-	for todo := []string{domain}; len(todo) > 0; {
-		d := todo[0]
-		todo = todo[1:]
-		if _, ok := by[d]; ok {
-			continue
-		}
-		by[d] = nil
-		if j.proven(d) {
-			by[d] = []string{d}
-			continue
-		}
-		m, _ := j.state.Member(d)
-		for _, w := range m.Vouchers {
-			if w.Member && !w.Disputed && !j.operator(w.Domain) {
-				by[d] = append(by[d], w.Domain)
-				todo = append(todo, w.Domain)
-			}
-		}
-	}
-	for again := true; again; {
-		again = false
-		for d, vouchers := range by {
-			if !slices.ContainsFunc(vouchers, func(v string) bool { _, ok := by[v]; return ok }) {
-				delete(by, d)
-				again = true
-			}
-		}
-	}
-	_, ok := by[domain]
-	return ok
 }
 
 // operator reports whether a domain keeps the record, or once did.

@@ -109,7 +109,7 @@ func (a *app) audit(ctx context.Context, p *verify.Policy, rec *record, o verify
 	if rec.archive != nil {
 		return verify.AuditArchive(ctx, p, rec.archive, o)
 	}
-	if len(o.Receipts) > 0 || o.About != "" {
+	if o.Covering == nil && (len(o.Receipts) > 0 || o.About != "") {
 		o.Covering = rec.covering
 	}
 	heard := &listener{fetch: rec.fetch}

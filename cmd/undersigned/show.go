@@ -62,6 +62,7 @@ type publishedView struct {
 	Index       uint64     `json:"index"` // of the first chain
 	Since       time.Time  `json:"since"`
 	LastIndex   uint64     `json:"last_index"`
+	Last        time.Time  `json:"last"`  // when the last one was recorded
 	Until       time.Time  `json:"until"` // the signatures of the last one were valid
 	GoneIndex   *uint64    `json:"gone_index,omitempty"`
 	Gone        *time.Time `json:"gone,omitempty"`
@@ -126,7 +127,7 @@ func viewMember(r *verify.Report, domain string) (memberView, bool) {
 			v.Keys = append(v.Keys, viewMemberKey(k))
 		}
 		for _, w := range m.Vouchers {
-			v.Vouchers = append(v.Vouchers, voucherView(w))
+			v.Vouchers = append(v.Vouchers, voucherView{w.Domain, w.Index, w.Operator, w.Member, w.Disputed})
 		}
 		for _, e := range m.History {
 			v.History = append(v.History, eventView{markOf(e.Mark), e.ID, e.Action, e.Signer, refStrings(e.Keys), refString(e.Added), refString(e.About)})
@@ -166,7 +167,7 @@ func known(t time.Time) *time.Time {
 func viewMemberKey(k roll.Key) memberKeyView {
 	v := memberKeyView{Suite: k.Ref.Suite, Fingerprint: k.Ref.Fingerprint.String(), Role: k.Role.String(), SPKI: k.Public.SPKI(), Registered: k.Registered, Current: k.Current, Published: []publishedView{}}
 	for _, p := range k.Published {
-		view := publishedView{Index: p.First.Index, Since: p.First.Admitted, LastIndex: p.Last.Index, Until: p.Last.NotAfter}
+		view := publishedView{Index: p.First.Index, Since: p.First.Admitted, LastIndex: p.Last.Index, Last: p.Last.Admitted, Until: p.Last.NotAfter}
 		if p.Ended {
 			view.GoneIndex, view.Gone, view.GoneOutcome = &p.End.Index, &p.End.Admitted, p.End.Outcome.String()
 		}
@@ -282,18 +283,27 @@ func keySentence(k memberKeyView) string {
 }
 
 func publishedSentence(domain string, k memberKeyView, p publishedView) string {
-	s := fmt.Sprintf("%s itself published the key %s in the DNS, signed, from %s (entry %d) until %s at least", domain, k.Fingerprint, day(p.Since), p.Index, day(p.Until))
+	s := fmt.Sprintf("%s itself published the key %s in the DNS, signed: seen on %s (entry %d)", bothForms(domain), k.Fingerprint, day(p.Since), p.Index)
 	if p.LastIndex != p.Index {
-		s += fmt.Sprintf(" (entry %d)", p.LastIndex)
+		s += fmt.Sprintf(", last on %s (entry %d)", day(p.Last), p.LastIndex)
 	}
+	s += ", in signatures good until " + day(p.Until)
 	if p.Gone == nil {
 		return s + "."
 	}
-	why := "it no longer does"
+	why := "it no longer did"
 	if p.GoneOutcome == dnssec.Insecure.String() {
-		why = "its zone is no longer signed"
+		why = "its zone was no longer signed"
 	}
 	return fmt.Sprintf("%s; by %s (entry %d) %s.", s, day(*p.Gone), *p.GoneIndex, why)
+}
+
+// bothForms shows a domain as the record writes it, and beside it how it reads if it is an internationalized one.
+func bothForms(domain string) string {
+	if u := keys.DomainToUnicode(domain); u != domain {
+		return domain + " (" + u + ")"
+	}
+	return domain
 }
 
 func joinNumbers(list []uint64) string {

@@ -389,7 +389,7 @@ func (s *Server) memberOf(m roll.Member) signatoryJSON {
 	j.RecoveryKeys, more = keysOf(m.RecoveryKeys)
 	j.KeysOmitted += more
 	for _, v := range m.Vouchers {
-		j.Vouchers = append(j.Vouchers, voucherJSON(v))
+		j.Vouchers = append(j.Vouchers, voucherJSON{v.Domain, v.Index, v.Operator, v.Member, v.Disputed})
 	}
 	return j
 }

@@ -872,8 +872,16 @@ func (h *history) end() {
 			for _, p := range k.Published {
 				spans = append(spans, refSpan{p.First.Index, p.Last.Index, p.End.Index, p.Ended})
 			}
-			if want := h.ref.published(m.Domain, k.Ref); !slices.Equal(spans, want) {
+			want, wantWords := h.ref.words(m.Domain, k.Ref)
+			if !slices.Equal(spans, want) {
 				h.Errorf("seed %d: %s published the key %s over %v, the reference says %v", h.seed, m.Domain, k.Ref, spans, want)
+			}
+			var words []refWord
+			for _, w := range h.state.Words(k.Ref) {
+				words = append(words, refWord{w.Index, w.Shown})
+			}
+			if !slices.Equal(words, wantWords) {
+				h.Errorf("seed %d: chains about %s say of the key %s %v, the reference says %v", h.seed, m.Domain, k.Ref, words, wantWords)
 			}
 			h.admitted["key published"] += len(spans)
 			if len(spans) > 0 && spans[0].ended {

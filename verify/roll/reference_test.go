@@ -43,15 +43,26 @@ type refSpan struct {
 	ended            bool
 }
 
+// A refWord is a roll.Word by the index of its entry.
+type refWord struct {
+	index uint64
+	shown bool
+}
+
 // published goes through all chains that were recorded while a key was one of a domain, since the registration under which it became that last.
 func (r *reference) published(domain string, ref keys.Ref) (spans []refSpan) {
+	spans, _ = r.words(domain, ref)
+	return spans
+}
+
+func (r *reference) words(domain string, ref keys.Ref) (spans []refSpan, words []refWord) {
 	had := false
 	for i, x := range r.log {
 		b, ok := x.e.Body.(*entry.Membership)
 		registers := ok && b.Member == domain && b.Action == entry.Register
 		then := (&reference{origin: r.origin, log: r.log[:i+1]}).life(domain)
 		if has := then.all[ref]; has && (!had || registers) {
-			spans = nil
+			spans, words = nil, nil
 		}
 		had = then.all[ref]
 		about, chain := x.word()
@@ -72,8 +83,11 @@ func (r *reference) published(domain string, ref keys.Ref) (spans []refSpan) {
 		case open:
 			spans[len(spans)-1].end, spans[len(spans)-1].ended = uint64(i), true
 		}
+		if shown || open {
+			words = append(words, refWord{uint64(i), shown})
+		}
 	}
-	return spans
+	return spans, words
 }
 
 // older compares what the zones of a chain said with what they said in each chain about the domain before.

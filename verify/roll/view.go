@@ -97,10 +97,11 @@ type Key struct {
 // A Voucher is a member or operator that vouched for a member.
 type Voucher struct {
 	Domain   string
-	Index    uint64 // of its latest voucher lines for this registration
-	Operator bool   // signed with an operator key
-	Member   bool   // signed with a quorum of its own keys as a member
-	Disputed bool   // a key that signed has been declared compromised from before Index
+	Index    uint64     // of its latest voucher lines for this registration
+	Operator bool       // signed with an operator key
+	Member   bool       // signed with a quorum of its own keys as a member
+	Disputed bool       // a key that signed has been declared compromised from before Index
+	Keys     []keys.Ref // that signed
 }
 
 // An Event is one membership or key entry about a member.
@@ -246,7 +247,11 @@ func (m *member) view() Member {
 	}
 	for _, v := range m.vouchers {
 		disputed := slices.ContainsFunc(v.keys, func(k *key) bool { return k.disputed(v.index) })
-		view.Vouchers = append(view.Vouchers, Voucher{v.domain, v.index, v.operator, v.member, disputed})
+		w := Voucher{v.domain, v.index, v.operator, v.member, disputed, nil}
+		for _, k := range v.keys {
+			w.Keys = append(w.Keys, k.ref)
+		}
+		view.Vouchers = append(view.Vouchers, w)
 	}
 	for _, c := range m.chains {
 		view.Chains = append(view.Chains, c.view())
