@@ -316,3 +316,34 @@ func TestNobodyVouched(t *testing.T) {
 		}
 	}
 }
+
+// What the rules refuse, or nobody signed, brings no evidence with it.
+func TestChainOfARefusedEntry(t *testing.T) {
+	our := rolltest.NewOrg("our.example", 1, 0, 1)
+	for _, c := range []struct {
+		name  string
+		wrong func(e *entry.Entry)
+	}{
+		{"unsigned", func(e *entry.Entry) { e.Signatures[0].Sig[8] ^= 1 }},
+		{"not admissible", func(e *entry.Entry) { e.Date = "2023-01-01"; rolltest.Sign(e) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newNamed(t, "our.example")
+			w.rec.Register(our)
+			mine := w.endorse(our)
+			e := w.rec.Draft(&entry.Membership{Action: entry.Update, Member: our.Domain, Name: our.Name, Quorum: 1}, our)
+			rolltest.Sign(e)
+			c.wrong(e)
+			leaf := &entry.Leaf{Admitted: w.rec.Now, Entry: e, Chain: w.chain("our.example", 10*aDay, our.Keys...)}
+			w.rec.Leaves = append(w.rec.Leaves, leaf.Bytes())
+			w.publish()
+			in := w.asked(mine, verify.AuditOptions{Covering: w.covering})
+			if in.Record.Refused != 1 || len(in.Record.Remarks) > 0 {
+				t.Errorf("%+v", in.Record)
+			}
+			if v := check(t, c.name, in, verify.CodeContradiction); len(v.Evidence) != 1 || evidenceOf(v, verify.ByOperator).Kind == "" || v.Answers[0].State != verify.LookCloser {
+				t.Errorf("%+v", v.Evidence)
+			}
+		})
+	}
+}

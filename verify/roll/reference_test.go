@@ -83,7 +83,7 @@ func (r *reference) words(domain string, ref keys.Ref) (spans []refSpan, words [
 		case open:
 			spans[len(spans)-1].end, spans[len(spans)-1].ended = uint64(i), true
 		}
-		if shown || open {
+		if len(spans) > 0 {
 			words = append(words, refWord{uint64(i), shown})
 		}
 	}
