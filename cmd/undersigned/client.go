@@ -290,6 +290,9 @@ type submission struct {
 	Duplicate bool       `json:"duplicate"`
 	Published bool       `json:"published"`         // a checkpoint covers it: there is a receipt
 	Receipt   string     `json:"receipt,omitempty"` // a c2sp.org/tlog-proof@v1 file, if published
+
+	ChainIndex  *uint64 `json:"chain_index,omitempty"`  // of the entry with the DNSSEC chain that was sent
+	ChainDetail string  `json:"chain_detail,omitempty"` // a sentence, if there is none
 }
 
 // A ledger that is busy is asked again so many times, if it does not take longer than that in all.

@@ -330,13 +330,13 @@ func (w *writeFlags) submit(ctx context.Context, a *app, c *client, e *entry.Ent
 			return err
 		}
 	}
-	return a.submitted(e, s, path, w.JSON)
+	return a.submitted(e, s, path, len(chain) > 0, w.JSON)
 }
 
 const receiptSuffix = ".tlog-proof"
 
-// submitted tells what became of an entry.
-func (a *app) submitted(e *entry.Entry, s *submission, receipt string, asJSON bool) error {
+// submitted tells what became of an entry, and of a chain that was sent with it.
+func (a *app) submitted(e *entry.Entry, s *submission, receipt string, chain, asJSON bool) error {
 	code := codeOK
 	if !s.Published {
 		code, receipt = codeUnchecked, ""
@@ -351,7 +351,10 @@ func (a *app) submitted(e *entry.Entry, s *submission, receipt string, asJSON bo
 			Duplicate bool       `json:"duplicate"`
 			Published bool       `json:"published"`
 			Receipt   string     `json:"receipt_file,omitempty"`
-		}{"undersigned/submitted/v1", s.Index, s.ID, s.Admitted, s.Stands, s.Duplicate, s.Published, receipt})
+
+			ChainIndex  *uint64 `json:"chain_index,omitempty"`
+			ChainDetail string  `json:"chain_detail,omitempty"`
+		}{"undersigned/submitted/v1", s.Index, s.ID, s.Admitted, s.Stands, s.Duplicate, s.Published, receipt, s.ChainIndex, s.ChainDetail})
 		return errors.Join(err, answered(code))
 	}
 	switch {
@@ -363,6 +366,17 @@ func (a *app) submitted(e *entry.Entry, s *submission, receipt string, asJSON bo
 		a.printf("Entry %d, %s, has been in the record since %s, and stands.\n", s.Index, saying(e), printable(s.Admitted))
 	default:
 		a.printf("Entry %d, %s, is in the public record since %s.\n", s.Index, saying(e), printable(s.Admitted))
+	}
+	if chain && s.Duplicate {
+		switch {
+		case s.ChainIndex != nil && *s.ChainIndex == s.Index:
+		case s.ChainIndex != nil:
+			a.printf("The entry was there already, without your chain. The chain is entry %d.\n", *s.ChainIndex)
+		case s.ChainDetail != "":
+			a.printf("The entry was there already, without your chain. %s\n", printable(s.ChainDetail))
+		default:
+			a.printf("The entry was there already, perhaps without your chain: undersigned show tells.\n")
+		}
 	}
 	if receipt != "" && receipt != "-" {
 		a.sayf("Receipt: %s\n", receipt)
