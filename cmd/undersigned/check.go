@@ -158,7 +158,7 @@ func (a *app) printSealed(v *verify.Verdict) {
 	}
 	a.printf("\n%s\n", a.paint(bold, "Who stood behind it as of "+moment(v.Roll.AsOf)))
 	for _, l := range v.Roll.Lines {
-		a.printf("  - %s", bothForms(l.Domain))
+		a.printf("  - %s", l.Domain)
 		if l.Name != "" {
 			a.printf(", %s", l.Name)
 		}

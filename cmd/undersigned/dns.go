@@ -431,10 +431,7 @@ func (v *dnsView) answer(a *app, asJSON bool) error {
 			code = f.code
 		}
 	}
-	who := v.Domain
-	if v.Unicode != v.Domain {
-		who = fmt.Sprintf("%s (written %s)", v.Domain, v.Unicode)
-	}
+	who := keys.DisplayDomain(v.Domain)
 	switch {
 	case code == codeUnchecked:
 		v.Sentence = fmt.Sprintf("Could not check which keys %s publishes.", who)

@@ -203,9 +203,6 @@ func refStrings(refs []keys.Ref) []string {
 // printMember prints it for people.
 func (a *app) printMember(v memberView) {
 	who := v.Name + " (" + v.Domain + ")"
-	if v.Unicode != v.Domain {
-		who = fmt.Sprintf("%s (%s, written %s)", v.Name, v.Domain, v.Unicode)
-	}
 	if v.Member {
 		a.printf("%s has been a member of %s since %s.\n", who, v.Origin, day(v.Registered.Admitted))
 	} else {
@@ -283,7 +280,7 @@ func keySentence(k memberKeyView) string {
 }
 
 func publishedSentence(domain string, k memberKeyView, p publishedView) string {
-	s := fmt.Sprintf("%s itself published the key %s in the DNS, signed: seen on %s (entry %d)", bothForms(domain), k.Fingerprint, day(p.Since), p.Index)
+	s := fmt.Sprintf("%s itself published the key %s in the DNS, signed: seen on %s (entry %d)", domain, k.Fingerprint, day(p.Since), p.Index)
 	if p.LastIndex != p.Index {
 		s += fmt.Sprintf(", last on %s (entry %d)", day(p.Last), p.LastIndex)
 	}
@@ -296,14 +293,6 @@ func publishedSentence(domain string, k memberKeyView, p publishedView) string {
 		why = "its zone was no longer signed"
 	}
 	return fmt.Sprintf("%s; by %s (entry %d) %s.", s, day(*p.Gone), *p.GoneIndex, why)
-}
-
-// bothForms shows a domain as the record writes it, and beside it how it reads if it is an internationalized one.
-func bothForms(domain string) string {
-	if u := keys.DomainToUnicode(domain); u != domain {
-		return domain + " (" + u + ")"
-	}
-	return domain
 }
 
 func joinNumbers(list []uint64) string {
