@@ -75,6 +75,7 @@ func TestScript(t *testing.T) {
 
 			"documented": documented,
 			"mode":       mode,
+			"forms":      forms,
 			"files":      files,
 			"nokeys":     noKeys,
 			"stale":      stale,
@@ -300,4 +301,33 @@ func root(ts *testscript.TestScript, _ bool, args []string) {
 	r, err := ledger.Check(context.Background(), store, ledger.CheckOptions{Origin: origin, HashesOnly: true})
 	ts.Check(err)
 	ts.Setenv("ROOT", base64Of(r.Root[:]))
+}
+
+// forms holds what the last command printed to showing each internationalized domain in both forms, in each line that is not there to be typed; there is
+// one at least.
+func forms(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: forms")
+	}
+	seen := false
+	for line := range strings.Lines(ts.ReadFile("stdout") + ts.ReadFile("stderr")) {
+		if strings.Contains(line, " IN TXT ") {
+			continue
+		}
+		for _, word := range strings.Fields(line) {
+			domain := strings.Trim(word, `.,:;()"`)
+			if strings.HasSuffix(domain, "'s") || strings.HasSuffix(domain, receiptSuffix) || strings.Contains(domain, "/") {
+				domain, _, _ = strings.Cut(domain, "'")
+			}
+			if u := keys.DomainToUnicode(strings.TrimPrefix(domain, "_undersigned.")); strings.HasPrefix(domain, "xn--") && u != domain && !strings.HasSuffix(domain, receiptSuffix) {
+				seen = true
+				if !strings.Contains(line, "("+u+")") {
+					ts.Fatalf("%s without %s in: %s", domain, u, line)
+				}
+			}
+		}
+	}
+	if !seen {
+		ts.Fatalf("no internationalized domain is printed")
+	}
 }

@@ -28,6 +28,8 @@ const (
 	restLast  = time.Hour
 	// look is how long a wait is relied on: members come, and a clock may be set.
 	look = time.Minute
+	// soon is the same before the ledger takes any entry.
+	soon = time.Second
 	// patience is how long to wait for a chain to be published. It is in the record before.
 	patience = 10 * time.Second
 )
@@ -75,8 +77,12 @@ func NewKeeper(l *ledger.Ledger, c *Collector, jitter func(time.Duration) time.D
 // Run keeps until ctx ends.
 func (k *Keeper) Run(ctx context.Context) {
 	for ctx.Err() == nil {
+		wait := look
+		if !k.ready() {
+			wait = soon // a ledger that starts waits for its witnesses
+		}
 		k.Step(ctx)
-		timer := time.NewTimer(look)
+		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
@@ -84,6 +90,9 @@ func (k *Keeper) Run(ctx context.Context) {
 		timer.Stop()
 	}
 }
+
+// ready reports whether the ledger takes entries.
+func (k *Keeper) ready() bool { return k.ledger.ReadOnly() == nil && k.ledger.Published().Size > 0 }
 
 // Status returns how it goes.
 func (k *Keeper) Status() ledger.Keeping {
@@ -94,7 +103,7 @@ func (k *Keeper) Status() ledger.Keeping {
 
 // Step asks about those members that are due, a few at a time, and returns when all have been, or the resolver is dead, or ctx has ended. The ledger goes on meanwhile.
 func (k *Keeper) Step(ctx context.Context) {
-	if k.ledger.ReadOnly() != nil || k.ledger.Published().Size == 0 || waits(k.until, k.now(), restLast) {
+	if !k.ready() || waits(k.until, k.now(), restLast) {
 		return
 	}
 	var domains []string
