@@ -44,8 +44,14 @@ func TestMain(m *testing.M) {
 
 // TestScript runs the stories of testdata/script, in which the program is one command among others.
 func TestScript(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+	p := scripts()
+	p.Dir = "testdata/script"
+	testscript.Run(t, p)
+}
+
+// scripts are what scripts know.
+func scripts() testscript.Params {
+	return testscript.Params{
 		RequireExplicitExec: true,
 		Condition: func(cond string) (bool, error) {
 			if cond == "may-skip" { // where CI has installed everything, a skipped test is a failure
@@ -86,7 +92,7 @@ func TestScript(t *testing.T) {
 			"untilfull":  untilFull,
 			"status":     status,
 		},
-	})
+	}
 }
 
 // exitsWith runs the program and compares its exit code: code 10 verify …
