@@ -31,6 +31,10 @@ const (
 	seenInTime             // a copy with it was seen before
 )
 
+// ChainInTime reports whether a quorum of witnesses saw the DNSSEC chain in the entry at index before its signatures ended, of the chains that the audit was asked
+// about (AuditOptions.Receipts and About; all if there are none).
+func (r *Report) ChainInTime(index uint64) bool { return r.chains[index].standing == seenInTime }
+
 // maxSightings bounds the notes that are fetched to see when chains existed, newest chain first, those that are asked about before others.
 const maxSightings = 1000
 

@@ -259,7 +259,10 @@ func missing(c roll.Chain, is string) string {
 // owner lists the evidence that the keys that signed are the organization's, ranked, and says what it comes to.
 func (j *judge) owner(closer func(format string, args ...any)) {
 	e := j.endorsed
-	m, _ := j.state.Member(e.domain)
+	if j.members == nil {
+		j.members, j.barren = make(map[string]roll.Member), make(map[string]bool)
+	}
+	m := j.member(e.domain)
 	again := e.index < m.Registered.Index
 	if again {
 		closer("The organization has been registered again since, by entry %d; who vouched for it before is in the record's history.", m.Registered.Index)
@@ -363,35 +366,64 @@ func (j *judge) rests(m roll.Member, w roll.Voucher, at time.Time) (rests string
 	if j.answered(w, at) {
 		return RestsOnDNSSEC, nil
 	}
-	voucher, _ := j.state.Member(w.Domain)
-	by := map[string]string{w.Domain: ""} // for whom each of them vouched
-	leads := func(from string) (path []string) {
-		for d := from; d != w.Domain; d = by[d] {
-			path = append([]string{d}, path...)
+	voucher := j.member(w.Domain)
+	if !j.barren[w.Domain] {
+		if through := j.leads(w.Domain, m.Domain); through != nil {
+			return RestsOnVouching, through
 		}
-		return path
-	}
-	for todo := []roll.Member{voucher}; len(todo) > 0; todo = todo[1:] {
-		d := todo[0]
-		for _, x := range d.Vouchers {
-			if _, known := by[x.Domain]; known || !x.Member || x.Disputed || j.operator(x.Domain) || x.Domain == m.Domain {
-				continue
-			}
-			by[x.Domain] = d.Domain
-			y, _ := j.state.Member(x.Domain)
-			if slices.Contains(j.in.Known, x.Domain) || j.answered(x, admittedAt(d, x.Index)) {
-				return RestsOnVouching, leads(x.Domain)
-			}
-			todo = append(todo, y)
-		}
+		j.leads(w.Domain, "")
 	}
 	switch {
-	case slices.ContainsFunc(voucher.Vouchers, func(x roll.Voucher) bool { return x.Member && !x.Disputed && !j.operator(x.Domain) }):
+	case slices.ContainsFunc(voucher.Vouchers, j.vouches):
 		return RestsOnCircle, nil
 	case len(voucher.Vouchers) > 0:
 		return RestsOnOperator, nil
 	}
 	return RestsOnNothing, nil
+}
+
+// leads follows who vouched for a domain, and for those, but for one of them, to somebody that counts by itself, and returns who is on the way there; nil: there
+// is nobody. If none is left out, all of those that lead nowhere are remembered, so that a large circle is walked once.
+func (j *judge) leads(from, without string) (through []string) {
+	by := map[string]string{from: ""} // for whom each of them vouched
+	for todo := []string{from}; len(todo) > 0; todo = todo[1:] {
+		d := j.member(todo[0])
+		for _, x := range d.Vouchers {
+			if _, seen := by[x.Domain]; seen || !j.vouches(x) || x.Domain == without {
+				continue
+			}
+			by[x.Domain] = d.Domain
+			if slices.Contains(j.in.Known, x.Domain) || j.answered(x, admittedAt(d, x.Index)) {
+				for at := x.Domain; at != from; at = by[at] {
+					through = append(through, at)
+				}
+				slices.Reverse(through)
+				return through
+			}
+			todo = append(todo, x.Domain)
+		}
+	}
+	if without == "" {
+		for d := range by {
+			j.barren[d] = true
+		}
+	}
+	return nil
+}
+
+// vouches reports whether somebody's vouching is a member's, and neither the operator's nor disputed.
+func (j *judge) vouches(x roll.Voucher) bool {
+	return x.Member && !x.Disputed && !j.operator(x.Domain)
+}
+
+// member returns what is known about a domain, and keeps it: a list asks about the same ones again and again.
+func (j *judge) member(domain string) roll.Member {
+	m, ok := j.members[domain]
+	if !ok {
+		m, _ = j.state.Member(domain)
+		j.members[domain] = m
+	}
+	return m
 }
 
 // answered reports whether the domain of a voucher had published the keys that vouched, and did not take one of them away later without

@@ -236,6 +236,13 @@ func TestVouchersRestOnSomething(t *testing.T) {
 			w.rec.Register(b, c)
 			vouch(w, a, b)
 		}, nil, "vouched", "vouched+ operator", verify.Confirmed, 1},
+		{"three in a circle, of which only its own domain published its key", func(w *named) {
+			w.observe("a.example", 10*aDay, a.Keys[0])
+			w.publish()
+			w.rec.Register(b, a)
+			w.rec.Register(c, b)
+			vouch(w, a, c)
+		}, nil, "circle", "vouched dnssec+ operator", verify.Confirmed, 0},
 		{"two, one of which leads nowhere", func(w *named) {
 			w.join(c, 10*aDay)
 			w.publish()
@@ -244,7 +251,7 @@ func TestVouchersRestOnSomething(t *testing.T) {
 		}, nil, "operator dnssec", "vouched+ operator", verify.Confirmed, 1},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			w := newNamed(t, "b.example", "c.example")
+			w := newNamed(t, "a.example", "b.example", "c.example")
 			w.rec.Register(a)
 			x.make(w)
 			w.publish()

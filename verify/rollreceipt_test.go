@@ -468,3 +468,31 @@ func TestRequireOfAList(t *testing.T) {
 		})
 	}
 }
+
+// Of somebody on a list who has said something else since, the record's state does not have the keys that signed then; the file may.
+func TestRequireOfAnEarlierWord(t *testing.T) {
+	w := newNamed(t, "our.example")
+	our := rolltest.NewOrg("our.example", 1, 0, 1)
+	w.join(our, 10*aDay)
+	w.publish()
+	w.endorse(our)
+	w.rec.Now = w.rec.Now.Add(time.Hour)
+	index := w.rec.Seal(w.statement)
+	w.publish()
+	w.endorse(our)
+	w.publish()
+	for name, strip := range map[string]bool{"the file has its endorsement": false, "the file does not": true} {
+		r := w.rollReceipt(index, "")
+		if strip {
+			r.Notes, r.Support = nil, r.Support[:0]
+		}
+		in := verify.Input{Policy: w.policy(), Receipt: r, Domain: "our.example", Now: w.rec.Now, Require: verify.Require{DNSSEC: true}, Record: w.audit(verify.AuditOptions{Receipts: []*verify.Receipt{r}, Covering: w.covering})}
+		want := 0
+		if strip {
+			want = verify.CodeUnchecked
+		}
+		if v := check(t, name, in, want); strip && !strings.Contains(v.Sentence, "it has said something else since") {
+			t.Error(v.Sentence)
+		}
+	}
+}

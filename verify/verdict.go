@@ -141,8 +141,10 @@ type judge struct {
 	bounds     Bounds    // of the entry
 	noBefore   string    // why NotBefore is not known; "" if it is, or if nobody expects it
 	opened     map[[32]byte]openedNote
-	short      bool    // fewer witnesses than the policy asks for have seen the receipt\'s checkpoint
-	sealed     *sealed // the list that the receipt is of, or that stands beside it; nil: none
+	short      bool                   // fewer witnesses than the policy asks for have seen the receipt\'s checkpoint
+	members    map[string]roll.Member // those that were asked about
+	barren     map[string]bool        // domains of members that nobody vouched for who counts, nor for those who did, and so on
+	sealed     *sealed                // the list that the receipt is of, or that stands beside it; nil: none
 }
 
 // problem is a reason for a code other than 0.
@@ -287,7 +289,7 @@ func (j *judge) word(r *Receipt, b *bound, body *entry.Endorsement) {
 	} else {
 		j.signed = true
 		for _, k := range e.Keys {
-			j.how("It is signed by the key %s, which entry %d registers for %s.", k, b.registered[entry.Named{Domain: e.Signer, Ref: k}].index, e.Signer)
+			j.how("It is signed by the key %s, which entry %d registers for %s.", k, b.registered[entry.Named{Domain: e.Signer, Ref: k}].index, display(e.Signer))
 		}
 	}
 	j.bounds.NoLater, j.bounds.Size = j.in.Policy.NoLater(c), c.Size
@@ -386,7 +388,7 @@ func (j *judge) domain() {
 	if j.bounds = r.Bounds(found.Index); j.bounds.Size == 0 {
 		j.bounds = Bounds{NoLater: j.in.Policy.NoLater(r.checkpoint), Size: r.Size}
 	}
-	j.how("Entry %d of the public record %s, recorded %s, is the last one of %s about this statement; its text has the fingerprint %s.", found.Index, r.Origin, stamp(found.Admitted), found.Domain, found.ID)
+	j.how("Entry %d of the public record %s, recorded %s, is the last one of %s about this statement; its text has the fingerprint %s.", found.Index, r.Origin, stamp(found.Admitted), display(found.Domain), found.ID)
 	for _, k := range found.Keys {
 		j.how("It is signed by the key %s.", k)
 	}
@@ -522,9 +524,9 @@ func (j *judge) answerSigned() {
 		}
 		j.answer(didSign, LookCloser, "As far as this receipt alone can show, %s %s %s.", who, verb, j.what())
 		if len(j.replayed) > 0 {
-			j.reason(didSign, "A key that the record registers for %s signed it, and was valid then by the word of %s, which replays the record; who vouched for the organization takes the whole record to tell.", e.domain, strings.Join(j.replayed, ", "))
+			j.reason(didSign, "A key that the record registers for %s signed it, and was valid then by the word of %s, which replays the record; who vouched for the organization takes the whole record to tell.", display(e.domain), strings.Join(j.replayed, ", "))
 		} else {
-			j.reason(didSign, "A key that the record registers for %s signed it; whether it was still valid then takes the whole record to tell.", e.domain)
+			j.reason(didSign, "A key that the record registers for %s signed it; whether it was still valid then takes the whole record to tell.", display(e.domain))
 		}
 	case j.admitted:
 		j.answerReplayed(who, verb)

@@ -67,6 +67,7 @@ type publishedView struct {
 	GoneIndex   *uint64    `json:"gone_index,omitempty"`
 	Gone        *time.Time `json:"gone,omitempty"`
 	GoneOutcome string     `json:"gone_outcome,omitempty"` // published: other keys; absent: none; insecure: the zone is not signed
+	InTime      bool       `json:"in_time"`                // witnesses saw each of these chains before its signatures ended
 }
 
 type voucherView struct {
@@ -124,7 +125,7 @@ func viewMember(r *verify.Report, domain string) (memberView, bool) {
 			v.Left = &left
 		}
 		for _, k := range slices.Concat(m.Keys, m.RecoveryKeys) {
-			v.Keys = append(v.Keys, viewMemberKey(k))
+			v.Keys = append(v.Keys, viewMemberKey(r, k))
 		}
 		for _, w := range m.Vouchers {
 			v.Vouchers = append(v.Vouchers, voucherView{w.Domain, w.Index, w.Operator, w.Member, w.Disputed})
@@ -164,10 +165,10 @@ func known(t time.Time) *time.Time {
 	return &t
 }
 
-func viewMemberKey(k roll.Key) memberKeyView {
+func viewMemberKey(r *verify.Report, k roll.Key) memberKeyView {
 	v := memberKeyView{Suite: k.Ref.Suite, Fingerprint: k.Ref.Fingerprint.String(), Role: k.Role.String(), SPKI: k.Public.SPKI(), Registered: k.Registered, Current: k.Current, Published: []publishedView{}}
 	for _, p := range k.Published {
-		view := publishedView{Index: p.First.Index, Since: p.First.Admitted, LastIndex: p.Last.Index, Last: p.Last.Admitted, Until: p.Last.NotAfter}
+		view := publishedView{Index: p.First.Index, Since: p.First.Admitted, LastIndex: p.Last.Index, Last: p.Last.Admitted, Until: p.Last.NotAfter, InTime: r.ChainInTime(p.First.Index) && r.ChainInTime(p.Last.Index) && (!p.Ended || r.ChainInTime(p.End.Index))}
 		if p.Ended {
 			view.GoneIndex, view.Gone, view.GoneOutcome = &p.End.Index, &p.End.Admitted, p.End.Outcome.String()
 		}
@@ -285,14 +286,18 @@ func publishedSentence(domain string, k memberKeyView, p publishedView) string {
 		s += fmt.Sprintf(", last on %s (entry %d)", day(p.Last), p.LastIndex)
 	}
 	s += ", in signatures good until " + day(p.Until)
+	doubt := ""
+	if !p.InTime {
+		doubt = " No witnesses bear out that all of this was in the record before the signatures ended."
+	}
 	if p.Gone == nil {
-		return s + "."
+		return s + "." + doubt
 	}
 	why := "it no longer did"
 	if p.GoneOutcome == dnssec.Insecure.String() {
 		why = "its zone was no longer signed"
 	}
-	return fmt.Sprintf("%s; by %s (entry %d) %s.", s, day(*p.Gone), *p.GoneIndex, why)
+	return fmt.Sprintf("%s; by %s (entry %d) %s.", s, day(*p.Gone), *p.GoneIndex, why) + doubt
 }
 
 func joinNumbers(list []uint64) string {
