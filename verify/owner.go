@@ -84,12 +84,14 @@ func ParseRequire(s string) (r Require, err error) {
 // domain about its keys, and records an answer at least once a month.
 const aboutThen = 45 * 24 * time.Hour
 
-// A publication is what chains that were seen in time say of one key and one entry that it signed.
+// A publication is what chains say of one key and one entry that it signed. To show the key, a chain must have been seen in time. To miss it, it is enough that it
+// was not proven to be late: which copies there are is the ledger's word, and a ledger that could hide when a key was withdrawn could hide that it was.
 type publication struct {
 	first, last roll.Chain  // of those that show the key, with none between that misses it: around the entry, else before it, else after it
 	prior, next *roll.Chain // of these the one before the entry and the one after it
 	near        bool        // one of the two was valid about the time of the entry
 	gone        *roll.Chain // it misses the key, and so do all later ones
+	back        bool        // but for one whose time nothing bears out
 	ended       *roll.Chain // it misses the key, and came before the entry
 }
 
@@ -111,7 +113,14 @@ func (p *publication) rank() int {
 
 // published returns what the DNS says of a key that signed an entry; nil if nothing that was seen in time shows it.
 func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication {
-	words := slices.DeleteFunc(j.state.Words(ref), func(w roll.Word) bool { return j.in.Record.chains[w.Index].standing != seenInTime })
+	var unfixed uint64 // the last chain that shows the key, and may have been in time
+	words := slices.DeleteFunc(j.state.Words(ref), func(w roll.Word) bool {
+		standing := j.in.Record.chains[w.Index].standing
+		if w.Shown && standing != seenAfter {
+			unfixed = w.Index
+		}
+		return standing == seenAfter || w.Shown && standing != seenInTime
+	})
 	here := slices.IndexFunc(words, func(w roll.Word) bool { return w.Shown }) // the last before the entry, else the first
 	if here < 0 {
 		return nil
@@ -142,6 +151,7 @@ func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication
 	}
 	if to < len(words) && !words[len(words)-1].Shown {
 		p.gone = &words[to].Chain
+		p.back = unfixed > p.gone.Index
 	}
 	return p
 }
@@ -154,16 +164,22 @@ func (j *judge) doubted(domain string, ref keys.Ref) (c roll.Chain, why string) 
 		return c, ""
 	}
 	c = words[i].Chain
-	named := fmt.Sprintf("The DNS is in the record as naming the key for %s, in signatures that ended %s", display(domain), day(c.NotAfter))
+	return c, fmt.Sprintf("The DNS is in the record as naming the key for %s, in signatures that ended %s%s.", display(domain), day(c.NotAfter), j.unfixed(c))
+}
+
+// unfixed is the end of a sentence, which says why nobody knows that a chain existed in time; "" if it was seen.
+func (j *judge) unfixed(c roll.Chain) string {
 	switch s := j.in.Record.chains[c.Index]; s.standing {
+	case seenInTime:
+		return ""
 	case seenLate:
-		return c, fmt.Sprintf("%s; no quorum of witnesses says that this existed before %s.", named, day(s.by))
+		return fmt.Sprintf("; no quorum of witnesses says that this existed before %s", day(s.by))
 	case seenAfter:
-		return c, fmt.Sprintf("%s; witnesses saw the record without it later than that, %s.", named, day(s.since))
+		return fmt.Sprintf("; witnesses saw the record without it later than that, %s", day(s.since))
 	case seenNobody:
-		return c, named + "; the policy asks for no witnesses, so that only the ledger's own word says when this existed."
+		return "; the policy asks for no witnesses, so that only the ledger's own word says when this existed"
 	}
-	return c, named + "; this audit saw no copy of the record that fixes when this existed."
+	return "; this audit saw no copy of the record that fixes when this existed"
 }
 
 // domainWord tells what the DNS says of the keys that signed an entry; false: nothing.
@@ -215,7 +231,7 @@ func (j *judge) domainWord(e *endorsed) (ev OwnerEvidence, ok bool) {
 	s := fmt.Sprintf("The domain %s itself published %s in the DNS, signed", display(e.domain), what)
 	switch {
 	case p.ended != nil:
-		s += fmt.Sprintf(", but no longer when this was signed: %s; by %s, entry %d, %s.", sightings(p.first, p.last), day(p.ended.Admitted), p.ended.Index, missing(*p.ended, "was"))
+		s += fmt.Sprintf(", but no longer when this was signed: %s; by %s, entry %d, %s%s.", sightings(p.first, p.last), day(p.ended.Admitted), p.ended.Index, missing(*p.ended, "was"), j.unfixed(*p.ended))
 	case !p.near && p.prior == nil:
 		s += fmt.Sprintf(", but not within 45 days of this endorsement: %s.", sightings(p.first, p.last))
 	case !p.near:
@@ -230,7 +246,11 @@ func (j *judge) domainWord(e *endorsed) (ev OwnerEvidence, ok bool) {
 		s += fmt.Sprintf(": %s.", sightings(first, last))
 	}
 	if p.gone != nil && p.ended == nil {
-		s += fmt.Sprintf(" By %s, entry %d, %s.", day(p.gone.Admitted), p.gone.Index, missing(*p.gone, "is"))
+		is := "is"
+		if p.back {
+			is = "was"
+		}
+		s += fmt.Sprintf(" By %s, entry %d, %s%s.", day(p.gone.Admitted), p.gone.Index, missing(*p.gone, is), j.unfixed(*p.gone))
 	}
 	if shown < len(e.keys) && doubt != "" {
 		s += " " + doubt
