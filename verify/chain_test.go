@@ -273,6 +273,32 @@ func TestChainWithoutWitnesses(t *testing.T) {
 	}
 }
 
+// A copy without the chain that was seen after its signatures had ended says that the ledger dates it back, whatever copies with it say.
+func TestChainDatedBack(t *testing.T) {
+	our := rolltest.NewOrg("our.example", 1, 0, 1)
+	w := newNamed(t, "our.example")
+	w.rec.Register(rolltest.NewOrg("idle.example", 1, 0, 1))
+	claimed := w.rec.Now
+	w.rec.Now = claimed.Add(5 * aDay)
+	w.publish()
+	after := w.after()
+	w.rec.Now = claimed
+	index := w.join(our, 2*aDay)
+	w.rec.Now = claimed.Add(aDay) // as if
+	mine := w.endorseOn(our, after)
+	w.rec.Now = claimed.Add(5 * aDay)
+	w.publish()
+	w.cosigned(w.rec.Now, claimed.Add(aDay), claimed.Add(aDay)) // by witnesses that lie, as well
+	in := w.asked(mine, verify.AuditOptions{Covering: w.covering})
+	v := check(t, "dated back", in, verify.CodeContradiction)
+	if ev := evidenceOf(v, verify.ByDNSSEC); ev.Counts || !strings.Contains(ev.Sentence, "witnesses saw the record without it later than that, 16 June 2024.") {
+		t.Errorf("%+v", v.Evidence)
+	}
+	if !slices.ContainsFunc(in.Record.Remarks, func(m verify.Remark) bool { return m.Index != nil && *m.Index == index }) || in.Record.ChainInTime(index) {
+		t.Errorf("%+v", in.Record.Remarks)
+	}
+}
+
 // Which copies of the record there are is the ledger's word: that none at hand fixes when a key was withdrawn does not undo it.
 func TestWithdrawalOfUnknownTime(t *testing.T) {
 	our := rolltest.NewOrg("our.example", 1, 0, 1)
