@@ -79,6 +79,16 @@ var sabotages = []sabotage{
 		test:  "./verify/roll TestPublishedBeforeRegistration",
 	},
 	{
+		name: "name-since", defence: "a vouching counts for the name that the organization had then",
+		edits: []edit{{"verify/owner.go", "case w.Index < m.Named.Index:", "case false && w.Index < m.Named.Index:"}},
+		test:  "./verify TestVouchersRestOnSomething",
+	},
+	{
+		name: "withdrawal-hidden", defence: "a key is doubted once the DNS took it away, whatever copies of the record the ledger names",
+		edits: []edit{{"verify/owner.go", "return standing == seenAfter || w.Shown && standing != seenInTime", "return standing != seenInTime"}},
+		test:  "./verify TestWithdrawalOfUnknownTime",
+	},
+	{
 		name: "chain-worthless", defence: "a chain that says nothing new takes no place in the record",
 		edits: []edit{{"ledger/evidence.go", "case !change && (", "case false && !change && ("}},
 		test:  "./ledger TestLateChain",

@@ -1,6 +1,8 @@
 package verify_test
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -67,6 +69,16 @@ func (w *named) observe(domain string, valid time.Duration, ks ...*rolltest.Key)
 // endorseOn endorses and quotes an earlier note.
 func (w *named) endorseOn(o *rolltest.Org, after entry.After) uint64 {
 	return w.rec.Do(&entry.Endorsement{Action: entry.Endorse, Statement: w.statement, After: after}, o)
+}
+
+// update has an organization, with a quorum of one and no recovery keys, go by a name, and others vouch for it.
+func (w *named) update(o *rolltest.Org, name string, by ...*rolltest.Org) {
+	m := &entry.Membership{Action: entry.Update, Member: o.Domain, Name: name, Quorum: 1}
+	for _, v := range by {
+		m.Vouchers = append(m.Vouchers, v.Vouch()...)
+	}
+	slices.SortFunc(m.Vouchers, func(x, y entry.Named) int { return strings.Compare(x.Domain, y.Domain) })
+	w.rec.Do(m, o)
 }
 
 // asked judges an entry beside an audit with these options.
@@ -170,7 +182,7 @@ func TestEachChainMustBeSeenInTime(t *testing.T) {
 		{"the last, in time", our.Keys, false, true, false},
 		{"the last, late", our.Keys, true, false, false},
 		{"the end, in time", nil, false, false, true},
-		{"the end, late", nil, true, false, false},
+		{"the end, late", nil, true, false, true}, // what may be forged shows nothing, but may well be doubted
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w, mine := start()
@@ -182,6 +194,9 @@ func TestEachChainMustBeSeenInTime(t *testing.T) {
 			for _, o := range []verify.AuditOptions{{Covering: w.covering}, {Paths: w.paths()}} {
 				in := w.asked(mine, o)
 				ev := evidenceOf(check(t, c.name, in, 0), verify.ByDNSSEC)
+				if late := strings.Contains(ev.Sentence, "it is no longer there; no quorum of witnesses says that this existed before"); late != (c.late && c.gone) {
+					t.Error(ev.Sentence)
+				}
 				if !ev.Counts || ev.Last == nil || ev.Last.After(*ev.Since) != c.last || (ev.Gone != nil) != c.gone {
 					t.Errorf("%+v", ev)
 				}
@@ -281,5 +296,100 @@ func TestChainDatedBack(t *testing.T) {
 	}
 	if !slices.ContainsFunc(in.Record.Remarks, func(m verify.Remark) bool { return m.Index != nil && *m.Index == index }) || in.Record.ChainInTime(index) {
 		t.Errorf("%+v", in.Record.Remarks)
+	}
+}
+
+// Which copies of the record there are is the ledger's word: that none at hand fixes when a key was withdrawn does not undo it.
+func TestWithdrawalOfUnknownTime(t *testing.T) {
+	our := rolltest.NewOrg("our.example", 1, 0, 1)
+	for _, c := range []struct {
+		name  string
+		again bool // the key is shown once more, at a time that nothing fixes either
+		back  bool // and once more, in time
+	}{{"gone", false, false}, {"gone, and back at no known time", true, false}, {"gone, and back", false, true}} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newNamed(t, "our.example")
+			w.join(our, 10*aDay)
+			w.publish()
+			w.endorse(our) // quotes the copy with the first chain
+			w.publish()
+			w.rec.Now = w.rec.Now.Add(5 * aDay)
+			gone := w.observe("our.example", 2*aDay)
+			w.publish() // in time, and quoted by nobody
+			if c.again {
+				w.rec.Now = w.rec.Now.Add(aDay)
+				w.observe("our.example", 2*aDay, our.Keys[0])
+				w.publish()
+			}
+			w.rec.Now = w.rec.Now.Add(10 * aDay)
+			w.rec.Register(rolltest.NewOrg("idle.example", 1, 0, 1))
+			w.publish()
+			late := w.rec.State.Size()
+			if c.back {
+				w.observe("our.example", 2*aDay, our.Keys[0])
+				w.publish()
+				w.endorse(our) // quotes it
+				w.publish()
+			}
+			mine := w.endorse(our)
+			w.publish()
+			sources := w.sources()
+			if !c.again && !c.back {
+				for how, size := range map[string]uint64{"a server that says nothing": 0, "a server that names a later copy": late} {
+					sources[how] = verify.AuditOptions{Covering: func(ctx context.Context, index uint64) (uint64, bool) {
+						if index == gone {
+							return size, size > 0
+						}
+						return w.covering(ctx, index)
+					}}
+				}
+			}
+			for name, o := range sources {
+				in := w.asked(mine, o)
+				v := check(t, name, in, 0)
+				ev := evidenceOf(v, verify.ByDNSSEC)
+				good := c.back || c.again && name != "mere files" // then all of it was seen in time
+				state := verify.LookCloser
+				if good {
+					state = verify.Confirmed
+				}
+				if ev.Counts != good || v.Answers[0].State != state || strings.Contains(ev.Sentence, fmt.Sprintf("entry %d, it was no longer there", gone)) == good {
+					t.Errorf("%s: %s %+v", name, states(v), v.Evidence)
+				}
+				if how := "this audit saw no copy of the record that fixes when this existed"; name == "mere files" && !good && !strings.Contains(ev.Sentence, how) {
+					t.Errorf("%s: %s", name, ev.Sentence)
+				}
+				in.Require = verify.Require{DNSSEC: true}
+				want := verify.CodeUnchecked
+				if good {
+					want = 0
+				}
+				check(t, name+", required", in, want)
+			}
+		})
+	}
+}
+
+// The same holds of what a voucher's keys rest on.
+func TestVoucherWithdrawnAtUnknownTime(t *testing.T) {
+	a, b := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("b.example", 1, 0, 1)
+	w := newNamed(t, "b.example")
+	w.join(b, 10*aDay)
+	w.publish()
+	w.rec.Register(a, b)
+	w.endorse(a) // quotes the copy with the chain
+	w.publish()
+	w.rec.Now = w.rec.Now.Add(5 * aDay)
+	w.observe("b.example", 2*aDay)
+	w.publish() // in time, and quoted by nobody
+	w.rec.Now = w.rec.Now.Add(10 * aDay)
+	w.rec.Register(rolltest.NewOrg("idle.example", 1, 0, 1))
+	w.publish()
+	mine := w.endorse(a)
+	w.publish()
+	for name, o := range w.sources() {
+		in := w.asked(mine, o)
+		in.Require = verify.Require{Vouched: 1}
+		check(t, name, in, verify.CodeUnchecked)
 	}
 }

@@ -3,6 +3,7 @@ package verify
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,17 +34,23 @@ type OwnerEvidence struct {
 	Until    *time.Time       `json:"until,omitempty"`    // ByDNSSEC: until when that chain was valid
 	Gone     *time.Time       `json:"gone,omitempty"`     // ByDNSSEC: when a chain was recorded in which a key is missing, and still is
 
-	doubt bool // it stands against a plain yes, whatever else counts
+	doubt   bool // it stands against a plain yes, whatever else counts
+	renamed bool // ByOperator: the organization has taken its name since
 }
 
 // A VouchingMember is a member of the record that vouched for another.
 type VouchingMember struct {
-	Domain  string    `json:"domain"`
-	Index   uint64    `json:"index"` // of the entry that says so
-	Since   time.Time `json:"since"` // when that was recorded, UTC
-	Counts  bool      `json:"counts"`
-	Rests   string    `json:"rests"`             // what that member's own key rests on: one of the Rests constants
-	Through []string  `json:"through,omitempty"` // RestsOnVouching: who vouched for it, and so on, up to one who is known or whose domain published its key
+	Domain  string     `json:"domain"`
+	Index   uint64     `json:"index"` // of the entry that says so
+	Since   time.Time  `json:"since"` // when that was recorded, UTC
+	Counts  bool       `json:"counts"`
+	Rests   string     `json:"rests"`             // what that member's own key rests on: one of the Rests constants
+	Through []string   `json:"through,omitempty"` // RestsOnVouching: who vouched for it, and so on, up to one who is known or whose domain published its key; of a long way the first and the last
+	Left    *time.Time `json:"left,omitempty"`    // when it left the record, UTC
+
+	more  int    // are left out of Through, before the last
+	under string // RestsWithin: whose domain it is part of
+	again uint64 // RestsOnFormer: the entry that registers the domain again
 }
 
 // What the keys with which a member vouched rest on.
@@ -55,6 +62,9 @@ const (
 	RestsOnOperator = "operator" // the operator's word
 	RestsOnNothing  = "nothing"  // nobody vouched for it, and no chain counts
 	RestsDisputed   = "disputed" // a key that vouched has been declared compromised from before that
+	RestsOnFormer   = "former"   // nothing any more: its domain has been registered again since, perhaps by somebody else
+	RestsOnOldName  = "renamed"  // whatever it is, that was for another name: the organization has taken its present one since
+	RestsWithin     = "within"   // the organization's own domain, or that of another voucher that counts, which its domain is below
 )
 
 // Require is what a reader asks of the evidence for a key's owner.
@@ -84,12 +94,14 @@ func ParseRequire(s string) (r Require, err error) {
 // domain about its keys, and records an answer at least once a month.
 const aboutThen = 45 * 24 * time.Hour
 
-// A publication is what chains that were seen in time say of one key and one entry that it signed.
+// A publication is what chains say of one key and one entry that it signed. To show the key, a chain must have been seen in time. To miss it, it is enough that it
+// was not proven to be late: which copies there are is the ledger's word, and a ledger that could hide when a key was withdrawn could hide that it was.
 type publication struct {
 	first, last roll.Chain  // of those that show the key, with none between that misses it: around the entry, else before it, else after it
 	prior, next *roll.Chain // of these the one before the entry and the one after it
 	near        bool        // one of the two was valid about the time of the entry
 	gone        *roll.Chain // it misses the key, and so do all later ones
+	back        bool        // but for one whose time nothing bears out
 	ended       *roll.Chain // it misses the key, and came before the entry
 }
 
@@ -111,7 +123,14 @@ func (p *publication) rank() int {
 
 // published returns what the DNS says of a key that signed an entry; nil if nothing that was seen in time shows it.
 func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication {
-	words := slices.DeleteFunc(j.state.Words(ref), func(w roll.Word) bool { return j.in.Record.chains[w.Index].standing != seenInTime })
+	var unfixed uint64 // the last chain that shows the key, and may have been in time
+	words := slices.DeleteFunc(j.state.Words(ref), func(w roll.Word) bool {
+		standing := j.in.Record.chains[w.Index].standing
+		if w.Shown && standing != seenAfter {
+			unfixed = w.Index
+		}
+		return standing == seenAfter || w.Shown && standing != seenInTime
+	})
 	here := slices.IndexFunc(words, func(w roll.Word) bool { return w.Shown }) // the last before the entry, else the first
 	if here < 0 {
 		return nil
@@ -142,6 +161,7 @@ func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication
 	}
 	if to < len(words) && !words[len(words)-1].Shown {
 		p.gone = &words[to].Chain
+		p.back = unfixed > p.gone.Index
 	}
 	return p
 }
@@ -154,16 +174,22 @@ func (j *judge) doubted(domain string, ref keys.Ref) (c roll.Chain, why string) 
 		return c, ""
 	}
 	c = words[i].Chain
-	named := fmt.Sprintf("The DNS is in the record as naming the key for %s, in signatures that ended %s", display(domain), day(c.NotAfter))
+	return c, fmt.Sprintf("The DNS is in the record as naming the key for %s, in signatures that ended %s%s.", display(domain), day(c.NotAfter), j.unfixed(c))
+}
+
+// unfixed is the end of a sentence, which says why nobody knows that a chain existed in time; "" if it was seen.
+func (j *judge) unfixed(c roll.Chain) string {
 	switch s := j.in.Record.chains[c.Index]; s.standing {
+	case seenInTime:
+		return ""
 	case seenLate:
-		return c, fmt.Sprintf("%s; no quorum of witnesses says that this existed before %s.", named, day(s.by))
+		return fmt.Sprintf("; no quorum of witnesses says that this existed before %s", day(s.by))
 	case seenAfter:
-		return c, fmt.Sprintf("%s; witnesses saw the record without it later than that, %s.", named, day(s.since))
+		return fmt.Sprintf("; witnesses saw the record without it later than that, %s", day(s.since))
 	case seenNobody:
-		return c, named + "; the policy asks for no witnesses, so that only the ledger's own word says when this existed."
+		return "; the policy asks for no witnesses, so that only the ledger's own word says when this existed"
 	}
-	return c, named + "; this audit saw no copy of the record that fixes when this existed."
+	return "; this audit saw no copy of the record that fixes when this existed"
 }
 
 // domainWord tells what the DNS says of the keys that signed an entry; false: nothing.
@@ -215,7 +241,7 @@ func (j *judge) domainWord(e *endorsed) (ev OwnerEvidence, ok bool) {
 	s := fmt.Sprintf("The domain %s itself published %s in the DNS, signed", display(e.domain), what)
 	switch {
 	case p.ended != nil:
-		s += fmt.Sprintf(", but no longer when this was signed: %s; by %s, entry %d, %s.", sightings(p.first, p.last), day(p.ended.Admitted), p.ended.Index, missing(*p.ended, "was"))
+		s += fmt.Sprintf(", but no longer when this was signed: %s; by %s, entry %d, %s%s.", sightings(p.first, p.last), day(p.ended.Admitted), p.ended.Index, missing(*p.ended, "was"), j.unfixed(*p.ended))
 	case !p.near && p.prior == nil:
 		s += fmt.Sprintf(", but not within 45 days of this endorsement: %s.", sightings(p.first, p.last))
 	case !p.near:
@@ -230,7 +256,11 @@ func (j *judge) domainWord(e *endorsed) (ev OwnerEvidence, ok bool) {
 		s += fmt.Sprintf(": %s.", sightings(first, last))
 	}
 	if p.gone != nil && p.ended == nil {
-		s += fmt.Sprintf(" By %s, entry %d, %s.", day(p.gone.Admitted), p.gone.Index, missing(*p.gone, "is"))
+		is := "is"
+		if p.back {
+			is = "was"
+		}
+		s += fmt.Sprintf(" By %s, entry %d, %s%s.", day(p.gone.Admitted), p.gone.Index, missing(*p.gone, is), j.unfixed(*p.gone))
 	}
 	if shown < len(e.keys) && doubt != "" {
 		s += " " + doubt
@@ -259,10 +289,10 @@ func missing(c roll.Chain, is string) string {
 // owner lists the evidence that the keys that signed are the organization's, ranked, and says what it comes to.
 func (j *judge) owner(closer func(format string, args ...any)) {
 	e := j.endorsed
-	if j.members == nil {
-		j.members, j.barren = make(map[string]roll.Member), make(map[string]bool)
+	if j.trail == nil {
+		j.trail = newTrail("")
 	}
-	m := j.member(e.domain)
+	m := j.credit(j.trail, e.domain).Member
 	again := e.index < m.Registered.Index
 	if again {
 		closer("The organization has been registered again since, by entry %d; who vouched for it before is in the record's history.", m.Registered.Index)
@@ -283,6 +313,9 @@ func (j *judge) owner(closer func(format string, args ...any)) {
 		v := &j.v.Evidence[i]
 		if v.Kind == ByOperator && len(j.v.Evidence) == 1 {
 			v.Sentence = fmt.Sprintf("That the key is theirs rests on the word of the record's operator alone: it vouched on %s, entry %d.", day(*v.Since), *v.Index)
+			if v.renamed {
+				v.Sentence = fmt.Sprintf("That the key is theirs rests on the word of the record's operator alone, and that was before the organization took its name: it vouched on %s, entry %d.", day(*v.Since), *v.Index)
+			}
 		}
 		if v.doubt = v.doubt || !counts; v.doubt {
 			closer("%s", v.Sentence)
@@ -293,36 +326,70 @@ func (j *judge) owner(closer func(format string, args ...any)) {
 			j.reason(didSign, "%s", v.Sentence)
 		}
 	}
+	if !again {
+		j.nameless(m)
+	}
 	if len(j.v.Evidence) == 0 && !again {
 		closer("Nobody vouched for the organization, and nothing in the record shows that its domain published the keys that signed.")
 	}
 	j.require()
 }
 
+// nameless sees to it that what is said leads with the domain, not with the name, where nobody answers for the name: what a domain publishes says nothing of it.
+func (j *judge) nameless(m roll.Member) {
+	proven := false
+	for _, v := range j.v.Evidence {
+		if v.Counts && v.Kind == ByMembers {
+			return
+		}
+		proven = proven || v.Counts
+	}
+	anybody := slices.ContainsFunc(m.Vouchers, func(w roll.Voucher) bool { return !w.Disputed && w.Index >= m.Named.Index })
+	j.nobody = proven || !anybody
+	switch {
+	case proven && !anybody:
+		j.reason(didSign, "Nobody vouched for this name; the domain published the key.")
+	case proven:
+		j.reason(didSign, "Nobody whose word counts here vouched for this name; the domain published the key.")
+	}
+}
+
 // vouching adds what members and the operator say.
 func (j *judge) vouching(m roll.Member) {
 	members := OwnerEvidence{Kind: ByMembers}
-	var said []string
+	counts := map[string]bool{} // their domains
 	for _, w := range m.Vouchers {
-		at := admittedAt(m, w.Index)
 		if w.Operator && !w.Disputed {
-			j.v.Evidence = append(j.v.Evidence, OwnerEvidence{Kind: ByOperator, Index: &w.Index, Since: &at, Sentence: fmt.Sprintf("The record's operator vouched for the organization: %s, entry %d.", day(at), w.Index)})
+			ev := OwnerEvidence{Kind: ByOperator, Index: &w.Index, Since: &w.Admitted, renamed: w.Index < m.Named.Index}
+			ev.Sentence = fmt.Sprintf("The record's operator vouched for the organization: %s, entry %d.", day(w.Admitted), w.Index)
+			if ev.renamed {
+				ev.Sentence = fmt.Sprintf("The record's operator vouched for the organization before it took its name: %s, entry %d.", day(w.Admitted), w.Index)
+			}
+			j.v.Evidence = append(j.v.Evidence, ev)
 		}
 		if !w.Member || j.operator(w.Domain) {
 			continue
 		}
-		v := VouchingMember{Domain: w.Domain, Index: w.Index, Since: at}
-		v.Rests, v.Through = j.rests(m, w, at)
-		v.Counts = v.Rests == RestsOnReader || v.Rests == RestsOnDNSSEC || v.Rests == RestsOnVouching
-		members.Counts = members.Counts || v.Counts
+		v := j.rests(m, w)
+		counts[v.Domain] = v.Counts
 		members.Vouchers = append(members.Vouchers, v)
 		if members.Domains = append(members.Domains, w.Domain); members.Index == nil || w.Index > *members.Index {
-			members.Index, members.Since = &w.Index, &at
+			members.Index, members.Since = &w.Index, &w.Admitted
 		}
-		said = append(said, v.sentence())
 	}
-	if len(said) == 0 {
+	if len(members.Vouchers) == 0 {
 		return
+	}
+	var said []string
+	for i := range members.Vouchers {
+		v := &members.Vouchers[i]
+		for d := range parents(v.Domain) {
+			if v.Counts && counts[d] { // whoever has a domain has all below it
+				v.Counts, v.Rests, v.Through, v.under = false, RestsWithin, nil, d
+			}
+		}
+		members.Counts = members.Counts || v.Counts
+		said = append(said, v.sentence())
 	}
 	members.Sentence = fmt.Sprintf("Members of the record vouched for the organization: %s.", strings.Join(said, "; "))
 	if len(said) == 1 {
@@ -334,16 +401,27 @@ func (j *judge) vouching(m roll.Member) {
 
 // sentence is what is to be said of a member that vouched.
 func (v VouchingMember) sentence() string {
+	through := displays(v.Through)
+	if n := len(through) - 1; v.more > 0 {
+		through[n] = fmt.Sprintf("others in a row, %d of them, to %s", v.more, through[n])
+	}
 	why := map[string]string{
 		RestsOnReader:   "which you know",
 		RestsOnDNSSEC:   "whose own domain had published its key in the DNS",
-		RestsOnVouching: "vouched for in its turn by " + strings.Join(displays(v.Through), ", and that by ") + ", which you know or whose own domain had published its key in the DNS",
+		RestsOnVouching: "vouched for in its turn by " + strings.Join(through, ", and that by ") + ", which you know or whose own domain had published its key in the DNS",
 		RestsOnCircle:   "which rests on members that vouch for each other and on the operator's word, and on nothing else",
 		RestsOnOperator: "for which the operator's word alone speaks",
-		RestsOnNothing:  "for which nobody vouched",
+		RestsOnNothing:  "for which nobody had vouched whose word counts",
 		RestsDisputed:   "which is disputed: a key that vouched has been declared compromised from before that",
+		RestsOnFormer:   fmt.Sprintf("whose domain has been registered again since, by entry %d, perhaps by somebody else", v.again),
+		RestsOnOldName:  "before the organization took the name that it has now",
+		RestsWithin:     "whose domain is part of " + display(v.under) + " and counts for nothing beside it",
 	}
-	return fmt.Sprintf("%s on %s, entry %d, %s", display(v.Domain), day(v.Since), v.Index, why[v.Rests])
+	s := fmt.Sprintf("%s on %s, entry %d, %s", display(v.Domain), day(v.Since), v.Index, why[v.Rests])
+	if v.Left != nil {
+		s += fmt.Sprintf(" (it left the record on %s)", day(*v.Left))
+	}
+	return s
 }
 
 func displays(domains []string) (list []string) {
@@ -353,96 +431,181 @@ func displays(domains []string) (list []string) {
 	return list
 }
 
-// rests tells what the keys rest on with which w vouched for m. Vouchers are followed, without those by m itself, to where they end: at a member that the
-// reader knows, at a domain that published the keys with which it vouched, or in a circle or at the operator's word, to which all in such a circle may owe
-// their admission.
-func (j *judge) rests(m roll.Member, w roll.Voucher, at time.Time) (rests string, through []string) {
-	if w.Disputed {
-		return RestsDisputed, nil
-	}
-	if slices.Contains(j.in.Known, w.Domain) {
-		return RestsOnReader, nil
-	}
-	if j.answered(w, at) {
-		return RestsOnDNSSEC, nil
-	}
-	voucher := j.member(w.Domain)
-	if !j.barren[w.Domain] {
-		if through := j.leads(w.Domain, m.Domain); through != nil {
-			return RestsOnVouching, through
+// parents yields the domains that a domain is below, the nearest first.
+func parents(domain string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for {
+			_, parent, ok := strings.Cut(domain, ".")
+			if !ok || !yield(parent) {
+				return
+			}
+			domain = parent
 		}
-		j.leads(w.Domain, "")
 	}
-	switch {
-	case slices.ContainsFunc(voucher.Vouchers, j.vouches):
-		return RestsOnCircle, nil
-	case len(voucher.Vouchers) > 0:
-		return RestsOnOperator, nil
-	}
-	return RestsOnNothing, nil
 }
 
-// leads follows who vouched for a domain, and for those, but for one of them, to somebody that counts by itself, and returns who is on the way there; nil: there
-// is nobody. If none is left out, all of those that lead nowhere are remembered, so that a large circle is walked once.
-func (j *judge) leads(from, without string) (through []string) {
-	by := map[string]string{from: ""} // for whom each of them vouched
-	for todo := []string{from}; len(todo) > 0; todo = todo[1:] {
-		d := j.member(todo[0])
-		for _, x := range d.Vouchers {
-			if _, seen := by[x.Domain]; seen || !j.vouches(x) || x.Domain == without {
-				continue
-			}
-			by[x.Domain] = d.Domain
-			if slices.Contains(j.in.Known, x.Domain) || j.answered(x, admittedAt(d, x.Index)) {
-				for at := x.Domain; at != from; at = by[at] {
-					through = append(through, at)
-				}
-				slices.Reverse(through)
-				return through
-			}
-			todo = append(todo, x.Domain)
+// below reports whether a domain is another or below it.
+func below(domain, other string) bool {
+	return domain == other || strings.HasSuffix(domain, "."+other)
+}
+
+// maxThrough bounds those who are named on the way from a voucher to where it leads.
+const maxThrough = 16
+
+// rests tells what the keys rest on with which w vouched for m. Vouchers are followed, without those by m itself, to where they end: at a member that the
+// reader knows, at a domain that published the keys with which it vouched, or in a circle or at the operator's word, to which all in such a circle may owe
+// their admission. Each must have been vouched for before it vouched, and be the one that did: who registers a domain again may be somebody else.
+func (j *judge) rests(m roll.Member, w roll.Voucher) VouchingMember {
+	voucher := j.credit(j.trail, w.Domain)
+	v := VouchingMember{Domain: w.Domain, Index: w.Index, Since: w.Admitted, Counts: true}
+	if voucher.Left && w.Index >= voucher.Registered.Index {
+		v.Left = &voucher.LeftAt.Admitted
+	}
+	before := func(x roll.Voucher) bool { return x.Index < w.Index }
+	switch {
+	case w.Disputed:
+		v.Rests, v.Counts = RestsDisputed, false
+	case w.Index < voucher.Registered.Index:
+		v.Rests, v.Counts, v.again = RestsOnFormer, false, voucher.Registered.Index
+	case w.Index < m.Named.Index:
+		v.Rests, v.Counts = RestsOnOldName, false
+	case below(w.Domain, m.Domain):
+		v.Rests, v.Counts, v.under = RestsWithin, false, m.Domain
+	case slices.Contains(j.in.Known, w.Domain):
+		v.Rests = RestsOnReader
+	case j.answered(j.trail, w, m.Domain):
+		v.Rests = RestsOnDNSSEC
+	default:
+		l := j.follow(j.trail, w.Domain, w.Index)
+		if l != nil && l.leadsOver(m.Domain) {
+			t := newTrail(m.Domain)
+			t.wider = j.trail
+			l = j.follow(t, w.Domain, w.Index)
+		}
+		switch {
+		case l != nil:
+			v.Rests = RestsOnVouching
+			v.Through, v.more = l.through()
+		case slices.ContainsFunc(voucher.vouchers, before):
+			v.Rests, v.Counts = RestsOnCircle, false
+		case slices.ContainsFunc(voucher.Vouchers, func(x roll.Voucher) bool { return before(x) && (x.Operator || j.operator(x.Domain)) }):
+			v.Rests, v.Counts = RestsOnOperator, false
+		default:
+			v.Rests, v.Counts = RestsOnNothing, false
 		}
 	}
-	if without == "" {
-		for d := range by {
-			j.barren[d] = true
+	return v
+}
+
+// A trail is what is known of where vouchers lead, so that each vouching is looked at once however many ask.
+type trail struct {
+	credits  map[string]*credit // by domain
+	without  string             // whose vouching is not followed, nor that of domains below it; "": there is nobody
+	wider    *trail             // without nobody: what leads nowhere there leads nowhere here; nil: this is it
+	answered map[[2]string]bool // by whom and for whom: the voucher's domain had published its keys
+}
+
+func newTrail(without string) *trail {
+	return &trail{credits: make(map[string]*credit), without: without, answered: make(map[[2]string]bool)}
+}
+
+// A credit is what is known of where those lead who vouched for a domain.
+type credit struct {
+	roll.Member                // as State.Vouched returns it
+	vouchers    []roll.Voucher // members that vouched for it under its name, by index
+	next        int            // of them: those before it lead nowhere
+	found       bool           // the next leads to somebody who counts by itself
+	over        *credit        // over those who vouched for it; nil: it counts by itself
+}
+
+// credit returns that of a domain.
+func (j *judge) credit(t *trail, domain string) *credit {
+	l := t.credits[domain]
+	if l == nil {
+		l = new(credit)
+		if t.wider != nil {
+			wider := j.credit(t.wider, domain)
+			l.Member, l.vouchers = wider.Member, wider.vouchers
+		} else {
+			l.Member, _ = j.state.Vouched(domain)
+			for _, x := range l.Vouchers {
+				if x.Member && !x.Disputed && x.Index >= l.Named.Index && !j.operator(x.Domain) {
+					l.vouchers = append(l.vouchers, x)
+				}
+			}
+			slices.SortFunc(l.vouchers, func(a, b roll.Voucher) int { return cmp.Compare(a.Index, b.Index) })
 		}
+		t.credits[domain] = l
+	}
+	return l
+}
+
+// follow returns the credit of a domain if one who vouched for it before an index leads to somebody who counts by itself; nil: nobody does. As a vouching rests
+// only on earlier ones, there are no circles.
+func (j *judge) follow(t *trail, domain string, index uint64) *credit {
+	l := j.credit(t, domain)
+	for ; !l.found && l.next < len(l.vouchers) && l.vouchers[l.next].Index < index; l.next++ {
+		x := l.vouchers[l.next]
+		switch {
+		case t.without != "" && below(x.Domain, t.without), below(x.Domain, domain), x.Index < j.credit(t, x.Domain).Registered.Index:
+			continue
+		case slices.Contains(j.in.Known, x.Domain), j.answered(t, x, domain):
+			l.found = true
+		case t.wider != nil && j.follow(t.wider, x.Domain, x.Index) == nil:
+			continue
+		default:
+			l.over = j.follow(t, x.Domain, x.Index)
+			l.found = l.over != nil
+		}
+		if l.found {
+			break
+		}
+	}
+	if l.found && l.vouchers[l.next].Index < index {
+		return l
 	}
 	return nil
 }
 
-// vouches reports whether somebody's vouching is a member's, and neither the operator's nor disputed.
-func (j *judge) vouches(x roll.Voucher) bool {
-	return x.Member && !x.Disputed && !j.operator(x.Domain)
-}
-
-// member returns what is known about a domain, and keeps it: a list asks about the same ones again and again.
-func (j *judge) member(domain string) roll.Member {
-	m, ok := j.members[domain]
-	if !ok {
-		m, _ = j.state.Member(domain)
-		j.members[domain] = m
+// leadsOver reports whether a domain, or one below it, is on the way.
+func (l *credit) leadsOver(domain string) bool {
+	for ; l != nil; l = l.over {
+		if below(l.vouchers[l.next].Domain, domain) {
+			return true
+		}
 	}
-	return m
+	return false
 }
 
-// answered reports whether the domain of a voucher had published the keys that vouched, and did not take one of them away later without
+// through returns who is on the way, at most maxThrough, and how many are left out before the last.
+func (l *credit) through() (list []string, more int) {
+	for ; l != nil; l = l.over {
+		if len(list) == maxThrough {
+			list = list[:maxThrough-1]
+			more++
+		}
+		list = append(list, l.vouchers[l.next].Domain)
+	}
+	return list, more
+}
+
+// answered reports whether the domain of a voucher had published the keys that vouched for another, and did not take one of them away later without
 // telling the record.
-func (j *judge) answered(w roll.Voucher, at time.Time) bool {
-	return len(w.Keys) > 0 && !slices.ContainsFunc(w.Keys, func(ref keys.Ref) bool {
-		p := j.published(ref, w.Index, at)
-		k, _ := j.state.Key(ref)
-		return p == nil || p.prior == nil || !p.counts() || p.gone != nil && !k.Revoked
-	})
-}
-
-// admittedAt returns when the membership or key entry about a member of an index was admitted.
-func admittedAt(m roll.Member, index uint64) time.Time {
-	i := slices.IndexFunc(m.History, func(ev roll.Event) bool { return ev.Index == index })
-	if i < 0 {
-		return m.Registered.Admitted
+func (j *judge) answered(t *trail, w roll.Voucher, of string) bool {
+	if t.wider != nil {
+		t = t.wider
 	}
-	return m.History[i].Admitted
+	id := [2]string{w.Domain, of}
+	yes, known := t.answered[id]
+	if !known {
+		yes = len(w.Keys) > 0 && !slices.ContainsFunc(w.Keys, func(ref keys.Ref) bool {
+			p := j.published(ref, w.Index, w.Admitted)
+			k, _ := j.state.Key(ref)
+			return p == nil || p.prior == nil || !p.counts() || p.gone != nil && !k.Revoked
+		})
+		t.answered[id] = yes
+	}
+	return yes
 }
 
 const requireTakesRecord = "Who answers for the key, as is required, takes a copy of the whole record to tell."

@@ -159,14 +159,14 @@ func TestParseRequire(t *testing.T) {
 func TestVouchersRestOnSomething(t *testing.T) {
 	a, b := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("b.example", 1, 0, 1)
 	c := rolltest.NewOrg("c.example", 1, 0, 1)
-	vouch := func(w *named, of *rolltest.Org, by ...*rolltest.Org) {
-		m := &entry.Membership{Action: entry.Update, Member: of.Domain, Name: of.Name, Quorum: 1}
-		for _, o := range by {
-			m.Vouchers = append(m.Vouchers, o.Vouch()...)
-		}
-		slices.SortFunc(m.Vouchers, func(x, y entry.Named) int { return strings.Compare(x.Domain, y.Domain) })
-		w.rec.Do(m, of)
+	vouch := func(w *named, of *rolltest.Org, by ...*rolltest.Org) { w.update(of, of.Name, by...) }
+	again := func(o *rolltest.Org) *rolltest.Org { // who registers the domain anew
+		return &rolltest.Org{Domain: o.Domain, Name: o.Name, Quorum: 1, Keys: []*rolltest.Key{rolltest.NewKey(o.Domain + " again")}}
 	}
+	leave := func(w *named, o *rolltest.Org) {
+		w.rec.Do(&entry.Membership{Action: entry.Leave, Member: o.Domain}, o)
+	}
+	const bank = "Deutsche Bundesbank"
 	for _, x := range []struct {
 		name    string
 		make    func(w *named) // a.example is in the record, on the operator's word
@@ -249,9 +249,118 @@ func TestVouchersRestOnSomething(t *testing.T) {
 			w.rec.Register(b)
 			vouch(w, a, b, c)
 		}, nil, "operator dnssec", "vouched+ operator", verify.Confirmed, 1},
+		{"one that vouched for another name", func(w *named) {
+			w.join(c, 10*aDay)
+			w.publish()
+			vouch(w, a, c)
+			w.update(a, bank)
+		}, nil, "renamed", "vouched operator", verify.LookCloser, 0},
+		{"one that vouched for another name, and is known", func(w *named) {
+			w.join(c, 10*aDay)
+			w.publish()
+			vouch(w, a, c)
+			w.update(a, bank)
+		}, []string{"c.example"}, "renamed", "vouched operator", verify.LookCloser, 0},
+		{"one that vouched again for the new name", func(w *named) {
+			w.join(c, 10*aDay)
+			w.publish()
+			vouch(w, a, c)
+			w.update(a, bank)
+			w.update(a, bank, c)
+		}, nil, "dnssec", "vouched+ operator", verify.Confirmed, 1},
+		{"one that was vouched for under another name", func(w *named) {
+			w.join(c, 10*aDay)
+			w.publish()
+			w.rec.Register(b, c)
+			w.update(b, bank)
+			vouch(w, a, b)
+		}, nil, "operator", "vouched operator", verify.LookCloser, 0},
+		{"one whose domain was registered again, vouched for by one that counts", func(w *named) {
+			w.rec.Register(b)
+			vouch(w, a, b)
+			leave(w, b)
+			w.join(c, 10*aDay)
+			w.publish()
+			w.rec.Register(again(b), c)
+		}, nil, "former", "vouched operator", verify.LookCloser, 0},
+		{"one whose domain was registered again, and is known", func(w *named) {
+			w.rec.Register(b)
+			vouch(w, a, b)
+			leave(w, b)
+			w.rec.Register(again(b))
+		}, []string{"b.example"}, "former", "vouched operator", verify.LookCloser, 0},
+		{"one whose domain was registered again, and had published its key before", func(w *named) {
+			w.join(b, 10*aDay)
+			w.publish()
+			vouch(w, a, b)
+			leave(w, b)
+			w.join(again(b), 10*aDay) // the DNS shows that the old key is gone
+		}, nil, "former", "vouched operator", verify.LookCloser, 0},
+		{"one that has left", func(w *named) {
+			w.join(b, 10*aDay)
+			w.publish()
+			vouch(w, a, b)
+			leave(w, b)
+		}, nil, "dnssec", "vouched+ operator", verify.Confirmed, 1},
+		{"one whose voucher's domain was registered again", func(w *named) {
+			w.join(c, 10*aDay)
+			w.publish()
+			p := rolltest.NewOrg("p.example", 1, 0, 1)
+			w.rec.Register(p)
+			w.rec.Register(b, p)
+			vouch(w, a, b)
+			leave(w, p)
+			w.rec.Register(again(p), c)
+		}, nil, "circle", "vouched operator", verify.LookCloser, 0},
+		{"one that was vouched for only later, with another key", func(w *named) {
+			w.join(c, 10*aDay)
+			w.rec.Register(b)
+			vouch(w, a, b)
+			k := rolltest.NewKey("new of b.example")
+			line, old := k.Line(), b.Keys[0].Ref()
+			w.rec.Do(&entry.KeyEvent{Action: entry.Rotate, Member: b.Domain, PublicKey: &line, Revokes: &old}, b, b.Keys[0], k)
+			vouch(w, &rolltest.Org{Domain: b.Domain, Name: b.Name, Quorum: 1, Keys: []*rolltest.Key{k}}, c)
+		}, nil, "operator", "vouched operator", verify.LookCloser, 0},
+		{"the operator's own, below its domain", func(w *named) {
+			var own []*rolltest.Org
+			for i := range 3 {
+				p := rolltest.NewOrg(fmt.Sprintf("p%d.operator.example", i), 1, 0, 1)
+				w.join(p, 10*aDay)
+				own = append(own, p)
+			}
+			w.publish()
+			vouch(w, a, own...)
+		}, nil, "", "operator", verify.LookCloser, 0},
+		{"the organization's own, below its domain", func(w *named) {
+			p := rolltest.NewOrg("p.a.example", 1, 0, 1)
+			w.join(p, 10*aDay)
+			w.publish()
+			vouch(w, a, p)
+		}, nil, "within", "vouched operator", verify.LookCloser, 0},
+		{"one that rests on the organization's own, below its domain", func(w *named) {
+			p := rolltest.NewOrg("p.a.example", 1, 0, 1)
+			w.join(p, 10*aDay)
+			w.publish()
+			w.rec.Register(b, p)
+			vouch(w, a, b)
+		}, nil, "circle", "vouched operator", verify.LookCloser, 0},
+		{"one below another", func(w *named) {
+			p := rolltest.NewOrg("p.c.example", 1, 0, 1)
+			w.join(c, 10*aDay)
+			w.join(p, 10*aDay)
+			w.publish()
+			vouch(w, a, c, p)
+		}, nil, "dnssec within", "vouched+ operator", verify.Confirmed, 1},
+		{"one below another that does not count", func(w *named) {
+			p := rolltest.NewOrg("p.c.example", 1, 0, 1)
+			w.rec.Register(c)
+			w.join(p, 10*aDay)
+			w.publish()
+			vouch(w, a, c, p)
+		}, nil, "operator dnssec", "vouched+ operator", verify.Confirmed, 1},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			w := newNamed(t, "a.example", "b.example", "c.example")
+			w := newNamed(t, "a.example", "b.example", "c.example", "operator.example", "p0.operator.example", "p1.operator.example", "p2.operator.example", "p.a.example", "p.c.example")
 			w.rec.Register(a)
 			x.make(w)
 			w.publish()
@@ -267,6 +376,9 @@ func TestVouchersRestOnSomething(t *testing.T) {
 				if m.Since.IsZero() || !strings.Contains(ev.Sentence, fmt.Sprintf("%s on %s, entry %d", m.Domain, m.Since.Format("2 January 2006"), m.Index)) {
 					t.Errorf("%+v: %s", m, ev.Sentence)
 				}
+				if left := strings.Contains(ev.Sentence, "it left the record on 11 June 2024"); left != (m.Left != nil) || left != (x.name == "one that has left") {
+					t.Errorf("%+v: %s", m, ev.Sentence)
+				}
 			}
 			if strings.Join(rests, " ") != x.rests || kinds(v) != x.kinds || v.Answers[0].State != x.state {
 				t.Errorf("%s, %s, %s: %+v", kinds(v), strings.Join(rests, " "), v.Answers[0].State, v.Evidence)
@@ -278,6 +390,56 @@ func TestVouchersRestOnSomething(t *testing.T) {
 				}
 				in.Require = verify.Require{Vouched: n}
 				check(t, fmt.Sprintf("%s, vouched:%d", x.name, n), in, want)
+			}
+		})
+	}
+}
+
+// A domain proves nothing of a name: where nothing else counts, what is said leads with the domain.
+func TestNameByDomainAlone(t *testing.T) {
+	const leads = "our.example, which calls itself Deutsche Bundesbank, endorsed"
+	our := rolltest.NewOrg("our.example", 1, 0, 1)
+	our.Name = "Deutsche Bundesbank"
+	nic := rolltest.NewOrg("nic.example", 1, 0, 1)
+	for _, c := range []struct {
+		name, sentence, reason string
+		known                  []string
+		state                  verify.AnswerState
+		join                   func(w *named) // on the operator's word alone, unless it says otherwise
+	}{
+		{"the operator vouched", "Yes. " + leads, "Nobody whose word counts here vouched for this name; the domain published the key.", nil, verify.Confirmed, func(w *named) { w.join(our, 10*aDay) }},
+		{"a member that counts vouched", "Yes. Deutsche Bundesbank, our.example, endorsed", "", []string{"nic.example"}, verify.Confirmed, func(w *named) {
+			w.join(our, 10*aDay)
+			w.update(our, our.Name, nic)
+		}},
+		{"it took the name since", "Yes. " + leads, "Nobody vouched for this name; the domain published the key.", []string{"nic.example"}, verify.Confirmed, func(w *named) {
+			was := *our
+			was.Name = "Small Shop"
+			w.join(&was, 10*aDay)
+			w.update(&was, was.Name, nic)
+			w.update(our, our.Name)
+		}},
+		{"nothing counts", "Yes, but look closer. Deutsche Bundesbank, our.example, endorsed", "", nil, verify.LookCloser, func(w *named) { w.rec.Register(our) }},
+		{"nothing counts, and it took the name since", "Yes, but look closer. " + leads, "", nil, verify.LookCloser, func(w *named) {
+			was := *our
+			was.Name = "Small Shop"
+			w.rec.Register(&was)
+			w.update(our, our.Name)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newNamed(t, "our.example")
+			c.join(w)
+			w.publish()
+			mine := w.endorse(our)
+			w.publish()
+			in := w.asked(mine, verify.AuditOptions{Covering: w.covering})
+			in.Known = c.known
+			v := check(t, c.name, in, 0)
+			told := slices.ContainsFunc(v.NotTold, func(s string) bool { return strings.Contains(s, "vouched for the name") })
+			if v.Answers[0].State != c.state || !strings.HasPrefix(v.Sentence, c.sentence) || told != strings.Contains(c.sentence, "calls itself") ||
+				strings.Contains(v.Answers[0].Text, "calls itself") != told || c.reason != "" && !slices.Contains(v.Answers[0].Reasons, c.reason) {
+				t.Errorf("%s: %s: %q, %q", states(v), v.Sentence, v.Answers[0].Reasons, v.NotTold)
 			}
 		})
 	}
@@ -310,8 +472,8 @@ func TestNobodyVouched(t *testing.T) {
 	other := rec.Do(w.endorsement(entry.Endorse, our), our, k)
 	w.publish()
 	v := check(t, "proven by the domain", w.asked(mine, verify.AuditOptions{Covering: w.covering}), 0)
-	if kinds(v) != "dnssec+" || v.Answers[0].State != verify.Confirmed {
-		t.Errorf("%+v", v.Evidence)
+	if kinds(v) != "dnssec+" || v.Answers[0].State != verify.Confirmed || !strings.HasPrefix(v.Sentence, "Yes. our.example, which calls itself") || !slices.Contains(v.Answers[0].Reasons, "Nobody vouched for this name; the domain published the key.") {
+		t.Errorf("%s %q %+v", v.Sentence, v.Answers[0].Reasons, v.Evidence)
 	}
 	v = check(t, "by another key", w.asked(other, verify.AuditOptions{Covering: w.covering}), 0)
 	if kinds(v) != "" || v.Answers[0].State != verify.LookCloser || !strings.Contains(v.Sentence, "Nobody vouched for the organization, and nothing in the record shows that its domain published the keys that signed.") {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -494,5 +495,66 @@ func TestRequireOfAnEarlierWord(t *testing.T) {
 		if v := check(t, name, in, want); strip && !strings.Contains(v.Sentence, "it has said something else since") {
 			t.Error(v.Sentence)
 		}
+	}
+}
+
+// ring is the receipt of a list of n members of whom each vouched for the next and the last for the first, and which all endorsed; what the first rests on is up to
+// its registration.
+func ring(w *named, n int, first func(o *rolltest.Org)) *verify.Receipt {
+	orgs := make([]*rolltest.Org, n)
+	for i := range orgs {
+		orgs[i] = rolltest.NewOrg(fmt.Sprintf("m%03d.example", i), 1, 0, 1)
+		if i == 0 {
+			first(orgs[0])
+		} else {
+			w.rec.Register(orgs[i], orgs[i-1])
+		}
+	}
+	w.update(orgs[0], orgs[0].Name, orgs[n-1])
+	w.publish()
+	for _, o := range orgs {
+		w.endorse(o)
+	}
+	index := w.rec.Seal(w.statement)
+	w.publish()
+	return w.rollReceipt(index, "")
+}
+
+// In a large circle everybody rests on everybody before; on nobody, if nobody is in it whose own key rests on anything.
+func TestRequireOfARing(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		proven bool
+		want   string
+	}{
+		{"nobody is proven", false, "is not there for 42 of 42"},
+		{"the first is proven", true, "is not there for 3 of 42: apnic.net, dns.pt, m000.example."}, // which only those vouched for that rest on it
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newNamed(t, "m000.example")
+			r := ring(w, 40, func(o *rolltest.Org) {
+				if w.rec.Register(o); c.proven {
+					w.observe(o.Domain, 10*aDay, o.Keys[0])
+					w.publish()
+				}
+			})
+			in := verify.Input{Policy: w.policy(), Receipt: r, Record: w.audit(verify.AuditOptions{Receipts: []*verify.Receipt{r}, Covering: w.covering}), Now: w.rec.Now, Require: verify.Require{Vouched: 1}}
+			if v := check(t, c.name, in, verify.CodeUnchecked); !strings.Contains(v.Sentence, c.want) {
+				t.Error(v.Sentence)
+			}
+		})
+	}
+	// A long way is told by its first steps and its last.
+	w := newNamed(t, "m000.example")
+	ring(w, 40, func(o *rolltest.Org) {
+		w.rec.Register(o)
+		w.observe(o.Domain, 10*aDay, o.Keys[0])
+		w.publish()
+	})
+	last, _ := w.rec.State.Endorsement("m039.example", w.statement)
+	ev := evidenceOf(check(t, "a long way", w.asked(last.Index, verify.AuditOptions{Covering: w.covering}), 0), verify.ByMembers)
+	through := ev.Vouchers[0].Through
+	if len(through) != 16 || through[0] != "m037.example" || through[15] != "m000.example" || !strings.Contains(ev.Sentence, "m023.example, and that by others in a row, 22 of them, to m000.example, which you know") {
+		t.Errorf("%q: %s", through, ev.Sentence)
 	}
 }

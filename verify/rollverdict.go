@@ -339,10 +339,10 @@ func (j *judge) requireOfList() {
 
 // unmetBy says what of a reader's own demands does not hold for the endorsement by which somebody is on the list.
 func (j *judge) unmetBy(l Signatory) []string {
-	if j.members == nil {
-		j.members, j.barren = make(map[string]roll.Member), make(map[string]bool)
+	if j.trail == nil {
+		j.trail = newTrail("")
 	}
-	one := &judge{in: j.in, v: new(Verdict), state: j.state, members: j.members, barren: j.barren}
+	one := &judge{in: j.in, v: new(Verdict), state: j.state, trail: j.trail}
 	one.endorsed = &endorsed{index: l.Index, domain: l.Domain, keys: l.keys}
 	last, ok := j.state.Endorsement(l.Domain, j.sealed.Statement)
 	if l.keys == nil && (!ok || last.Index != l.Index) {

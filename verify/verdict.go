@@ -142,10 +142,10 @@ type judge struct {
 	bounds     Bounds    // of the entry
 	noBefore   string    // why NotBefore is not known; "" if it is, or if nobody expects it
 	opened     map[[32]byte]openedNote
-	short      bool                   // fewer witnesses than the policy asks for have seen the receipt\'s checkpoint
-	members    map[string]roll.Member // those that were asked about
-	barren     map[string]bool        // domains of members that nobody vouched for who counts, nor for those who did, and so on
-	sealed     *sealed                // the list that the receipt is of, or that stands beside it; nil: none
+	short      bool    // fewer witnesses than the policy asks for have seen the receipt\'s checkpoint
+	trail      *trail  // where vouchers lead; nil: nobody has asked
+	nobody     bool    // whose word counts vouched for the name
+	sealed     *sealed // the list that the receipt is of, or that stands beside it; nil: none
 }
 
 // problem is a reason for a code other than 0.
@@ -444,6 +444,9 @@ func (j *judge) conclude() {
 		"Whether anybody in the organization was entitled to decide this; the record holds the organization's own claim.",
 		"Which person used the key.",
 	}
+	if j.nobody {
+		v.NotTold = append(v.NotTold, "Whether the organization is what its name says: nobody whose word counts here vouched for the name.")
+	}
 	if j.sealed != nil {
 		v.NotTold = append(v.NotTold, fmt.Sprintf("What happened after %s.", second(j.sealed.AsOf)))
 	}
@@ -530,14 +533,14 @@ func (j *judge) answerSigned() {
 			j.reason(didSign, "A key that the record registers for %s signed it; whether it was still valid then takes the whole record to tell.", display(e.domain))
 		}
 	case j.admitted:
-		j.answerReplayed(who, verb)
+		j.answerReplayed(verb)
 	}
 }
 
 // answerReplayed says how sure it is whose key it was, once the fold has admitted the entry.
-func (j *judge) answerReplayed(who, verb string) {
+func (j *judge) answerReplayed(verb string) {
 	e := j.endorsed
-	j.answer(didSign, Confirmed, "Yes. %s %s %s.", who, verb, j.what())
+	j.v.Answers[didSign].State = Confirmed
 	closer := func(format string, args ...any) {
 		j.v.Answers[didSign].State = LookCloser
 		j.reason(didSign, format, args...)
@@ -553,14 +556,25 @@ func (j *judge) answerReplayed(who, verb string) {
 		}
 	}
 	j.owner(closer)
-	m, _ := j.state.Member(e.domain)
+	j.answer(didSign, j.v.Answers[didSign].State, "Yes. %s %s %s.", j.who(), verb, j.what())
+	m := j.credit(j.trail, e.domain)
 	if m.Named.Index > e.index && m.Registered.Index <= e.index {
 		j.reason(didSign, "The organization has gone by this name since %s, entry %d.", day(m.Named.Admitted), m.Named.Index)
 	}
 }
 
-// operator reports whether a domain keeps the record, or once did.
-func (j *judge) operator(domain string) bool { return j.state.Operated(domain) }
+// operator reports whether a domain keeps the record, or once did, or is below one that does: whoever has a domain makes as many below it as it likes.
+func (j *judge) operator(domain string) bool {
+	if j.state.Operated(domain) {
+		return true
+	}
+	for d := range parents(domain) {
+		if j.state.Operated(d) {
+			return true
+		}
+	}
+	return false
+}
 
 func (j *judge) answerWhen() {
 	e, b := j.endorsed, j.bounds
@@ -787,10 +801,13 @@ func lead(p problem) string {
 	return p.sentence
 }
 
-// who names the organization: its name, then its domain.
+// who names the organization: its name, then its domain; the domain first if nobody answers for the name.
 func (j *judge) who() string {
-	if j.v.Name == "" {
+	switch {
+	case j.v.Name == "":
 		return display(j.endorsed.domain)
+	case j.nobody:
+		return display(j.endorsed.domain) + ", which calls itself " + j.v.Name + ","
 	}
 	return j.v.Name + ", " + display(j.endorsed.domain) + ","
 }

@@ -23,7 +23,7 @@ type verifyCmd struct {
 	Ledger    string        `placeholder:"SRC" help:"Replay this copy of the record too: an address, a directory or an archive."`
 	MaxAge    time.Duration `setting:"" placeholder:"D" help:"A copy of the record that is older, say 240h, does not tell whether it still stands."`
 	Strict    bool          `help:"Exit with 3 if anything could not be checked."`
-	Require   string        `placeholder:"EVIDENCE" help:"What must answer for the key's owner, or exit with 3: vouched:M, where M members vouched, dnssec, where the domain itself published the key, or both with a comma between. It takes --ledger."`
+	Require   *string       `placeholder:"EVIDENCE" help:"What must answer for the key's owner, or exit with 3: vouched:M, where M members vouched, dnssec, where the domain itself published the key, or both with a comma between. It takes --ledger."`
 	Known     []string      `setting:"" sep:"none" placeholder:"DOMAIN" help:"A member that you know yourself: what it vouches for counts. May be repeated. It takes --ledger."`
 	rootsFlag
 	evidenceFlag
@@ -71,8 +71,8 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 		}
 	}
 	in.Known = c.Known
-	if c.Require != "" {
-		if in.Require, err = verify.ParseRequire(c.Require); err != nil {
+	if c.Require != nil { // nothing at all is no requirement either
+		if in.Require, err = verify.ParseRequire(*c.Require); err != nil {
 			return usagef("--require: %w", err)
 		}
 	}

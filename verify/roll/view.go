@@ -97,7 +97,7 @@ type Key struct {
 // A Voucher is a member or operator that vouched for a member.
 type Voucher struct {
 	Domain   string
-	Index    uint64     // of its latest voucher lines for this registration
+	Mark                // of its latest voucher lines for this registration
 	Operator bool       // signed with an operator key
 	Member   bool       // signed with a quorum of its own keys as a member
 	Disputed bool       // a key that signed has been declared compromised from before Index
@@ -207,6 +207,17 @@ func (s *State) Member(domain string) (Member, bool) {
 	return m.view(), true
 }
 
+// Vouched returns what Member does but for keys, History and Chains, which may be large: for whoever follows vouchers from one to the next.
+func (s *State) Vouched(domain string) (Member, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	m := s.members[domain]
+	if m == nil {
+		return Member{}, false
+	}
+	return m.vouched(), true
+}
+
 // Domains returns the domains of all that are members now, sorted.
 func (s *State) Domains() []string {
 	s.mu.RLock()
@@ -234,27 +245,37 @@ func (s *State) Members() []Member {
 }
 
 func (m *member) view() Member {
-	view := Member{
-		Domain: m.domain, Name: m.name, LegalName: m.legalName,
-		Registered: m.registered, Updated: m.updated, Named: m.named, Left: m.left, LeftAt: m.leftAt,
-		Quorum: m.quorum, LastID: m.lastID, History: m.events(),
-	}
+	view := m.vouched()
+	view.History = m.events()
 	for _, k := range m.keys {
 		view.Keys = append(view.Keys, k.view(m.chains))
 	}
 	for _, k := range m.recovery {
 		view.RecoveryKeys = append(view.RecoveryKeys, k.view(m.chains))
 	}
+	for _, c := range m.chains {
+		view.Chains = append(view.Chains, c.view())
+	}
+	return view
+}
+
+// vouched is the view without keys, history and chains.
+func (m *member) vouched() Member {
+	view := Member{
+		Domain: m.domain, Name: m.name, LegalName: m.legalName,
+		Registered: m.registered, Updated: m.updated, Named: m.named, Left: m.left, LeftAt: m.leftAt,
+		Quorum: m.quorum, LastID: m.lastID,
+	}
 	for _, v := range m.vouchers {
 		disputed := slices.ContainsFunc(v.keys, func(k *key) bool { return k.disputed(v.index) })
-		w := Voucher{v.domain, v.index, v.operator, v.member, disputed, nil}
+		w := Voucher{v.domain, Mark{Index: v.index}, v.operator, v.member, disputed, nil}
+		if i, ok := slices.BinarySearchFunc(m.history, v.index, func(ev Event, index uint64) int { return cmp.Compare(ev.Index, index) }); ok {
+			w.Admitted = m.history[i].Admitted
+		}
 		for _, k := range v.keys {
 			w.Keys = append(w.Keys, k.ref)
 		}
 		view.Vouchers = append(view.Vouchers, w)
-	}
-	for _, c := range m.chains {
-		view.Chains = append(view.Chains, c.view())
 	}
 	return view
 }
