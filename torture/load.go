@@ -335,6 +335,13 @@ func (r *record) resend(ctx context.Context, c *child) error {
 			r.fault("an entry that was sent again was refused: %v", err)
 		case err != nil:
 			return err
+		case a.Duplicate && !known: // it was taken up after the judge had looked
+			if err := r.judge.catchUp(ctx, c); err != nil || r.wrong() {
+				return err
+			}
+			if a.Index >= r.judge.size() || r.judge.ids[a.Index] != e.ID() {
+				r.fault("an entry that was sent again: index %d, a duplicate; that is another entry in the record", a.Index)
+			}
 		case a.Duplicate != known || known && a.Index != uint64(before):
 			r.fault("an entry that was sent again: index %d, duplicate %v; in the record at %d", a.Index, a.Duplicate, before)
 		}

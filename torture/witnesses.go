@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -184,8 +185,20 @@ func (w *watchWorld) settled(ctx context.Context) error {
 	if err := w.judge.catchUp(ctx, w.server); err != nil || w.wrong() {
 		return err
 	}
-	w.hold(w.fleet.take())
+	signed := w.fleet.take()
+	// What was sent when load ended, and not answered, may be taken up only now.
+	for end := time.Now().Add(startLimit); beyond(signed, w.judge.size()) && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if err := w.judge.catchUp(ctx, w.server); err != nil || w.wrong() {
+			return err
+		}
+	}
+	w.hold(signed)
 	return w.resend(ctx, w.server)
+}
+
+// beyond tells whether a witness has signed a larger record than one of so many entries.
+func beyond(signed []cosigned, size uint64) bool {
+	return slices.ContainsFunc(signed, func(s cosigned) bool { return s.Size > size })
 }
 
 // hold compares what witnesses signed with the record, all of which the judge has.
