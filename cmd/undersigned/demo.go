@@ -27,6 +27,7 @@ import (
 	"github.com/tccm/undersigned/ledger/witness"
 	"github.com/tccm/undersigned/testdata/tccm"
 	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/check"
 	"github.com/tccm/undersigned/verify/entry"
 )
 
@@ -507,7 +508,7 @@ func (d *demo) lists(ctx context.Context, record *verify.Report) error {
 	if err != nil {
 		return err
 	}
-	s, err := receiptSource(ctx, record, d.client.fetch)
+	s, err := check.ReceiptSource(ctx, record, d.client.fetch)
 	if err != nil {
 		return fmt.Errorf("the receipt of the list: %w", err)
 	}
