@@ -128,7 +128,7 @@ func (c *demoCmd) Run(ctx context.Context, a *app) (err error) {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	h.asked = asked
+	h.asked, h.policy = asked, policyForReaders(dir)
 	d.service = h.serveAt(ctx, listener, "", d.now, nil)
 	if d.client, err = newClient(d.service.url); err == nil {
 		err = h.ready(ctx)

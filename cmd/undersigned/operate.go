@@ -239,7 +239,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		}
 		return err
 	}
-	h.limits, h.cert, h.asked = limits, cert, asked
+	h.limits, h.cert, h.asked, h.policy = limits, cert, asked, policyForReaders(c.Dir)
 	h.stamper = tsa.NewStamper(h.ledger, stampers, a.now, log)
 	if a.env["GOMEMLIMIT"] == "" {
 		runtime.GC() // what opening needed is in use no more

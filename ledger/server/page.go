@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tccm/undersigned/ledger/rollcall"
+	"github.com/tccm/undersigned/ledger/server/assets"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
@@ -31,7 +32,7 @@ var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMa
 	"time": func(t time.Time) string { return t.UTC().Format(timeFormat) },
 	"iso":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"hex":  hexOf,
-}).ParseFS(assets, "assets/page.html"))
+}).ParseFS(assets.Files, "page.html"))
 
 // A view is what the page shows.
 type view struct {

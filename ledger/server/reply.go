@@ -34,6 +34,7 @@ const (
 	cacheForever = "public, max-age=31536000, immutable"
 	cacheShort   = "public, max-age=1"    // the checkpoint, and what follows from it
 	cacheHour    = "public, max-age=3600" // what an operator may take down
+	cacheAsk     = "public, no-cache"     // what changes with the program: kept, and asked for each time
 	cacheNever   = "no-store"
 )
 
@@ -305,12 +306,15 @@ func matches(header, tag string) bool {
 	return false
 }
 
-// acceptsGzip reports whether Accept-Encoding names gzip without giving it the weight 0.
-func acceptsGzip(h http.Header) bool {
+// acceptsGzip reports whether a client takes what is packed by gzip.
+func acceptsGzip(h http.Header) bool { return accepts(h, "gzip") }
+
+// accepts reports whether Accept-Encoding names a coding without giving it the weight 0.
+func accepts(h http.Header, coding string) bool {
 	for _, line := range h.Values("Accept-Encoding") {
-		for coding := range strings.SplitSeq(line, ",") {
-			name, weight, _ := strings.Cut(coding, ";")
-			if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
+		for part := range strings.SplitSeq(line, ",") {
+			name, weight, _ := strings.Cut(part, ";")
+			if !strings.EqualFold(strings.TrimSpace(name), coding) {
 				continue
 			}
 			q, ok := strings.CutPrefix(strings.ReplaceAll(weight, " ", ""), "q=")
