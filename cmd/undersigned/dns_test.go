@@ -268,7 +268,7 @@ We stand by this.
 				script += "cp stdout zone\ndns publish zone\n"
 			}
 			if strings.HasPrefix(line, "undersigned verify") {
-				script += "stdout '^Yes\\. Our Organization'\nstdout 'itself published the key in the DNS, signed, as far as the record shows only after this was recorded: seen on '\n"
+				script += "stdout '^Yes\\. our\\.example, which calls itself Our Organization'\nstdout 'itself published the key in the DNS, signed, as far as the record shows only after this was recorded: seen on '\n"
 			}
 		}
 	}
