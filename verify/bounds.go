@@ -27,6 +27,14 @@ type Bounds struct {
 // Bounds returns the bounds of an entry that the audit was asked about (AuditOptions.Receipts and About).
 func (r *Report) Bounds(index uint64) Bounds { return r.bounds[index] }
 
+// Existed returns by when the whole copy of the record that was audited existed, by the word of the policy's quorum, or the zero time.
+func (r *Report) Existed(p *Policy) time.Time {
+	if r.checkpoint == nil {
+		return time.Time{}
+	}
+	return p.NoLater(r.checkpoint)
+}
+
 // asked returns the indexes of the entries whose bounds are wanted, each with what it quotes.
 func (a *auditor) asked(ctx context.Context) map[uint64]*entry.After {
 	asked := make(map[uint64]*entry.After)

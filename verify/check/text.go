@@ -92,7 +92,7 @@ func (c *Checker) differs(ctx context.Context, a *Answer, about []byte) error {
 
 // textAnswers answers the four questions about a text.
 func (c *Checker) textAnswers(q *Comparison, best *Version) []verify.Answer {
-	return []verify.Answer{c.signedText(q, best), exactText(q, best), whenSigned(q, best), stillStands(q, best)}
+	return []verify.Answer{c.signedText(q, best), exactText(q, best), c.whenSigned(q, best), stillStands(q, best)}
 }
 
 func answer(question string, state verify.AnswerState, format string, args ...any) verify.Answer {
@@ -170,7 +170,7 @@ func exactText(q *Comparison, best *Version) verify.Answer {
 	return a
 }
 
-func whenSigned(q *Comparison, best *Version) verify.Answer {
+func (c *Checker) whenSigned(q *Comparison, best *Version) verify.Answer {
 	switch {
 	case best.Statement == nil:
 		return noRecord(verify.When)
@@ -193,8 +193,12 @@ func whenSigned(q *Comparison, best *Version) verify.Answer {
 		when = "from " + from + " to " + to
 	}
 	a := answer(verify.When, verify.LookCloser, "Recorded %s, by the ledger's own clock.", when)
-	a.Reasons = append(a.Reasons, "What witnesses say of the time is told of each organization when it is asked about alone.")
-	return a
+	if existed := q.Report.Existed(c.policy); !existed.IsZero() {
+		a = answer(verify.When, verify.Confirmed, "Recorded by %s, when witnesses saw the record.", Moment(existed))
+		a.Reasons = append(a.Reasons, fmt.Sprintf("By the ledger's own clock it was %s.", when))
+	}
+	a.Reasons = append(a.Reasons, "What witnesses say of each endorsement's time is told when its organization is asked about alone.")
+	return ofNearest(a, best)
 }
 
 func stillStands(q *Comparison, best *Version) verify.Answer {
@@ -218,6 +222,15 @@ func stillStands(q *Comparison, best *Version) verify.Answer {
 	if len(best.Statement.Superseded) > 0 {
 		a.State = verify.LookCloser
 		a.Reasons = append(a.Reasons, "A newer statement has replaced it; nobody is carried over.")
+	}
+	return ofNearest(a, best)
+}
+
+// ofNearest says of an answer that it is about the endorsed version, if the text is another.
+func ofNearest(a verify.Answer, best *Version) verify.Answer {
+	if !matches(best.Result.Verdict) {
+		a.State = verify.LookCloser
+		a.Reasons = append([]string{"This is of the version that it comes nearest to, not of what you brought."}, a.Reasons...)
 	}
 	return a
 }
