@@ -148,6 +148,34 @@ func Audit(ctx context.Context, p *Policy, fetch Fetch, o AuditOptions) (*Report
 	return a.conclude(), nil
 }
 
+// Beside returns a copy of a report with what the judgement of other receipts (AuditOptions.Receipts) or of an organization (About) needs
+// from the record. The policy and fetch are those of the audit. A record that holds is not replayed again, and what is read of it is held
+// to the root hash that was audited; another one is audited anew. The error is that of ctx; all else is in the report.
+func (r *Report) Beside(ctx context.Context, p *Policy, fetch Fetch, o AuditOptions) (*Report, error) {
+	if !r.OK || r.State == nil || r.checkpoint == nil {
+		return Audit(ctx, p, fetch, o)
+	}
+	beside := *r
+	beside.receipts, beside.bounds = make(map[*Receipt]*noted), make(map[uint64]Bounds)
+	beside.Findings = slices.Clone(r.Findings)
+	a := &auditor{policy: p, fetch: fetch, o: o, report: &beside, past: make(map[uint64]*pastNote)}
+	var err error
+	if a.hashes, err = NewHashReader(ctx, r.checkpoint.Checkpoint, fetch); err != nil {
+		a.broken(err)
+	} else {
+		a.receipts(ctx)
+		a.bound(ctx, r.checkpoint)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if len(beside.Findings) > 0 {
+		beside.OK = false
+		a.conclude()
+	}
+	return &beside, nil
+}
+
 func newReport() *Report {
 	return &Report{Schema: AuditSchema, Witnesses: []string{}, Entries: make(map[entry.Kind]uint64), Findings: []Finding{}, Remarks: []Remark{}, receipts: make(map[*Receipt]*noted), bounds: make(map[uint64]Bounds)}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/check"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/timestamp"
 )
@@ -336,18 +337,9 @@ func (a *app) soundAbout(ctx context.Context, policy, src, domain string) (*reco
 	return rec, r, closeRecord, err
 }
 
-// moment is a time as people read it.
-func moment(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04:05 UTC") }
+func moment(t time.Time) string { return check.Moment(t) }
 
 func day(t time.Time) string { return t.UTC().Format("2 January 2006") }
-
-func rootOf(r *verify.Report) (root [32]byte, err error) {
-	b, err := decodeBase64(r.Root)
-	if err != nil || len(b) != len(root) {
-		return root, errors.New("the audit gave no root hash")
-	}
-	return [32]byte(b), nil
-}
 
 type showCmd struct {
 	Domain string `arg:"" help:"The organization's domain."`
@@ -376,7 +368,7 @@ func (c *showCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer closeRecord()
-	v, ok := viewMember(r, c.Domain)
+	v, ok := check.OrganizationOf(r, c.Domain)
 	if !ok {
 		if c.JSON {
 			err = a.json(v)

@@ -27,6 +27,7 @@ import (
 	"github.com/tccm/undersigned/ledger/witness"
 	"github.com/tccm/undersigned/testdata/tccm"
 	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/check"
 	"github.com/tccm/undersigned/verify/entry"
 )
 
@@ -127,7 +128,7 @@ func (c *demoCmd) Run(ctx context.Context, a *app) (err error) {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	h.asked = asked
+	h.asked, h.policy = asked, policyForReaders(dir)
 	d.service = h.serveAt(ctx, listener, "", d.now, nil)
 	if d.client, err = newClient(d.service.url); err == nil {
 		err = h.ready(ctx)
@@ -507,7 +508,7 @@ func (d *demo) lists(ctx context.Context, record *verify.Report) error {
 	if err != nil {
 		return err
 	}
-	s, err := receiptSource(ctx, record, d.client.fetch)
+	s, err := check.ReceiptSource(ctx, record, d.client.fetch)
 	if err != nil {
 		return fmt.Errorf("the receipt of the list: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/check"
 )
 
 // Exit codes beside those of package verify.
@@ -58,6 +59,7 @@ func unreadable(err error) error {
 // exitCode returns what an error means for the shell.
 func exitCode(ctx context.Context, err error) int {
 	var f *failure
+	var checked *check.Failure
 	var untrusted *verify.UntrustedError
 	var quorum *verify.QuorumError
 	var contradiction *verify.ContradictionError
@@ -70,6 +72,8 @@ func exitCode(ctx context.Context, err error) int {
 		return codeInterrupted
 	case errors.As(err, &f):
 		return f.code
+	case errors.As(err, &checked):
+		return checked.Code
 	case errors.As(err, &source):
 		return source.Code
 	case errors.As(err, &contradiction), errors.Is(err, ledger.ErrCorrupt):

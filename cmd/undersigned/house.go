@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -20,6 +21,7 @@ import (
 	"github.com/tccm/undersigned/ledger/server"
 	"github.com/tccm/undersigned/ledger/tsa"
 	"github.com/tccm/undersigned/ledger/witness"
+	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
 )
@@ -45,8 +47,26 @@ type house struct {
 	limits server.Limits   // of those whom it is served to
 	cert   *certificate    // to serve it over TLS; nil: without
 	asked  *witness.Client // nil: no witness is asked
+	policy []byte          // that readers are offered; nil: none
 
 	stamper *tsa.Stamper // nil: no time-stamping authority is asked
+}
+
+// policyForReaders returns the policy file in a ledger's directory; nil: there is none that can be used.
+func policyForReaders(dir string) []byte {
+	f, err := os.Open(filepath.Join(dir, policyFile))
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, verify.MaxPolicy))
+	if err != nil {
+		return nil
+	}
+	if _, err := verify.ParsePolicy(b); err != nil {
+		return nil
+	}
+	return b
 }
 
 // Close stops admitting and lets go of the directory.
@@ -323,7 +343,7 @@ func (h *house) serveAt(ctx context.Context, listener net.Listener, public strin
 		public = s.url
 	}
 	ctx, s.stop = context.WithCancel(ctx)
-	cfg := server.Config{Ledger: h.ledger, URL: public, Logger: log, Now: now, Limits: h.limits, Witnesses: h.lags}
+	cfg := server.Config{Ledger: h.ledger, URL: public, Logger: log, Now: now, Limits: h.limits, Witnesses: h.lags, PolicyText: h.policy}
 	if h.asked != nil {
 		cfg.Policy = h.asked.Policy
 	}

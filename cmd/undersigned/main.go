@@ -28,6 +28,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/tccm/undersigned/ledger/server/assets"
 )
 
 func main() {
@@ -172,16 +174,20 @@ type commands struct {
 }
 
 type versionCmd struct {
+	Assets bool `help:"List what the pages load, the verifier for browsers too, with the SHA-256 of each."`
 	jsonFlag
 }
 
 // Help shows how the command is used.
 func (versionCmd) Help() string {
-	return "Example:\n\n\tundersigned version --json\n"
+	return "Example:\n\n\tundersigned version --json\n\tundersigned version --assets\n"
 }
 
 // Run prints the version.
 func (c *versionCmd) Run(a *app) error {
+	if c.Assets {
+		return c.assets(a)
+	}
 	if c.JSON {
 		return a.json(struct {
 			Schema   string `json:"schema"`
@@ -191,6 +197,31 @@ func (c *versionCmd) Run(a *app) error {
 		}{"undersigned/version/v1", version(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH})
 	}
 	a.printf("undersigned %s (%s %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return nil
+}
+
+// assets lists the files that pages load.
+func (c *versionCmd) assets(a *app) error {
+	type view struct {
+		Path   string `json:"path"`
+		SHA256 string `json:"sha256"`
+		Size   int    `json:"size"`
+		Brotli int    `json:"brotli,omitempty"`
+		Gzip   int    `json:"gzip,omitempty"`
+	}
+	list := []view{}
+	for _, f := range assets.All() {
+		list = append(list, view{f.Path, fmt.Sprintf("sha256:%x", f.SHA256()), len(f.Body()), len(f.Brotli), len(f.Gzip)})
+	}
+	if c.JSON {
+		return a.json(struct {
+			Schema string `json:"schema"`
+			Assets []view `json:"assets"`
+		}{"undersigned/assets/v1", list})
+	}
+	for _, f := range list {
+		a.printf("%s %s\n", f.Path, f.SHA256)
+	}
 	return nil
 }
 

@@ -25,24 +25,13 @@ import (
 	"github.com/tccm/undersigned/ledger/tsa"
 	"github.com/tccm/undersigned/ledger/witness"
 	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/check"
 	"github.com/tccm/undersigned/verify/entry"
 )
 
 func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 
-// plural is a number with its noun.
-func plural[N int | int64 | uint64](n N, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	if strings.HasSuffix(noun, "y") && !strings.HasSuffix(noun, "ey") {
-		return fmt.Sprintf("%d %sies", n, noun[:len(noun)-1])
-	}
-	if strings.HasSuffix(noun, "s") {
-		return fmt.Sprintf("%d %ses", n, noun)
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
+func plural[N int | int64 | uint64](n N, noun string) string { return check.Plural(n, noun) }
 
 // plain is an error of package keys without the package's name, which says nothing to people.
 func plain(err error) error {
@@ -250,7 +239,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		}
 		return err
 	}
-	h.limits, h.cert, h.asked = limits, cert, asked
+	h.limits, h.cert, h.asked, h.policy = limits, cert, asked, policyForReaders(c.Dir)
 	h.stamper = tsa.NewStamper(h.ledger, stampers, a.now, log)
 	if a.env["GOMEMLIMIT"] == "" {
 		runtime.GC() // what opening needed is in use no more

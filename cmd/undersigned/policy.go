@@ -8,6 +8,7 @@ import (
 
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/check"
 )
 
 type policyCmd struct {
@@ -86,10 +87,7 @@ func (c *policyCheckCmd) Run(a *app) error {
 func orNone(list []string) []string { return append([]string{}, list...) }
 
 func policySentence(p *verify.Policy, r verify.QuorumReview, warnings int) string {
-	asks := "asks for no witness"
-	if !p.NoQuorum() {
-		asks = fmt.Sprintf("asks for at least %d of %s", r.Smallest, plural(len(r.Voters), "witness"))
-	}
+	asks := check.Asks(p, r)
 	if warnings == 0 {
 		return fmt.Sprintf("The policy %s. Nothing about it needs a warning.", asks)
 	}

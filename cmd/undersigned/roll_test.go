@@ -12,6 +12,7 @@ import (
 
 	"github.com/tccm/undersigned/testdata/tccm"
 	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/check"
 )
 
 // TestRoll prints the frozen record's list as of several days. That of 11 June 2024 is the published one, in its order.
@@ -126,10 +127,10 @@ func TestMakeReceipt(t *testing.T) {
 		return b, err
 	}
 	var contradiction *verify.ContradictionError
-	if _, err := makeReceipt(ctx, r, lie, apnic); !errors.As(err, &contradiction) {
+	if _, err := check.MakeReceipt(ctx, r, lie, apnic); !errors.As(err, &contradiction) {
 		t.Errorf("a receipt of a changed entry: %v", err)
 	}
-	receipt, err := makeReceipt(ctx, r, rec.fetch, apnic)
+	receipt, err := check.MakeReceipt(ctx, r, rec.fetch, apnic)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,182 +4,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/tccm/undersigned/keys"
-	"github.com/tccm/undersigned/verify"
-	"github.com/tccm/undersigned/verify/entry"
-	"github.com/tccm/undersigned/verify/roll"
+	"github.com/tccm/undersigned/verify/check"
 )
 
-// mark is where in the record something happened, in JSON.
-type mark struct {
-	Index    uint64    `json:"index"`
-	Admitted time.Time `json:"admitted"`
-}
-
-func markOf(m roll.Mark) mark { return mark{m.Index, m.Admitted.UTC()} }
-
-// memberView is everything that the record says about an organization, in JSON.
-type memberView struct {
-	Schema       string            `json:"schema"`
-	Origin       string            `json:"origin"`
-	Size         uint64            `json:"size"` // of the record that was replayed
-	Root         string            `json:"root"`
-	Domain       string            `json:"domain"`
-	Unicode      string            `json:"domain_unicode"`
-	Member       bool              `json:"member"` // it is one now
-	Name         string            `json:"name,omitempty"`
-	LegalName    string            `json:"legal_name,omitempty"`
-	Registered   *mark             `json:"registered,omitempty"`
-	Updated      *mark             `json:"updated,omitempty"`
-	Left         *mark             `json:"left,omitempty"`
-	Quorum       int               `json:"quorum,omitempty"`
-	Keys         []memberKeyView   `json:"keys"`
-	Vouchers     []voucherView     `json:"vouchers"`
-	Endorsements []endorsementView `json:"endorsements"`
-	NotEndorsed  []statementView   `json:"not_endorsed"`
-	History      []eventView       `json:"history"`
-}
-
-type memberKeyView struct {
-	Suite            keys.Suite `json:"suite"`
-	Fingerprint      string     `json:"fingerprint"`
-	Role             string     `json:"role"`
-	SPKI             []byte     `json:"spki"`
-	Registered       []uint64   `json:"registered"`
-	Current          bool       `json:"current"`
-	SuspendedAt      *uint64    `json:"suspended_at,omitempty"`
-	RevokedAt        *uint64    `json:"revoked_at,omitempty"`
-	CompromisedAfter *uint64    `json:"compromised_after,omitempty"`
-}
-
-type voucherView struct {
-	Domain   string `json:"domain"`
-	Index    uint64 `json:"index"`
-	Operator bool   `json:"operator"`
-	Member   bool   `json:"member"`
-	Disputed bool   `json:"disputed"`
-}
-
-type endorsementView struct {
-	mark
-	ID         entry.Hash   `json:"id"`
-	Statement  entry.Hash   `json:"statement"`
-	Title      string       `json:"title"`
-	Action     entry.Action `json:"action"`
-	Stands     bool         `json:"stands"`
-	Date       string       `json:"date"`
-	NotBefore  *time.Time   `json:"not_before,omitempty"` // as in a verdict
-	NoLater    *time.Time   `json:"no_later,omitempty"`
-	Keys       []string     `json:"keys"`
-	Renditions []entry.Hash `json:"renditions"`
-	Disputed   bool         `json:"disputed"`
-}
-
-type statementView struct {
-	Statement entry.Hash `json:"statement"`
-	Title     string     `json:"title"`
-}
-
-type eventView struct {
-	mark
-	ID     entry.Hash   `json:"id"`
-	Action entry.Action `json:"action"`
-	Signer string       `json:"signer"`
-	Keys   []string     `json:"keys"`
-	Added  string       `json:"added,omitempty"`
-	About  string       `json:"about,omitempty"`
-}
-
-// viewMember collects what a replayed record says about a domain; false if it was never a member.
-func viewMember(r *verify.Report, domain string) (memberView, bool) {
-	v := memberView{
-		Schema: "undersigned/member/v1", Origin: r.Origin, Size: r.Size, Root: r.Root,
-		Domain: domain, Unicode: keys.DomainToUnicode(domain),
-		Keys: []memberKeyView{}, Vouchers: []voucherView{}, Endorsements: []endorsementView{}, NotEndorsed: []statementView{}, History: []eventView{},
-	}
-	m, ok := r.State.Member(domain)
-	if ok {
-		v.Member, v.Name, v.LegalName, v.Quorum = !m.Left, m.Name, m.LegalName, m.Quorum
-		registered, updated := markOf(m.Registered), markOf(m.Updated)
-		v.Registered, v.Updated = &registered, &updated
-		if m.Left {
-			left := markOf(m.LeftAt)
-			v.Left = &left
-		}
-		for _, k := range slices.Concat(m.Keys, m.RecoveryKeys) {
-			v.Keys = append(v.Keys, viewMemberKey(k))
-		}
-		for _, w := range m.Vouchers {
-			v.Vouchers = append(v.Vouchers, voucherView(w))
-		}
-		for _, e := range m.History {
-			v.History = append(v.History, eventView{markOf(e.Mark), e.ID, e.Action, e.Signer, refStrings(e.Keys), refString(e.Added), refString(e.About)})
-		}
-	}
-	endorsed := map[entry.Hash]bool{}
-	for _, e := range r.State.Endorsements(domain) {
-		st, _ := r.State.Statement(e.Statement)
-		stands := e.Action == entry.Endorse
-		endorsed[e.Statement] = stands
-		renditions := []entry.Hash{}
-		for _, x := range e.Renditions {
-			renditions = append(renditions, x.Hash)
-		}
-		v.Endorsements = append(v.Endorsements, endorsementView{
-			mark: markOf(e.Mark), ID: e.ID, Statement: e.Statement, Title: st.Title, Action: e.Action, Stands: stands, Date: e.Date,
-			NotBefore: known(r.Bounds(e.Index).NotBefore), NoLater: known(r.Bounds(e.Index).NoLater),
-			Keys: refStrings(e.Keys), Renditions: renditions, Disputed: e.Disputed,
-		})
-	}
-	for _, st := range r.State.Statements() {
-		if !endorsed[st.Statement] {
-			v.NotEndorsed = append(v.NotEndorsed, statementView{st.Statement, st.Title})
-		}
-	}
-	return v, ok
-}
-
-// known returns a time, nil if it is not known.
-func known(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
-
-func viewMemberKey(k roll.Key) memberKeyView {
-	v := memberKeyView{Suite: k.Ref.Suite, Fingerprint: k.Ref.Fingerprint.String(), Role: k.Role.String(), SPKI: k.Public.SPKI(), Registered: k.Registered, Current: k.Current}
-	if k.Suspended {
-		v.SuspendedAt = &k.SuspendedAt
-	}
-	if k.Revoked {
-		v.RevokedAt = &k.RevokedAt
-	}
-	if k.Compromised {
-		v.CompromisedAfter = &k.CompromisedAfter
-	}
-	return v
-}
-
-func refString(r *keys.Ref) string {
-	if r == nil {
-		return ""
-	}
-	return r.String()
-}
-
-func refStrings(refs []keys.Ref) []string {
-	out := []string{}
-	for _, r := range refs {
-		out = append(out, r.String())
-	}
-	return out
-}
-
 // printMember prints it for people.
-func (a *app) printMember(v memberView) {
+func (a *app) printMember(v check.Organization) {
 	who := v.Name + " (" + v.Domain + ")"
 	if v.Unicode != v.Domain {
 		who = fmt.Sprintf("%s (%s, written %s)", v.Name, v.Domain, v.Unicode)
@@ -208,7 +38,7 @@ func (a *app) printMember(v memberView) {
 		a.printf("  - %s\n", endorsementSentence(e))
 	}
 	for _, st := range v.NotEndorsed {
-		if !slices.ContainsFunc(v.Endorsements, func(e endorsementView) bool { return e.Statement == st.Statement }) {
+		if !slices.ContainsFunc(v.Endorsements, func(e check.EndorsementView) bool { return e.Statement == st.Statement }) {
 			a.printf("  - Has not endorsed %q, %s.\n", st.Title, st.Statement)
 		}
 	}
@@ -222,7 +52,7 @@ func (a *app) printMember(v memberView) {
 	a.printf("\nReplayed: %s of %s, root hash %s.\n", plural(v.Size, "entry"), v.Origin, v.Root)
 }
 
-func voucherSentence(w voucherView) string {
+func voucherSentence(w check.VoucherView) string {
 	var as []string
 	if w.Operator {
 		as = append(as, "the operator")
@@ -237,7 +67,7 @@ func voucherSentence(w voucherView) string {
 	return s
 }
 
-func keySentence(k memberKeyView) string {
+func keySentence(k check.KeyView) string {
 	s := fmt.Sprintf("%s %s, a %s, registered in entry %s", k.Suite, k.Fingerprint, k.Role, joinNumbers(k.Registered))
 	switch {
 	case k.RevokedAt != nil:
@@ -263,7 +93,7 @@ func joinNumbers(list []uint64) string {
 	return strings.Join(parts, " and ")
 }
 
-func endorsementSentence(e endorsementView) string {
+func endorsementSentence(e check.EndorsementView) string {
 	verb := "Endorsed"
 	if !e.Stands {
 		verb = "Withdrew its endorsement of"
@@ -283,7 +113,7 @@ func endorsementSentence(e endorsementView) string {
 	return s
 }
 
-func eventSentence(e eventView) string {
+func eventSentence(e check.EventView) string {
 	s := fmt.Sprintf("Entry %d, %s: %s, signed by %s", e.Index, moment(e.Admitted), e.Action, e.Signer)
 	if e.Added != "" {
 		s += ", new key " + e.Added

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/check"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
 	"github.com/tccm/undersigned/verify/wording"
@@ -366,7 +367,7 @@ Example:
 
 // statementInfo is a statement in JSON.
 type statementInfo struct {
-	mark
+	check.Mark
 	ID         entry.Hash      `json:"id"`
 	Statement  entry.Hash      `json:"statement"`
 	Publisher  string          `json:"publisher"`
@@ -391,7 +392,7 @@ type renditionInfo struct {
 
 func viewStatement(st roll.Statement, now time.Time) statementInfo {
 	v := statementInfo{
-		mark: markOf(st.Mark), ID: st.ID, Statement: st.Statement, Publisher: st.Publisher, Title: st.Title, Language: st.Language,
+		Mark: check.MarkOf(st.Mark), ID: st.ID, Statement: st.Statement, Publisher: st.Publisher, Title: st.Title, Language: st.Language,
 		MediaType: st.MediaType, Size: st.Size, Renditions: []renditionInfo{}, Supersedes: st.Supersedes, Superseded: st.Superseded,
 		Open: !st.Closed && (st.Closes.IsZero() || now.Before(st.Closes)), Standing: st.Standing,
 	}
@@ -527,7 +528,7 @@ func (c *charterShowCmd) Run(ctx context.Context, a *app) error {
 		}
 		return a.json(struct {
 			Schema string `json:"schema"`
-			mark
+			check.Mark
 			ID         entry.Hash `json:"id"`
 			Origin     string     `json:"origin"`
 			Title      string     `json:"title"`
@@ -536,7 +537,7 @@ func (c *charterShowCmd) Run(ctx context.Context, a *app) error {
 			Publishers []string   `json:"publishers"`
 			Admission  []string   `json:"admission"`
 			Roll       string     `json:"roll"`
-		}{"undersigned/charter/v1", markOf(ch.Mark), ch.ID, r.Origin, ch.Title, ch.Operator, refs, publishers, rules, ch.Roll})
+		}{"undersigned/charter/v1", check.MarkOf(ch.Mark), ch.ID, r.Origin, ch.Title, ch.Operator, refs, publishers, rules, ch.Roll})
 	}
 	a.printf("%s is run by %s under the charter of %s (entry %d).\n\nTitle      %s\n", r.Origin, ch.Operator, day(ch.Admitted), ch.Index, ch.Title)
 	for _, ref := range refs {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/check"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
 )
@@ -150,7 +151,7 @@ func (c *receiptCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	receipt, err := makeReceipt(ctx, r, rec.fetch, index)
+	receipt, err := check.MakeReceipt(ctx, r, rec.fetch, index)
 	if err != nil {
 		return fmt.Errorf("cannot make the receipt: %w", err)
 	}
@@ -179,58 +180,6 @@ func (c *receiptCmd) index(a *app, r *verify.Report) (uint64, error) {
 		return 0, failf(verify.CodeNotFound, "there is no endorsement of %s by %s in the record, among %s", h, c.Domain, plural(r.Size, "entry"))
 	}
 	return e.Index, nil
-}
-
-// receiptSource is what receipts of an audited record are made of, under the checkpoint that was audited.
-func receiptSource(ctx context.Context, r *verify.Report, fetch verify.Fetch) (s verify.RollSource, err error) {
-	root, err := rootOf(r)
-	if err != nil {
-		return s, err
-	}
-	reader, err := verify.NewHashReader(ctx, verify.Checkpoint{Origin: r.Origin, Size: r.Size, Root: root}, fetch)
-	if err != nil {
-		return s, err
-	}
-	s = verify.RollSource{
-		State: r.State,
-		Leaf: func(index uint64) ([]byte, error) {
-			leaves, err := reader.Entries(ctx, index/verify.TileWidth)
-			if err != nil {
-				return nil, err
-			}
-			return leaves[index%verify.TileWidth], nil
-		},
-		Note:  func(size uint64) ([]byte, error) { return fetch(ctx, verify.CheckpointPath(size)) },
-		Nodes: func(level uint, index uint64) ([32]byte, error) { return reader.Node(ctx, level, index) },
-	}
-	s.Checkpoint, err = s.Note(r.Size)
-	return s, err
-}
-
-// makeReceipt makes the receipt of an entry of an audited record.
-func makeReceipt(ctx context.Context, r *verify.Report, fetch verify.Fetch, index uint64) (*verify.Receipt, error) {
-	s, err := receiptSource(ctx, r, fetch)
-	if err != nil {
-		return nil, err
-	}
-	b, err := s.Leaf(index)
-	if err != nil {
-		return nil, err
-	}
-	l, err := entry.ParseLeaf(b)
-	if err != nil {
-		return nil, err
-	}
-	var after []byte
-	if n, ok := l.Entry.Body.(*entry.Endorsement); ok {
-		if after, err = s.Note(n.After.Size); err != nil {
-			return nil, err
-		}
-		if entry.Sum(after) != n.After.Note {
-			return nil, &verify.ContradictionError{Problem: "the checkpoint that the entry quotes has another hash"}
-		}
-	}
-	return verify.MakeReceipt(index, r.State.Support(index, l.Entry), after, s.Checkpoint, s.Leaf, s.Nodes)
 }
 
 // roll makes a receipt of a sealed list.
@@ -264,7 +213,7 @@ func (c *receiptCmd) roll(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	s, err := receiptSource(ctx, r, rec.fetch)
+	s, err := check.ReceiptSource(ctx, r, rec.fetch)
 	if err != nil {
 		return fmt.Errorf("cannot make the receipt: %w", err)
 	}

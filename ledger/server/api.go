@@ -213,15 +213,11 @@ func (s *Server) rollAt(ctx context.Context, statement roll.Statement, q url.Val
 		return failed(err)
 	}
 	answer.Count, answer.Withdrawn = len(list.standing), len(list.withdrawn)
-	from, to := page.cut(answer.Count + answer.Withdrawn)
-	within := func(events []event, before int) []event {
-		n := len(events)
-		return events[min(max(from-before, 0), n):min(max(to-before, 0), n)]
-	}
-	if answer.Items, err = s.signatories(ctx, within(list.standing, 0), answer.Size); err != nil {
+	standing, withdrawn := list.within(page, false)
+	if answer.Items, err = s.signatories(ctx, standing, answer.Size); err != nil {
 		return failed(err)
 	}
-	if answer.Gone, err = s.signatories(ctx, within(list.withdrawn, answer.Count), answer.Size); err != nil {
+	if answer.Gone, err = s.signatories(ctx, withdrawn, answer.Size); err != nil {
 		return failed(err)
 	}
 	return answer, nil
@@ -684,14 +680,9 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request, _ string) {
 		s.fail(w, r, *p)
 		return
 	}
-	text := strings.TrimSpace(q.Get("q"))
-	if text == "" || len(text) > maxQuery || !utf8.ValidString(text) || fold(text) == "" {
-		s.fail(w, r, problemSaying(ProblemParameter, "q is what to look for, 1 to 100 bytes: a domain, a part of a name or title, or a fingerprint."))
-		return
-	}
-	published, err := s.history.read(r.Context())
-	if err != nil {
-		s.fail(w, r, s.problemFrom(err))
+	found, p := s.find(r.Context(), q.Get("q"), 0)
+	if p != nil {
+		s.fail(w, r, *p)
 		return
 	}
 	type organization struct {
@@ -710,37 +701,68 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request, _ string) {
 		Statements    []item         `json:"statements"`
 		Entries       []string       `json:"entries"`
 		Complete      bool           `json:"complete"` // false: there are more
-	}{Published: published, Organizations: []organization{}, Statements: []item{}, Entries: []string{}, Complete: true}
+	}{Published: found.published, Organizations: []organization{}, Statements: []item{}, Entries: []string{}, Complete: !found.moreOrganizations && !found.moreStatements}
+	for _, o := range found.organizations {
+		answer.Organizations = append(answer.Organizations, organization{o.domain, o.name, "/api/v1/signatory/" + o.domain})
+	}
+	for _, st := range found.statements {
+		answer.Statements = append(answer.Statements, item{st.Statement, st.Title, "/api/v1/statement/" + hexOf(st.Statement)})
+	}
+	if found.entry != nil {
+		answer.Entries = append(answer.Entries, entryPath(*found.entry))
+	}
+	s.answer(w, r, answer)
+}
 
-	found := s.history.find(text, maxFound+1)
-	if len(found) > maxFound {
-		found, answer.Complete = found[:maxFound], false
+// What a search found.
+type searched struct {
+	published         uint64
+	organizations     []found
+	moreOrganizations bool
+	statements        []roll.Statement
+	moreStatements    bool
+	entry             *uint64 // index
+}
+
+// find looks a text up in the published record: at most maxFound organizations, after so many others, and as many statements.
+func (s *Server) find(ctx context.Context, q string, after int) (*searched, *problem) {
+	text := strings.TrimSpace(q)
+	if text == "" || len(text) > maxQuery || !utf8.ValidString(text) || fold(text) == "" {
+		p := problemSaying(ProblemParameter, "q is what to look for, 1 to 100 bytes: a domain, a part of a name or title, or a fingerprint.")
+		return nil, &p
 	}
-	for _, f := range found {
-		answer.Organizations = append(answer.Organizations, organization{f.domain, f.name, "/api/v1/signatory/" + f.domain})
+	failed := func(err error) (*searched, *problem) {
+		p := s.problemFrom(err)
+		return nil, &p
 	}
+	published, err := s.history.read(ctx)
+	if err != nil {
+		return failed(err)
+	}
+	f := &searched{published: published}
+	all := s.history.find(text, after+maxFound+1)
+	all = all[min(after, len(all)):]
+	f.organizations, f.moreOrganizations = all[:min(maxFound, len(all))], len(all) > maxFound
 	hash, err := entry.ParseHash(text)
 	if err != nil {
 		hash, _ = parseHex(text)
 	}
 	var statements []roll.Statement
 	if err := s.ledger.View(func(st *roll.State) { statements = st.Statements() }); err != nil {
-		s.fail(w, r, s.problemFrom(err))
-		return
+		return failed(err)
 	}
 	folded := fold(text)
 	for _, st := range statements {
 		if st.Statement != hash && !strings.Contains(fold(st.Title), folded) {
 			continue
 		}
-		if len(answer.Statements) == maxFound {
-			answer.Complete = false
+		if f.moreStatements = len(f.statements) == maxFound; f.moreStatements {
 			break
 		}
-		answer.Statements = append(answer.Statements, item{st.Statement, st.Title, "/api/v1/statement/" + hexOf(st.Statement)})
+		f.statements = append(f.statements, st)
 	}
 	if index, ok := s.ledger.Find(hash); ok && index < published {
-		answer.Entries = append(answer.Entries, entryPath(index))
+		f.entry = &index
 	}
-	s.answer(w, r, answer)
+	return f, nil
 }

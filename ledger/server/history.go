@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ import (
 // A history is what lists need of the published record: who endorsed and withdrew when, under
 // which name. It reads every leaf once, when it is first asked for one beyond those that it has read.
 //
-// It trusts the ledger, which admitted those leaves by the rules, and so keeps 24 bytes for an
+// It trusts the ledger, which admitted those leaves by the rules, and so keeps 32 bytes for an
 // endorsement where a fold for each date would replay all.
 type history struct {
 	ledger *ledger.Ledger
@@ -61,6 +62,7 @@ type org struct {
 	domain string
 	names  []naming // by index
 	keyed  []uint64 // indexes of its registrations and key entries
+	said   []uint64 // indexes of its endorsement entries
 }
 
 type naming struct {
@@ -76,6 +78,21 @@ type list struct {
 	listID
 	standing  []event
 	withdrawn []event
+	recorded  []uint32 // places in standing, in the order of the record
+}
+
+// within returns what a page of the list has: of those that stand first, then of those that withdrew.
+func (l *list) within(p page, recorded bool) (standing, withdrawn []event) {
+	n := len(l.standing)
+	from, to := p.cut(n + len(l.withdrawn))
+	withdrawn = l.withdrawn[max(from, n)-n : max(to, n)-n]
+	if !recorded {
+		return l.standing[min(from, n):min(to, n)], withdrawn
+	}
+	for _, i := range l.recorded[min(from, n):min(to, n)] {
+		standing = append(standing, l.standing[i])
+	}
+	return standing, withdrawn
 }
 
 // A listID says what a list is made of.
@@ -171,7 +188,7 @@ func (h *history) add(leaf *entry.Leaf) {
 		if body.Action != entry.Leave {
 			n := h.number(body.Member)
 			h.named = append(h.named, happening{index, n})
-			h.orgs[n].names = append(h.orgs[n].names, naming{index, body.Action == entry.Register, body.Name, body.LegalName, fold(body.Member + "\n" + body.Name + "\n" + body.LegalName)})
+			h.orgs[n].names = append(h.orgs[n].names, naming{index, body.Action == entry.Register, body.Name, body.LegalName, fold(body.Member + "\n" + unicodeOf(body.Member) + "\n" + body.Name + "\n" + body.LegalName)})
 			if body.Action == entry.Register {
 				h.key(index, n)
 			}
@@ -181,8 +198,47 @@ func (h *history) add(leaf *entry.Leaf) {
 	case *entry.Endorsement:
 		e := event{index, h.number(leaf.Entry.Signer), body.Action == entry.Withdraw}
 		h.statements[body.Statement] = append(h.statements[body.Statement], e)
+		h.orgs[e.who].said = append(h.orgs[e.who].said, index)
 		h.news = append(h.news, index)
 	}
+}
+
+// admittedAt returns when a leaf that has been read was admitted.
+func (h *history) admittedAt(index uint64) time.Time {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return time.UnixMilli(h.admitted[index]).UTC()
+}
+
+// saidBy returns the indexes of an organization's endorsement entries in the record of a size.
+func (h *history) saidBy(domain string, size uint64) []uint64 {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	who, ok := h.who[domain]
+	if !ok {
+		return nil
+	}
+	said := h.orgs[who].said
+	n, _ := slices.BinarySearch(said, size)
+	return said[:n:n]
+}
+
+// formerNames returns at most 20 names that a domain had before its latest in the record of a size, the newest first.
+func (h *history) formerNames(domain string, size uint64) []string {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	who, ok := h.who[domain]
+	if !ok {
+		return nil
+	}
+	var names []string
+	latest := h.name(who, size).name
+	for _, n := range slices.Backward(h.orgs[who].names) {
+		if n.index < size && n.name != latest && !slices.Contains(names, n.name) && len(names) < 20 {
+			names = append(names, n.name)
+		}
+	}
+	return names
 }
 
 // key notes that an entry says which keys speak for an organization.
@@ -312,9 +368,11 @@ func (h *history) sorted(id listID, size uint64) *list {
 		if e.withdrawn {
 			l.withdrawn = append(l.withdrawn, e.event)
 		} else {
+			l.recorded = append(l.recorded, uint32(len(l.standing)))
 			l.standing = append(l.standing, e.event)
 		}
 	}
+	slices.SortFunc(l.recorded, func(a, b uint32) int { return cmp.Compare(l.standing[a].index, l.standing[b].index) })
 	return l
 }
 

@@ -168,24 +168,38 @@ func (s *Server) healthz(w http.ResponseWriter, r *http.Request, _ string) {
 	send(w, r, http.StatusOK, typeText, []byte("ok\n"))
 }
 
-// readyz says whether the ledger admits entries, or was closed for writing and can be read.
-func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ string) {
+// unready says why the ledger admits no entries; ready: it does, or was closed for writing and can be read.
+func (s *Server) unready(ctx context.Context) (why Problem, ready bool) {
 	switch {
 	case s.ledger.Err() != nil:
-		s.fail(w, r, problemOf(ProblemFailed))
+		return ProblemFailed, false
 	case s.closed() && s.ledger.Checkpoint() != nil:
-		w.Header().Set("Cache-Control", cacheNever)
-		send(w, r, http.StatusOK, typeText, []byte("ready to be read, closed for writing\n"))
+		return "", true
 	case errors.Is(s.ledger.ReadOnly(), ledger.ErrUnwitnessed):
-		s.fail(w, r, problemOf(ProblemWitnesses))
+		return ProblemWitnesses, false
 	case s.ledger.ClockWrong():
-		s.fail(w, r, problemOf(ProblemClock))
+		return ProblemClock, false
 	case !s.ready():
-		s.fail(w, r, problemOf(ProblemNotSigning))
-	case s.full(r.Context()):
+		return ProblemNotSigning, false
+	case s.full(ctx):
+		return ProblemFull, false
+	}
+	return "", true
+}
+
+// readyz says whether the ledger admits entries, or was closed for writing and can be read.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ string) {
+	why, ready := s.unready(r.Context())
+	switch {
+	case why == ProblemFull:
 		p := problemSaying(ProblemFull, "The disk is full: entries are not admitted until there is space, and then are without a restart. What is in the record can be read.")
 		p.Status = http.StatusServiceUnavailable
 		s.fail(w, r, p)
+	case !ready:
+		s.fail(w, r, problemOf(why))
+	case s.closed():
+		w.Header().Set("Cache-Control", cacheNever)
+		send(w, r, http.StatusOK, typeText, []byte("ready to be read, closed for writing\n"))
 	default:
 		w.Header().Set("Cache-Control", cacheNever)
 		send(w, r, http.StatusOK, typeText, append([]byte("ready\n"), s.lagging()...))

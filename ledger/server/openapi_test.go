@@ -18,6 +18,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/tccm/undersigned/ledger/server/assets"
+
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll/rolltest"
@@ -48,7 +50,7 @@ var theContract = sync.OnceValue(func() *contract { return readContract(nil) })
 
 // readContract reads the file as the server has it, after change.
 func readContract(change func(doc map[string]any)) *contract {
-	b, err := assets.ReadFile("assets/" + openAPIFile)
+	b, err := assets.Files.ReadFile(openAPIFile)
 	if err != nil {
 		panic(err)
 	}

@@ -7,12 +7,12 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
-	"net/url"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"github.com/tccm/undersigned/ledger/rollcall"
+	"github.com/tccm/undersigned/ledger/server/assets"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
@@ -20,67 +20,93 @@ import (
 
 const (
 	pageLimit    = 500       // signatories on one page
+	briefLimit   = 60        // signatories on the first page
 	maxShownText = 256 << 10 // bytes of a statement that is shown in the page
 	maxListed    = 50        // other statements that the page links to
 	dayFormat    = "2 January 2006"
 	timeFormat   = "2 January 2006, 15:04 UTC"
 )
 
-var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMap{
-	"day":  func(t time.Time) string { return t.UTC().Format(dayFormat) },
-	"time": func(t time.Time) string { return t.UTC().Format(timeFormat) },
-	"iso":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"hex":  hexOf,
-}).ParseFS(assets, "assets/page.html"))
+// english is what the pages say.
+var english = func() catalogue {
+	data, err := assets.Files.ReadFile(messagesFile)
+	if err != nil {
+		panic(err)
+	}
+	c, err := readCatalogue(data)
+	if err != nil {
+		panic(err)
+	}
+	return c
+}()
 
-// A view is what the page shows.
+// message is a message that Go code says. The tests hold every key that is asked for to the catalogue.
+func message(key string, pairs ...any) any {
+	m, err := english.say(key, pairs...)
+	if err != nil {
+		panic("server: " + err.Error())
+	}
+	return m
+}
+
+// screens are the templates by name: base.html with parts.html and one of their own.
+var screens = func() map[string]*template.Template {
+	base := template.Must(template.New("base").Funcs(template.FuncMap{
+		"say":     english.say,
+		"count":   english.count,
+		"link":    link,
+		"code":    code,
+		"strong":  strong,
+		"isolate": isolate,
+		"day":     func(t time.Time) string { return t.UTC().Format(dayFormat) },
+		"time":    func(t time.Time) string { return t.UTC().Format(timeFormat) },
+		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"stamp":   stamp,
+		"hex":     hexOf,
+		"idn":     unicodeOf,
+		"short":   shortRef,
+		"entry":   entryAddress,
+		"org":     organizationPath,
+		"of":      statementPath,
+	}).ParseFS(assets.Files, "base.html", "parts.html"))
+	all := map[string]*template.Template{}
+	for _, name := range []string{"check", "statement", "organization", "entry", "record", "search", "problem"} {
+		all[name] = template.Must(template.Must(base.Clone()).ParseFS(assets.Files, name+".html"))
+	}
+	return all
+}()
+
+func statementPath(h entry.Hash) string     { return "/statement/" + hexOf(h) }
+func organizationPath(domain string) string { return "/organization/" + domain }
+func entryAddress(index uint64) string      { return "/entry/" + strconv.FormatUint(index, 10) }
+
+// A view is what a page shows. Every page has what comes first; the rest is of one page or some.
 type view struct {
+	Screen   string // which template
 	Demo     bool
+	Script   bool // the browser's modules are among the assets
+	Verifier bool // this build has the verifier for browsers
+	Takeaway bool // the page to take away can be had
 	Origin   string
 	URL      string // with a slash at the end; "" if not known
+	Path     string // of the page, to which Query belongs if it is a page of its own
 	Title    string // of the record
 	Operator string
-	Ready    bool // it admits entries
-	Closed   bool // for writing, on purpose
+	Size     uint64    // of the published record
+	Newest   time.Time // when its last entry was admitted
+	Today    time.Time
+	Ready    bool   // it admits entries
+	Closed   bool   // for writing, on purpose
+	Current  string // path of the current statement; "": there is none
 
-	Size       uint64
-	Checkpoint string // root hash, base64
-	Newest     time.Time
-	Bundle     string // path of the newest entry bundle
-
-	Statement *statementView
-	Others    []roll.Statement
-}
-
-// A statementView is the statement that the page is about.
-type statementView struct {
-	About   roll.Statement
-	Open    bool
-	Path    string // of its page
-	Text    string // path of its text
-	Blocks  []block
-	Missing string // why the text is not shown; "" if it is
-	Titled  bool   // its first line is the title
-
-	Today     time.Time
-	AsOf      *verify.Moment // asked for; nil: now
-	AsOfValue string         // of the form's field
-	Query     string         // of links to the same list, with its question mark
-	Roll      *rollJSON
-	Signed    []signatory
-	Withdrawn []signatory
-	First     int    // number of the first signatory shown
-	Next      string // the next page, if any
-
-	Sealed *sealedView // the sealed list that is the one shown; nil: there is none
-}
-
-// A sealedView is the sealed list beside a list.
-type sealedView struct {
-	Index uint64 // of the entry
-	Whole bool   // it may be had whole
-	Path  string // of its files
-	AsOf  verify.Moment
+	Statement    *statementView
+	Others       []roll.Statement
+	Absent       string // a domain that is not in the record
+	Organization *organizationView
+	Entry        *entryView
+	Record       *recordView
+	Search       *searchView
+	Problem      *problem
 }
 
 // A block is a paragraph of a statement's text, or a list.
@@ -89,148 +115,145 @@ type block struct {
 	Lines []string
 }
 
-// home serves the page of the current statement.
-func (s *Server) home(w http.ResponseWriter, r *http.Request, _ string) { s.page(w, r, nil) }
-
-// statementPage serves the page of one statement, and what lies below it.
-func (s *Server) statementPage(w http.ResponseWriter, r *http.Request, rest string) {
-	hash, below, whole := strings.Cut(rest, "/")
-	statement, p := s.lookUp(hash)
-	if p != nil {
-		s.fail(w, r, *p)
-		return
-	}
-	if !whole {
-		s.page(w, r, &statement)
-		return
-	}
-	if below == "feed.atom" {
-		s.atom(w, r, &statement)
-		return
-	}
-	for _, f := range rollcall.Formats {
-		if below == "roll."+f.Extension() {
-			s.rollFile(w, r, statement, f)
-			return
-		}
-	}
-	s.fail(w, r, problemOf(ProblemNotFound))
-}
-
-func (s *Server) page(w http.ResponseWriter, r *http.Request, statement *roll.Statement) {
-	v, p := s.view(r, statement)
-	if p != nil {
-		s.fail(w, r, *p)
-		return
-	}
-	var b bytes.Buffer
-	if err := pageTemplate.Execute(&b, v); err != nil {
-		s.log.Error("the page cannot be made", "error", err)
-		s.fail(w, r, problemOf(ProblemInternal))
-		return
-	}
-	s.content(w, r, typeHTML, cacheShort, b.Bytes(), true)
-}
-
-// view collects what the page shows.
-func (s *Server) view(r *http.Request, statement *roll.Statement) (*view, *problem) {
-	failed := func(err error) (*view, *problem) {
-		p := s.problemFrom(err)
-		return nil, &p
-	}
-	q, p := parameters(r.URL, "as-of", "page")
-	if p != nil {
-		return nil, p
-	}
-	number, ok := parsePage(q)
-	if !ok {
-		p := badPage
-		return nil, &p
-	}
-	number.limit = pageLimit
-
+// newView collects what every page shows.
+func (s *Server) newView(r *http.Request, screen string) (*view, *problem) {
 	published := s.ledger.Published()
 	v := &view{
-		Origin: s.ledger.Origin(), URL: s.url, Ready: s.ready(), Closed: s.closed(), Size: published.Size,
-		Checkpoint: nodes([][32]byte{published.Root})[0],
+		Screen: screen, Script: assets.Find("assets/app.js") != nil, Verifier: assets.Find(assets.Verifier) != nil, Origin: s.ledger.Origin(), URL: s.url, Path: r.URL.EscapedPath(), Size: published.Size, Today: s.now().UTC(),
+		Ready: s.ready(), Closed: s.closed(),
 	}
 	v.Demo = verify.DemoNotice(v.Origin) != ""
 	if v.URL != "" && !strings.HasSuffix(v.URL, "/") {
 		v.URL += "/"
 	}
-	var all []roll.Statement
 	err := s.ledger.View(func(st *roll.State) {
 		if c := st.Charter(); c != nil {
 			v.Title, v.Operator = c.Title, c.Operator
 		}
-		all = st.Statements()
+		if c := s.current(st.Statements()); c != nil {
+			v.Current = statementPath(c.Statement)
+		}
 	})
+	if err == nil && published.Size > 0 {
+		var leaf *entry.Leaf
+		if leaf, err = s.leaf(r.Context(), published.Size-1); err == nil {
+			v.Newest = leaf.Admitted
+		}
+	}
 	if err != nil {
-		return failed(err)
+		p := s.problemFrom(err)
+		return nil, &p
 	}
-	if published.Size > 0 {
-		leaf, err := s.leaf(r.Context(), published.Size-1)
-		if err != nil {
-			return failed(err)
-		}
-		v.Newest = leaf.Admitted
-		t, _ := verify.TileAt(-1, (published.Size-1)/verify.TileWidth, published.Size)
-		v.Bundle = "/" + t.Path()
-	}
-	if statement == nil && len(all) > 0 {
-		statement = s.current(all)
-	}
-	if statement == nil {
-		return v, nil
-	}
-	for i := len(all) - 1; i >= 0 && len(v.Others) < maxListed; i-- {
-		if all[i].Statement != statement.Statement {
-			v.Others = append(v.Others, all[i])
-		}
-	}
-	sv := &statementView{
-		About: *statement, Open: s.open(*statement), Path: "/statement/" + hexOf(statement.Statement),
-		Text: blobPath(statement.Statement), Today: s.now().UTC(),
-	}
-	if sv.Roll, p = s.rollAt(r.Context(), *statement, q, number); p != nil {
-		return nil, p
-	}
-	sv.Signed, sv.Withdrawn = sv.Roll.Items, sv.Roll.Gone
-	if m, err := verify.ParseMoment(q.Get("as-of")); err == nil {
-		sv.AsOf, sv.AsOfValue = &m, m.Time.Format(time.DateOnly)
-		sv.Query = "?" + url.Values{"as-of": {m.Text()}}.Encode()
-	}
-	sv.Sealed = s.sealedBeside(sv)
-	sv.First, _ = number.cut(sv.Roll.Count + sv.Roll.Withdrawn)
-	sv.First++
-	sv.Next = number.next(r.URL, q, sv.Roll.Count+sv.Roll.Withdrawn)
-	if err := s.text(r.Context(), sv); err != nil {
-		return failed(err)
-	}
-	v.Statement = sv
 	return v, nil
 }
 
-// sealedBeside returns the sealed list that is the one that the page shows, if there is one.
-func (s *Server) sealedBeside(v *statementView) *sealedView {
-	moment := v.Today
-	if v.AsOf != nil {
-		moment = v.AsOf.Time
+// render makes a page.
+func render(v *view) ([]byte, error) {
+	var b bytes.Buffer
+	err := screens[v.Screen].ExecuteTemplate(&b, "base", v)
+	return b.Bytes(), err
+}
+
+// show sends a page.
+func (s *Server) show(w http.ResponseWriter, r *http.Request, v *view, cache string) {
+	b, err := render(v)
+	if err != nil {
+		s.log.Error("a page cannot be made", "page", v.Screen, "error", err)
+		s.fail(w, r, problemOf(ProblemInternal))
+		return
 	}
-	h := v.About.Statement
-	sealed, _, ok := s.ledger.SealedAt(h, moment)
-	if !ok {
-		return nil
+	s.content(w, r, typeHTML, cache, b, true)
+}
+
+// reads reports whether who asks would rather read a page than data: a browser that opens an address does.
+func reads(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
 	}
-	return &sealedView{
-		Index: sealed.Index, Whole: sealed.Count <= uint64(s.limits.names),
-		Path: "/api/v1/roll-receipt/" + hexOf(h), AsOf: verify.Moment{Time: sealed.AsOf},
+	for part := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
+		if kind, _, _ := strings.Cut(part, ";"); strings.TrimSpace(kind) == "text/html" {
+			return true
+		}
 	}
+	return false
+}
+
+// problemPage is the page that tells a problem, in place of its JSON. It needs nothing of the ledger, which may be what failed.
+func (s *Server) problemPage(r *http.Request, p problem) ([]byte, bool) {
+	v := &view{Screen: "problem", Origin: s.ledger.Origin(), Today: s.now().UTC(), Ready: true, Problem: &p}
+	v.Demo = verify.DemoNotice(v.Origin) != ""
+	b, err := render(v)
+	if err != nil {
+		s.log.Error("a page cannot be made", "page", v.Screen, "error", err)
+	}
+	return b, err == nil
+}
+
+// home serves /: the box to check something, and the current statement in brief.
+func (s *Server) home(w http.ResponseWriter, r *http.Request, _ string) {
+	q, p := parameters(r.URL, "as-of")
+	if p != nil {
+		s.fail(w, r, *p)
+		return
+	}
+	v, p := s.newView(r, "check")
+	if p != nil {
+		s.fail(w, r, *p)
+		return
+	}
+	var all []roll.Statement
+	if err := s.ledger.View(func(st *roll.State) { all = st.Statements() }); err != nil {
+		s.fail(w, r, s.problemFrom(err))
+		return
+	}
+	if current := s.current(all); current != nil {
+		if v.Statement, p = s.statementView(r.Context(), *current, q, page{1, briefLimit}); p != nil {
+			s.fail(w, r, *p)
+			return
+		}
+		v.Others = others(all, current.Statement)
+	}
+	if v.Absent, p = s.absent(); p != nil {
+		s.fail(w, r, *p)
+		return
+	}
+	s.show(w, r, v, cacheShort)
+}
+
+// absent returns a domain that is nobody's in the record, for the sample of an organization that did not sign.
+func (s *Server) absent() (found string, p *problem) {
+	err := s.ledger.View(func(st *roll.State) {
+		for _, domain := range []string{"example.org", "example.net", "example.com"} { // RFC 2606, section 3
+			if _, ok := st.Member(domain); !ok {
+				found = domain
+				return
+			}
+		}
+	})
+	if err != nil {
+		p := s.problemFrom(err)
+		return "", &p
+	}
+	return found, nil
+}
+
+// others returns the newest statements but one, the newest first.
+func others(all []roll.Statement, but entry.Hash) []roll.Statement {
+	var list []roll.Statement
+	for i := len(all) - 1; i >= 0 && len(list) < maxListed; i-- {
+		if all[i].Statement != but {
+			list = append(list, all[i])
+		}
+	}
+	return list
 }
 
 // current returns the statement that the first page is about: the newest that can be endorsed,
-// or else the newest that no other supersedes, or else the newest.
+// or else the newest that no other supersedes, or else the newest; nil: there is none.
 func (s *Server) current(all []roll.Statement) *roll.Statement {
+	if len(all) == 0 {
+		return nil
+	}
 	best := &all[len(all)-1]
 	for i := len(all) - 1; i >= 0; i-- {
 		if len(all[i].Superseded) > 0 {

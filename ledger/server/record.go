@@ -4,11 +4,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/tccm/undersigned/ledger/server/assets"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
 )
@@ -183,34 +183,59 @@ func hexOf(h entry.Hash) string { return hex.EncodeToString(h[:]) }
 // blobPath is where the text with this hash is served.
 func blobPath(h entry.Hash) string { return "/blobs/sha256/" + hexOf(h) }
 
-// An asset is a file of the page.
-type asset struct {
-	kind string
-	data []byte
-}
-
-// readAssets returns the embedded files by the names under which they are served.
-func readAssets() map[string]asset {
-	files := map[string]asset{}
-	for _, name := range []string{"style.css", "icon.svg", openAPIFile} {
-		data, err := assets.ReadFile("assets/" + name)
-		if err != nil {
-			panic(err)
-		}
-		kind := map[string]string{".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".json": typeJSON}[path.Ext(name)]
-		files[name] = asset{kind, data}
-	}
-	return files
-}
-
 // asset serves /assets/.
 func (s *Server) asset(w http.ResponseWriter, r *http.Request, rest string) {
-	a, ok := s.static[rest]
-	if !ok {
+	a := assets.Find("assets/" + rest)
+	if a == nil {
 		s.fail(w, r, problemOf(ProblemNotFound))
 		return
 	}
-	s.content(w, r, a.kind, cacheHour, a.data, true)
+	h := w.Header()
+	// A page and what it loads must be of one version: caches ask, and are told in a few bytes that nothing has changed.
+	if a.Brotli == nil {
+		s.content(w, r, a.Type, cacheAsk, a.Body(), true)
+		return
+	}
+	// It is in the program, packed: nothing is held for a client that takes its time.
+	h.Set("Cache-Control", cacheAsk)
+	h.Set("Vary", "Accept-Encoding")
+	h.Set("X-Uncompressed-Length", strconv.Itoa(len(a.Body())))
+	tag, body := a.Tag(), a.Body()
+	for _, packed := range []struct {
+		coding string
+		body   []byte
+	}{{"br", a.Brotli}, {"gzip", a.Gzip}} {
+		if accepts(r.Header, packed.coding) {
+			h.Set("Content-Encoding", packed.coding)
+			tag, body = tag+"-"+packed.coding, packed.body
+			break
+		}
+	}
+	tag = `"` + tag + `"`
+	h.Set("ETag", tag)
+	if matches(r.Header.Get("If-None-Match"), tag) {
+		h.Del("Content-Encoding")
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	send(w, r, http.StatusOK, a.Type, body)
+}
+
+// offeredPolicy is a policy file as it is offered to readers; nil: none.
+func offeredPolicy(text []byte) []byte {
+	if text == nil {
+		return nil
+	}
+	return append([]byte("# This is the word of the server that it was read from. Whoever checks that server should have the policy from somewhere else.\n"), text...)
+}
+
+// policyFile serves it.
+func (s *Server) policyFile(w http.ResponseWriter, r *http.Request, _ string) {
+	if s.offered == nil {
+		s.fail(w, r, problemOf(ProblemNotFound))
+		return
+	}
+	s.content(w, r, typeText, cacheAsk, s.offered, true)
 }
 
 // openAPIFile describes /api/v1 (OpenAPI 3.1). It is written by hand, and the tests hold the server to it.

@@ -34,6 +34,7 @@ const (
 	cacheForever = "public, max-age=31536000, immutable"
 	cacheShort   = "public, max-age=1"    // the checkpoint, and what follows from it
 	cacheHour    = "public, max-age=3600" // what an operator may take down
+	cacheAsk     = "public, no-cache"     // what changes with the program: kept, and asked for each time
 	cacheNever   = "no-store"
 )
 
@@ -201,7 +202,14 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, p problem) {
 	}
 	h.Del("ETag")
 	h.Set("Cache-Control", cacheNever)
-	send(w, r, p.Status, typeProblem, encode(p))
+	kind, body := typeProblem, encode(p)
+	if reads(r) {
+		h.Set("Vary", "Accept")
+		if page, ok := s.problemPage(r, p); ok {
+			kind, body = typeHTML, page
+		}
+	}
+	send(w, r, p.Status, kind, body)
 	if drain && control.Flush() == nil && control.SetReadDeadline(time.Now().Add(s.limits.drain)) == nil {
 		io.CopyN(io.Discard, r.Body, drained)
 	}
@@ -305,12 +313,15 @@ func matches(header, tag string) bool {
 	return false
 }
 
-// acceptsGzip reports whether Accept-Encoding names gzip without giving it the weight 0.
-func acceptsGzip(h http.Header) bool {
+// acceptsGzip reports whether a client takes what is packed by gzip.
+func acceptsGzip(h http.Header) bool { return accepts(h, "gzip") }
+
+// accepts reports whether Accept-Encoding names a coding without giving it the weight 0.
+func accepts(h http.Header, coding string) bool {
 	for _, line := range h.Values("Accept-Encoding") {
-		for coding := range strings.SplitSeq(line, ",") {
-			name, weight, _ := strings.Cut(coding, ";")
-			if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
+		for part := range strings.SplitSeq(line, ",") {
+			name, weight, _ := strings.Cut(part, ";")
+			if !strings.EqualFold(strings.TrimSpace(name), coding) {
 				continue
 			}
 			q, ok := strings.CutPrefix(strings.ReplaceAll(weight, " ", ""), "q=")

@@ -22,8 +22,10 @@
 //	GET  /api/v1/proof/consistency?from=5&to=57
 //	GET  /api/v1/search?q=apnic                 organizations and statements
 //	GET  /api/v1/openapi.json                   all of /api/v1, as OpenAPI 3.1
+//	GET  /policy                                the policy that the operator offers to readers: its own word
+//	GET  /assets/undersigned.wasm               what the pages load (package assets)
 //	GET  /healthz, /readyz, /metrics            for whoever runs it
-//	GET  /, /statement/<64 hex>                 pages
+//	GET  /, /statement/<64 hex>, /organization/apnic.net, /entry/57, /record, /search?q=apnic  pages
 //	GET  /statement/<64 hex>/roll.txt           the list as people publish it; also roll.md, roll.html, roll.csv
 //	GET  /feed.atom, /statement/<64 hex>/feed.atom  who endorsed and withdrew, and what was published and closed
 //
@@ -87,7 +89,6 @@
 package server
 
 import (
-	"embed"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -119,6 +120,8 @@ type Config struct {
 	Stampings func() []ledger.Stamping
 	// Policy, if set, is the one whose witnesses' word tells between which times an entry was signed and recorded.
 	Policy *verify.Policy
+	// PolicyText is the policy file that the operator offers to readers, at /policy; nil: none.
+	PolicyText []byte
 	// Expires, if set, tells when the TLS certificate expires, for metrics alone.
 	Expires func() time.Time
 }
@@ -140,8 +143,8 @@ type Server struct {
 	witnesses func() []ledger.Lag
 	stampings func() []ledger.Stamping
 	policy    *verify.Policy // nil: no times of witnesses are told
+	offered   []byte         // the policy for readers; nil: none
 	metrics   *metrics
-	static    map[string]asset
 }
 
 // limits bounds what one request may use. Tests inject smaller ones.
@@ -191,10 +194,10 @@ func New(cfg Config) *Server {
 		expires:   cfg.Expires,
 		limits:    defaults,
 		history:   newHistory(cfg.Ledger),
-		static:    readAssets(),
 		witnesses: cfg.Witnesses,
 		stampings: cfg.Stampings,
 		policy:    cfg.Policy,
+		offered:   offeredPolicy(cfg.PolicyText),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -213,8 +216,8 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// csp lets a page load its own style and icon and nothing else.
-const csp = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+// csp lets a page load what is beside it, run the verifier there, and nothing else.
+const csp = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; connect-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -329,7 +332,12 @@ var routes = []route{
 	{"/healthz", false, "healthz", get, (*Server).healthz},
 	{"/readyz", false, "readyz", get, (*Server).readyz},
 	{"/metrics", false, "metrics", get, (*Server).serveMetrics},
+	{"/policy", false, "policy", get, (*Server).policyFile},
 	{"/statement/", true, "page", get, (*Server).statementPage},
+	{"/organization/", true, "page", get, (*Server).organizationPage},
+	{"/entry/", true, "page", get, (*Server).entryPage},
+	{"/record", false, "page", get, (*Server).recordPage},
+	{"/search", false, "page", get, (*Server).searchPage},
 	{"/assets/", true, "asset", get, (*Server).asset},
 	{"/", false, "page", get, (*Server).home},
 }
@@ -338,7 +346,7 @@ var routes = []route{
 // any other waits its turn to look things up.
 var (
 	vital = map[string]bool{"healthz": true, "readyz": true}
-	light = map[string]bool{"checkpoint": true, "asset": true, "metrics": true, "openapi": true, noRoute.name: true}
+	light = map[string]bool{"checkpoint": true, "asset": true, "metrics": true, "openapi": true, "policy": true, noRoute.name: true}
 )
 
 // noRoute answers what has no route, whatever the method.
@@ -415,6 +423,3 @@ func (r *recorder) Write(b []byte) (n int, err error) {
 
 // Unwrap lets http.ResponseController reach the connection.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
-
-//go:embed assets
-var assets embed.FS

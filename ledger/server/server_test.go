@@ -568,8 +568,8 @@ func TestStatementsOfManyKinds(t *testing.T) {
 			t.Errorf("a browser would show it: %v", rec.Header())
 		}
 	}
-	page := w.get("/").Body.String()
-	for _, want := range []string{"<h1>A document</h1>", "download it", "open until", "an earlier text", "in de"} {
+	page := w.get("/statement/" + hexOf(h)).Body.String()
+	for _, want := range []string{"<h1>A document</h1>", "download it", "open until", "an earlier text", `hreflang="de">de</a>`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)
 		}
@@ -604,8 +604,10 @@ func TestDisputed(t *testing.T) {
 			t.Errorf("%s: disputed %v", line.Domain, line.Disputed)
 		}
 	}
-	if !strings.Contains(w.get("/").Body.String(), "▲ disputed") {
-		t.Error("the page does not say so")
+	for _, path := range []string{"/", "/statement/" + hexOf(w.text)} {
+		if !strings.Contains(w.get(path).Body.String(), "▲</span> disputed") {
+			t.Errorf("%s does not say so", path)
+		}
 	}
 }
 

@@ -46,6 +46,19 @@ func LookAlike(a, b string) bool {
 	return slices.ContainsFunc(own, func(l look) bool { return slices.Contains(other, l) })
 }
 
+// LooksLike returns a domain, of a member or operator that ever was, that a domain which is none of theirs may be mistaken for; "": there is none.
+func (s *State) LooksLike(domain string) string {
+	own := looks(domain)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, l := range own {
+		if other, ok := s.claims.domains[l]; ok && other != domain {
+			return other
+		}
+	}
+	return ""
+}
+
 // blank reports whether a skeleton is empty, so that everything would look alike.
 func blank(own []look) bool {
 	return slices.ContainsFunc(own, func(l look) bool { return l.skeleton == "" })

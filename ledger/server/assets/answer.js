@@ -1,0 +1,239 @@
+import { differences, passage } from "./differences.js";
+import { fill, fold, make, sentences } from "./dom.js";
+import { count, day, number, text } from "./messages.js";
+
+// The four states of an answer: never by colour alone.
+const states = {
+  confirmed: { shape: "✔", word: "js.state.confirmed" },
+  "look-closer": { shape: "▲", word: "js.state.look-closer" },
+  no: { shape: "✖", word: "js.state.no" },
+  "could-not-check": { shape: "?", word: "js.state.could-not-check" },
+};
+
+// What the engine took the thing for.
+const kinds = {
+  receipt: "js.kind.receipt",
+  "roll-receipt": "js.kind.roll-receipt",
+  contradiction: "js.kind.contradiction",
+  archive: "js.kind.archive",
+  text: "js.kind.text",
+  html: "js.kind.html",
+  quote: "js.kind.quote",
+  organization: "js.kind.organization",
+  policy: "js.kind.policy",
+  pdf: "js.kind.pdf",
+};
+
+// How a version of a text relates to the one at hand.
+const relations = {
+  identical: "js.relation.identical",
+  "same-words": "js.relation.same-words",
+  quote: "js.relation.quote",
+  punctuation: "js.relation.punctuation",
+  "look-alike": "js.relation.look-alike",
+  moved: "js.relation.moved",
+  words: "js.relation.words",
+  absent: "js.relation.absent",
+  "too-long": "js.relation.too-long",
+};
+
+/** A state as shape and word. */
+export function mark(state) {
+  const known = Object.hasOwn(states, state) ? state : "could-not-check";
+  const s = states[known];
+  return make("span", { class: `state is-${known}` }, make("span", { class: "shape", "aria-hidden": "true" }, s.shape), " ", text(s.word));
+}
+
+/** The gravest thing that an exit code means, as a state. */
+export function stateOf(code) {
+  if (code === 0) {
+    return "confirmed";
+  }
+  if (code === 12) {
+    return "look-closer";
+  }
+  return code === 3 || code === 1 || code === 2 ? "could-not-check" : "no";
+}
+
+/** The worst of what was answered; what could not be checked counts if nothing could. */
+function overall(answers, code) {
+  const all = answers.map((a) => a.state);
+  return ["no", "look-closer", "confirmed"].find((s) => all.includes(s)) ?? stateOf(code);
+}
+
+// What an answer of the engine (verify/check.Answer) says, wherever in it that is.
+function gather(result) {
+  const { verdict, comparison, organization: member, record } = result;
+  const nearest = (comparison?.versions ?? []).find((v) => v.nearest);
+  const data = verdict ?? comparison ?? member ?? record ?? result;
+  return {
+    data,
+    entry: result.raw,
+    answers: result.answers ?? verdict?.answers ?? [],
+    how: [...(result.how ?? []), ...(verdict?.how ?? []), ...(record?.problems ?? []), ...(record?.remarks ?? [])],
+    notTold: result.not_told ?? verdict?.not_told ?? comparison?.not_told ?? [],
+    origin: data.origin,
+    size: data.size,
+    index: verdict?.index,
+    domain: member?.domain,
+    statement: verdict?.statement ?? nearest?.statement,
+  };
+}
+
+/**
+ * The answer about something that was checked: {node, heading, state, code}. The heading can take the focus.
+ *   result    what the engine said
+ *   verifier  by whose policy and record
+ *   about     {name, sample, choose}: what it is called; or a sentence if it is a sample; choose(domain) where there is a choice
+ */
+export function answer(result, verifier, about = {}) {
+  const said = gather(result);
+  const heading = make("h2", { class: "said" }, result.sentence);
+  const kind = Object.hasOwn(kinds, result.kind) ? text(kinds[result.kind]) : "";
+  const node = make("article", { class: "answer" },
+    make("p", { class: "taken" }, about.sample ?? [about.name, kind].filter((s) => s).join(" · ")),
+    heading,
+    result.notice ? make("p", { class: "notice", role: "note" }, result.notice) : null,
+    said.answers.length > 0 ? make("ol", { class: "answers" }, said.answers.map(one)) : make("p", { class: "word" }, mark(stateOf(result.code))),
+    candidates(result.candidates, about.choose),
+    quote(result.sentence, said, verifier),
+    result.comparison ? [passage(result.comparison), differences(result.comparison), versions(result.comparison, verifier)] : null,
+    result.organization ? organization(result.organization) : null,
+    list(result.verdict?.roll, verifier),
+    fold(text("js.how"), sentences(said.how, { class: "how" }), basis(verifier),
+      said.entry ? fold(text("js.entry.text"), data(said.entry, text("js.entry.text"), false)) : null,
+      fold(text("js.raw"), data(JSON.stringify(said.data, null, 2), text("js.raw"), true))),
+    said.notTold.length > 0 ? fold(text("js.not-told"), sentences(said.notTold)) : null);
+  return { node, heading, state: overall(said.answers, result.code), code: result.code };
+}
+
+// Organizations that a name may mean, to choose from.
+function candidates(all, choose) {
+  if (!all || all.length === 0 || !choose) {
+    return null;
+  }
+  return make("ul", { class: "candidates" }, all.map((c) => make("li", {}, make("button", { type: "button", onclick: () => choose(c.domain) }, `${c.name} (${c.domain})`))));
+}
+
+/** The answer when something could not be checked at all. Grey, never red. */
+export function trouble(sentence) {
+  const heading = make("h2", { class: "said" }, sentence);
+  return { node: make("article", { class: "answer" }, make("p", { class: "taken" }, mark("could-not-check")), heading), heading, state: "could-not-check", code: 3 };
+}
+
+function one(a) {
+  const state = Object.hasOwn(states, a.state) ? a.state : "could-not-check";
+  return make("li", { class: `question is-${state}`, "data-question": a.question.toLowerCase().replace(/[^a-z]+/g, "-").replace(/-$/, ""), "data-state": state },
+    make("h3", {}, a.question),
+    make("p", { class: "word" }, mark(state)),
+    make("p", { class: "sentence" }, a.text),
+    sentences(a.reasons, { class: "reasons" }));
+}
+
+// The sentence to quote, with a button that copies it.
+function quote(sentence, said, verifier) {
+  if (!said.origin) {
+    return null;
+  }
+  const link = permalink(said, verifier.link);
+  const quoted = text(link ? "js.quote.link" : "js.quote", { sentence, origin: said.origin, day: day(new Date()), entries: count("js.entries", said.size ?? 0), link });
+  const words = make("blockquote", { "data-quote": true }, make("p", {}, quoted));
+  const done = make("span", { role: "status" });
+  const copy = make("button", { type: "button", "data-copy": true, onclick: async () => {
+    fill(done);
+    try {
+      await navigator.clipboard.writeText(quoted);
+      fill(done, text("js.copied"));
+    } catch {
+      getSelection().selectAllChildren(words);
+      fill(done, text("js.selected"));
+    }
+  } }, text("js.copy"));
+  return make("div", { class: "part quotable" }, make("h3", {}, text("js.to-quote")), words, make("p", { class: "actions" }, copy, done));
+}
+
+// Where whoever reads the quote finds what it is about.
+function permalink({ index, domain, statement, size }, base) {
+  if (!base) {
+    return "";
+  }
+  if (Number.isSafeInteger(index)) {
+    return `${base}entry/${index}`;
+  }
+  if (domain) {
+    return `${base}organization/${encodeURIComponent(domain)}`;
+  }
+  const hash = /^sha256:([0-9a-f]{64})$/.exec(statement ?? "");
+  return hash ? `${base}statement/${hash[1]}${size ? `?size=${size}` : ""}` : base;
+}
+
+// What all of it rests on: whose policy, how much of the record, whose code.
+function basis(verifier) {
+  const p = verifier.policy;
+  return [make("h4", {}, text("js.rests-on")), sentences([
+    ...(p ? [`${p.whose} ${p.sentence} ${text("js.policy.fingerprint", { fingerprint: p.fingerprint })}`] : []),
+    verifier.record ? verifier.record.sentence : text("js.no-record"),
+    verifier.code,
+    text("js.verifier", { version: verifier.version }),
+  ])];
+}
+
+function data(words, label, raw) {
+  return make("pre", { "data-raw": raw, tabindex: "0", role: "region", "aria-label": label }, words);
+}
+
+// Every version of the text that it was held against, and who stands behind which.
+function versions(comparison, verifier) {
+  const list = comparison.versions ?? [];
+  if (list.length === 0) {
+    return null;
+  }
+  return make("div", { class: "part versions" }, make("h3", {}, text("js.versions")), make("ul", {}, list.map((v) => {
+    const name = v.rendition ? text("js.version.rendition", { title: v.title, language: v.language, type: v.media_type }) : text("js.version", { title: v.title, language: v.language });
+    const relation = v.problem || text(relations[v.verdict] ?? "js.relation.unread");
+    return make("li", { class: v.nearest ? "nearest" : "" },
+      make("p", { class: "name" }, name),
+      make("p", {}, v.nearest ? text("js.version.nearest", { relation }) : relation, " ", v.superseded_by && v.superseded_by.length > 0 ? text("js.version.replaced") : ""),
+      people(v.endorsers, "js.endorsers", verifier),
+      people(v.withdrawn, "js.withdrew", verifier),
+      make("p", { class: "fingerprint" }, make("code", {}, v.hash)));
+  })));
+}
+
+// Organizations, folded if they are many.
+function people(all, key, verifier) {
+  if (!all || all.length === 0) {
+    return key === "js.endorsers" ? make("p", {}, text("js.endorsers.none")) : null;
+  }
+  const names = make("ul", { class: "people" }, all.map((e) => make("li", {}, who(e, verifier), ` · ${day(e.admitted)} · ${text("js.entry", { index: number(e.index) })}`)));
+  return make("details", { open: all.length <= 3 }, make("summary", {}, count(key, all.length)), names);
+}
+
+function who(e, verifier) {
+  const name = e.name ? `${e.name} (${e.domain})` : e.domain;
+  return verifier.link ? make("a", { href: `${verifier.link}organization/${encodeURIComponent(e.domain)}` }, name) : name;
+}
+
+// The whole of a sealed list, if the file holds it.
+function list(roll, verifier) {
+  const all = roll?.signatories ?? [];
+  if (all.length === 0) {
+    return null;
+  }
+  return make("div", { class: "part" }, make("h3", {}, text("js.roll.title", { day: day(roll.as_of) })),
+    make("ol", { class: "people" }, all.map((e) => make("li", {}, who(e, verifier), ` · ${text("js.entry", { index: number(e.index) })}`))));
+}
+
+// What the record says about an organization.
+function organization(o) {
+  const said = (o.endorsements ?? []).map((e) => make("li", {},
+    make("span", { class: `state is-${e.stands ? "confirmed" : "look-closer"}` }, make("span", { class: "shape", "aria-hidden": "true" }, e.stands ? "✔" : "▲"), " ", text(e.stands ? "js.organization.endorsed" : "js.organization.withdrew")),
+    ` ${e.title} · ${day(e.admitted)} · ${text("js.entry", { index: number(e.index) })}`, e.disputed ? make("strong", {}, ` ${text("js.organization.disputed")}`) : null));
+  const not = (o.not_endorsed ?? []).filter((s) => !(o.endorsements ?? []).some((e) => e.statement === s.statement));
+  return make("div", { class: "part organization" },
+    make("h3", {}, o.name ? `${o.name} (${o.domain})` : o.domain),
+    o.domain_unicode && o.domain_unicode !== o.domain ? make("p", {}, text("js.organization.written", { domain: o.domain_unicode })) : null,
+    said.length > 0 ? make("ul", {}, said) : null,
+    not.length > 0 ? [make("p", {}, text("js.organization.not")), make("ul", {}, not.map((s) => make("li", {}, s.title)))] : null,
+    make("p", {}, text("js.organization.nothing-else")));
+}

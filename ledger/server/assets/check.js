@@ -1,0 +1,234 @@
+import { answer, trouble } from "./answer.js";
+import { busy, fill, focusOn, make, settle } from "./dom.js";
+import { EngineError } from "./engine.js";
+import { text } from "./messages.js";
+import { Progress } from "./progress.js";
+import { alter } from "./samples.js";
+import { get } from "./verifier.js";
+
+const maxFile = 64 << 20; // bytes; the engine has bounds of its own, most of them smaller
+const receiptMagic = "c2sp.org/tlog-proof@v1\n";
+
+const texts = new Set(["text", "html", "quote", "unknown"]);
+
+/**
+ * Wires the box: what is typed, pasted, dropped or chosen is checked here, and nothing of it is sent anywhere.
+ *   form      #check-form, with a text area, a field for files and, if there are samples, their buttons
+ *   place     where the answer goes
+ *   verifier  who answers
+ *   samples   {statement(), receipt(), absent}: promises of the current statement's text and of a receipt, and a name; null: none
+ */
+export function wire(form, place, verifier, samples) {
+  const input = form.querySelector("textarea");
+  const files = form.querySelector("input[type=file]");
+  const progress = new Progress(() => verifier.stop());
+  const judged = make("p", { class: "judged" });
+  form.after(progress.node);
+  place.before(judged);
+  let asked = 0;
+
+  const judge = () => {
+    const p = verifier.policy;
+    fill(judged, p ? `${p.whose} ${p.sentence}` : text("js.policy.before"));
+  };
+  judge();
+
+  const show = ({ node, heading, state, code }) => {
+    fill(place, node);
+    focusOn(heading);
+    settle(place, state, code);
+  };
+
+  // Shows what work() promises, unless something else was asked meanwhile.
+  const run = async (work) => {
+    const mine = ++asked;
+    progress.begin();
+    busy(place);
+    let shown;
+    try {
+      shown = await work((p) => mine === asked && progress.tell(p));
+    } catch (error) {
+      if (!(error instanceof EngineError)) {
+        throw error;
+      }
+      shown = trouble(error.message);
+    }
+    if (mine === asked) {
+      progress.end();
+      judge();
+      show(shown);
+    }
+  };
+
+  const check = (request, about) => run(async (tell) => {
+    let result = await verifier.ask({ do: "check", ...request }, tell);
+    if (verifier.receipt && texts.has(result.kind)) { // the page is about one receipt: is this its text?
+      result = await verifier.ask({ do: "check", name: "", type: "", bytes: verifier.receipt, about: bytesOf(request) }, tell);
+    }
+    if (result.kind === "archive" && result.record) {
+      verifier.took(result.record);
+    }
+    const shown = answer(result, verifier, { ...about, choose });
+    if (result.kind === "archive" && result.record) {
+      const back = make("p", { class: "actions", role: "note" }, text("js.archive.now"), " ", make("button", { type: "button", onclick: () => {
+        verifier.again();
+        fill(back, text("js.archive.before"));
+      } }, text("js.archive.back")));
+      shown.node.append(back);
+    }
+    if (result.kind === "policy" && result.policy) {
+      const policy = () => ({ text: new TextDecoder().decode(bytesOf(request)), whose: text("js.policy.dropped", { name: about.name }) });
+      shown.node.append(make("p", { class: "actions" }, make("button", { type: "button", onclick: () => run(async (told) => {
+        const record = await verifier.use(policy(), told);
+        return answer(record ?? { sentence: verifier.policy.sentence, code: 0 }, verifier, { name: about.name });
+      }) }, text("js.policy.use"))));
+    }
+    return shown;
+  });
+
+  const choose = (domain) => {
+    input.value = domain;
+    typed();
+  };
+
+  const take = async (list) => {
+    const all = [...list];
+    if (all.length === 0) {
+      return;
+    }
+    if (all.length > 2) {
+      show(trouble(text("js.too-many")));
+      return;
+    }
+    if (all.some((f) => f.size > maxFile)) {
+      show(trouble(text("js.too-large")));
+      return;
+    }
+    let read;
+    try {
+      read = await Promise.all(all.map(async (f) => ({ name: f.name, type: f.type, bytes: new Uint8Array(await f.arrayBuffer()) })));
+    } catch {
+      show(trouble(text("js.unreadable"))); // a directory, or a file that went away
+      return;
+    }
+    const about = { name: read.map((f) => f.name).join(" + ") };
+    const receipt = read.find((f) => isReceipt(f.bytes));
+    const other = read.find((f) => f !== receipt);
+    if (read.length === 1) {
+      await check(read[0], about);
+    } else if (receipt) {
+      await check({ ...receipt, about: other.bytes }, about);
+    } else {
+      show(trouble(text("js.too-many")));
+    }
+  };
+
+  const typed = () => {
+    if (input.value.trim() === "") {
+      input.focus();
+      return;
+    }
+    check({ text: input.value }, { name: text("js.typed") });
+  };
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    typed();
+  });
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      typed();
+    }
+  });
+  input.addEventListener("paste", (event) => {
+    const pasted = event.clipboardData;
+    if (pasted && pasted.files.length > 0 && !pasted.types.includes("text/plain")) {
+      event.preventDefault();
+      take(pasted.files);
+    } else if (input.value === "") {
+      setTimeout(typed); // when the field has it
+    }
+  });
+  files.addEventListener("change", async () => {
+    await take(files.files);
+    files.value = ""; // so that the same file can be chosen again when it has changed
+  });
+
+  // What is dropped beside the box is meant for it too.
+  let over = 0;
+  const holds = (event) => event.dataTransfer && (event.dataTransfer.types.includes("Files") || event.dataTransfer.types.includes("text/plain"));
+  document.addEventListener("dragenter", (event) => {
+    if (holds(event)) {
+      over++;
+      form.classList.add("over");
+    }
+  });
+  document.addEventListener("dragleave", () => {
+    over = Math.max(0, over - 1);
+    form.classList.toggle("over", over > 0);
+  });
+  document.addEventListener("dragover", (event) => {
+    if (holds(event)) {
+      event.preventDefault();
+    }
+  });
+  document.addEventListener("drop", (event) => {
+    over = 0;
+    form.classList.remove("over");
+    if (!holds(event)) {
+      return;
+    }
+    event.preventDefault();
+    if (event.dataTransfer.files.length > 0) {
+      take(event.dataTransfer.files);
+    } else {
+      input.value = event.dataTransfer.getData("text/plain");
+      typed();
+    }
+  });
+
+  const tries = {
+    genuine: () => run(async (tell) => {
+      const [statement, bytes] = await Promise.all([samples.statement(), samples.receipt()]);
+      const result = await verifier.ask({ do: "check", name: "", type: "", bytes, about: statement }, tell);
+      return answer(result, verifier, { sample: text("js.sample.genuine") });
+    }),
+    altered: () => run(async (tell) => {
+      const changed = alter(new TextDecoder().decode(await samples.statement()));
+      input.value = changed;
+      const result = await verifier.ask({ do: "check", text: changed }, tell);
+      return answer(result, verifier, { sample: text("js.sample.altered") });
+    }),
+    unsigned: () => run(async (tell) => {
+      input.value = samples.absent;
+      const result = await verifier.ask({ do: "check", text: samples.absent }, tell);
+      return answer(result, verifier, { sample: text("js.sample.unsigned") });
+    }),
+  };
+  for (const button of form.querySelectorAll("[data-sample]")) {
+    const sample = samples && Object.hasOwn(tries, button.dataset.sample) ? tries[button.dataset.sample] : null;
+    if (sample) {
+      button.addEventListener("click", sample);
+    } else {
+      button.hidden = true;
+    }
+  }
+}
+
+function bytesOf(request) {
+  return request.bytes ?? new TextEncoder().encode(request.text);
+}
+
+function isReceipt(bytes) {
+  return new TextDecoder().decode(bytes.subarray(0, receiptMagic.length)) === receiptMagic;
+}
+
+/** Where the samples of this server are, by what the page says of them; null if it has no statement. */
+export function samplesOf(section) {
+  const { text: statement, receipt, absent } = section.dataset;
+  if (!statement || !receipt || !absent) {
+    return null;
+  }
+  return { statement: () => get(statement, text("js.what.text")), receipt: () => get(receipt, text("js.what.receipt")), absent };
+}

@@ -1,0 +1,151 @@
+// What the modules do without a page. Run by TestModules (modules_test.go) with node --test.
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { stateOf } from "./answer.js";
+import { visible } from "./differences.js";
+import { Engine, EngineError } from "./engine.js";
+import { count, speak, text } from "./messages.js";
+import { compare } from "./record.js";
+import { alter } from "./samples.js";
+import { Verifier } from "./verifier.js";
+
+speak({ "a.one": "{n} entry of {of}", "a.other": "{n} entries of {of}", b: "{x} and {constructor}" }, "en");
+
+test("messages: a number chooses the form, a value that is not given stays", () => {
+  assert.equal(count("a", 1, { of: "all" }), "1 entry of all");
+  assert.equal(count("a", 12345, { of: "{n}" }), "12,345 entries of {n}");
+  assert.equal(text("b", { x: "{constructor}" }), "{constructor} and {constructor}");
+  assert.equal(text("toString"), "toString");
+});
+
+test("a code's state: what could not be checked is never red", () => {
+  for (const [code, state] of [[0, "confirmed"], [12, "look-closer"], [3, "could-not-check"], [1, "could-not-check"], [10, "no"], [11, "no"], [13, "no"], [20, "no"], [21, "no"]]) {
+    assert.equal(stateOf(code), state, `code ${code}`);
+  }
+});
+
+test("the altered sample: one word less, one letter that looks alike, the rest as it was", () => {
+  const statement = "We are members of the technical community. This collaboration enables stakeholders to come together on an equal footing to discuss decisions.\n";
+  const changed = alter(statement);
+  const words = (s) => s.split(/\s+/);
+  assert.equal(words(changed).length, words(statement).length - 1);
+  const strange = [...changed].filter((c) => c > "\u00ff");
+  assert.equal(strange.length, 1);
+  assert.match(strange[0], /[\u0400-\u04ff]/);
+  assert.ok(changed.endsWith("decisions.\n"));
+  for (const short of ["", "a b c", "word", "ééé ééé\n", "日本語の文章です"]) {
+    assert.equal(typeof alter(short), "string");
+  }
+});
+
+const page = (more) => ({
+  size: 3, count: 2, withdrawn: 1, whole: true,
+  items: [{ domain: "a.example", index: 1, name: "A", gone: false }, { domain: "b.example", index: 2, name: "B", gone: false }, { domain: "c.example", index: 3, name: "C", gone: true }],
+  ...more,
+});
+const roll = {
+  count: 2, withdrawn: 1,
+  items: [{ domain: "a.example", index: 1, name: "A" }, { domain: "b.example", index: 2, name: "B" }],
+  gone: [{ domain: "c.example", index: 3, name: "C" }],
+};
+
+test("a page's list against the record's: the same", () => {
+  assert.deepEqual(compare(page(), roll), { extra: [], another: [], missing: [], count: true });
+});
+
+test("a page's list against the record's: every lie is found", () => {
+  const items = page().items;
+  const lies = {
+    "a name too many": [{ items: [...items, { domain: "d.example", index: 9, name: "D", gone: false }] }, "extra"],
+    "a name twice": [{ items: [...items, items[0]] }, "extra"],
+    "another entry": [{ items: [{ ...items[0], index: 7 }, items[1], items[2]] }, "another"],
+    "another name": [{ items: [{ ...items[0], name: "Big A" }, items[1], items[2]] }, "another"],
+    "a name left out": [{ items: items.slice(1) }, "missing"],
+    "a withdrawal left out": [{ items: items.slice(0, 2) }, "missing"],
+    "one who withdrew shown as standing": [{ items: [items[0], items[1], { ...items[2], gone: false }] }, "extra"],
+  };
+  for (const [name, [more, where]] of Object.entries(lies)) {
+    assert.ok(compare(page(more), roll)[where].length > 0, name);
+  }
+  assert.equal(compare(page({ count: 3 }), roll).count, false);
+  assert.equal(compare(page({ withdrawn: 0 }), roll).count, false);
+});
+
+test("a page with a part of a list leaves nothing out", () => {
+  assert.deepEqual(compare(page({ whole: false, items: page().items.slice(0, 1) }), roll).missing, []);
+});
+
+test("characters that nobody sees and those that look alike stand out, and nothing else", () => {
+  globalThis.document = { createElement: (tag) => ({ tag, attributes: {}, text: "", setAttribute(n, v) { this.attributes[n] = v; }, append(s) { this.text += s; } }) };
+  const parts = visible("the[U+200B] multist\u0430ke [U+zzzz]", [{ code: "U+0430", missing: false }, { code: "U+0020", missing: false }, { code: "U+0438", missing: true }]);
+  assert.deepEqual(parts.map((p) => (typeof p === "string" ? p : [p.attributes.class, p.text])), ["the", ["unseen", "U+200B"], " multist", ["alike", "\u0430"], "ke [U+zzzz]"]);
+});
+
+// A worker that answers when it is told to.
+class Fake {
+  sent = [];
+  ended = false;
+  postMessage(m) { this.sent.push(m); }
+  terminate() { this.ended = true; }
+  reply(rest, m = this.sent[this.sent.length - 1]) { this.onmessage({ data: { id: m.id, ...rest } }); }
+}
+
+function engine() {
+  const workers = [];
+  return { workers, engine: new Engine({ spawn: () => { workers.push(new Fake()); return workers.at(-1); }, wasm: "w", lost: "lost" }) };
+}
+
+test("engine: one at a time, the load first, progress to all who wait", async () => {
+  const { workers, engine: e } = engine();
+  const heard = [];
+  const a = e.ask({ do: "a" }, (p) => heard.push(["a", p]));
+  const b = e.ask({ do: "b" }, (p) => heard.push(["b", p]));
+  const [w] = workers;
+  assert.deepEqual(w.sent.map((m) => m.do), ["load"]);
+  w.reply({ progress: 1 });
+  w.reply({ result: { version: "v1" } });
+  assert.equal(e.version, "v1");
+  assert.deepEqual(w.sent.map((m) => m.do), ["load", "a"]);
+  w.reply({ result: 5 }, { id: -1 }); // an answer to nothing
+  w.reply({ result: "ra" });
+  assert.equal(await a, "ra");
+  w.reply({ error: "a sentence" });
+  await assert.rejects(b, (error) => error instanceof EngineError && error.message === "a sentence");
+  assert.deepEqual(heard, [["a", 1], ["b", 1]]);
+});
+
+test("engine: when the worker is gone everybody is told, and the next question starts another", async () => {
+  const { workers, engine: e } = engine();
+  const a = e.ask({ do: "a" });
+  const b = e.ask({ do: "b" });
+  workers[0].onerror();
+  await assert.rejects(a, /lost/);
+  await assert.rejects(b, /lost/);
+  assert.ok(workers[0].ended);
+  const c = e.ask({ do: "c" });
+  assert.equal(workers.length, 2);
+  workers[0].reply({ result: "late" });
+  workers[1].reply({ error: "no network" });
+  await assert.rejects(c, /no network/);
+});
+
+test("verifier: policy, texts, record, then the question; a failure is tried again", async () => {
+  const asked = [];
+  let broken = true;
+  const fake = { version: "", ask: async (q) => {
+    asked.push(q.do);
+    if (q.do === "record" && broken) {
+      throw new EngineError("no network");
+    }
+    return { sentence: q.do };
+  } };
+  const v = new Verifier(fake, { policy: async () => ({ text: "p", whose: "w" }), record: { base: "b", limit: 1 }, texts: [1], receipt: null, link: "", code: "" });
+  await assert.rejects(v.ask({ do: "check" }), /no network/);
+  broken = false;
+  assert.deepEqual(await v.ask({ do: "check" }), { sentence: "check" });
+  await v.ask({ do: "check" });
+  assert.deepEqual(asked, ["policy", "text", "record", "policy", "text", "record", "check", "check"]);
+  await v.use({ text: "other", whose: "mine" });
+  assert.equal(v.policy.whose, "mine");
+});

@@ -1,0 +1,123 @@
+import { EngineError } from "./engine.js";
+import { text } from "./messages.js";
+
+/**
+ * A Verifier is an engine that was told what to judge by: a policy, and the record if there is one to be had.
+ * world is where it is:
+ *   policy()  promises {text, whose}: whose is a sentence that says where the policy is from
+ *   record    what the engine is told of the record: {base, limit} or {archive, limit}; null: there is none
+ *   texts     texts that the engine is given, Uint8Arrays
+ *   receipt   the receipt that texts are asked about, if there is no record; or null
+ *   link      the record's address for people, with a slash at the end; "" if it is not known
+ *   code      a sentence that says where this code is from
+ */
+export class Verifier {
+  #engine;
+  #world;
+  #given = null; // the policy that was given instead of the world's
+  #ready = null;
+  policy = null; // what the engine says of it, with whose
+  record = null; // what the engine says of the record; null: not yet, or there is none
+
+  constructor(engine, world) {
+    this.#engine = engine;
+    this.#world = world;
+  }
+
+  get link() {
+    return this.#world.link;
+  }
+
+  get receipt() {
+    return this.#world.receipt;
+  }
+
+  get code() {
+    return this.#world.code;
+  }
+
+  get version() {
+    return this.#engine.version;
+  }
+
+  /** Starts the engine, tells it the policy and has it check the record, once. Fails with an EngineError, and may be tried again. */
+  prepare(progress) {
+    if (!this.#ready) {
+      const ready = this.#prepare(progress);
+      this.#ready = ready;
+      ready.catch(() => {
+        if (this.#ready === ready) {
+          this.#ready = null;
+        }
+      });
+    }
+    return this.#ready;
+  }
+
+  async #prepare(progress) {
+    const policy = this.#given ?? (await this.#world.policy());
+    const told = await this.#engine.ask({ do: "policy", text: policy.text }, progress);
+    this.policy = { ...told, whose: policy.whose };
+    for (const bytes of this.#world.texts) {
+      await this.#engine.ask({ do: "text", bytes }, progress);
+    }
+    this.record = this.#world.record ? await this.#engine.ask({ do: "record", ...this.#world.record }, progress) : null;
+    return this.record;
+  }
+
+  /** Judges by another policy from now on. */
+  async use(policy, progress) {
+    const before = this.#given;
+    this.#given = policy;
+    this.#ready = null;
+    this.record = null;
+    try {
+      return await this.prepare(progress);
+    } catch (error) {
+      this.#given = before;
+      throw error;
+    }
+  }
+
+  /** Says that an archive that was brought is the record from now on, as the engine has it. */
+  took(record) {
+    this.record = record;
+    this.#ready = Promise.resolve(record);
+  }
+
+  /** Goes back to the record of before at the next question. */
+  again() {
+    this.#ready = null;
+    this.record = null;
+  }
+
+  /** Asks about something when all is ready. */
+  async ask(request, progress) {
+    await this.prepare(progress);
+    return this.#engine.ask(request, progress);
+  }
+
+  /** Makes a failed or stopped engine anew at the next question. */
+  stop() {
+    this.again();
+    this.#engine.stop(text("js.stopped"));
+  }
+}
+
+/** Reads what an address of this server gives; fails with an EngineError that says what could not be had. */
+export async function get(path, what) {
+  let response;
+  try {
+    response = await fetch(path, { credentials: "omit", redirect: "error" });
+  } catch {
+    throw new EngineError(text("js.offline", { what }));
+  }
+  if (!response.ok) {
+    throw new EngineError(text("js.not-sent", { what, status: response.status }));
+  }
+  try {
+    return new Uint8Array(await response.arrayBuffer());
+  } catch {
+    throw new EngineError(text("js.offline", { what }));
+  }
+}

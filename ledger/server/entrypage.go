@@ -1,0 +1,216 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"rsc.io/qr"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/roll"
+)
+
+// An entryView is what the page of an entry shows: what is recorded, and what the receipt is.
+type entryView struct {
+	Index     uint64
+	Admitted  time.Time
+	Kind      entry.Kind
+	Said      any // the entry in a sentence, of the catalogue
+	Signer    string
+	Name      string // of the signer, as it was called when the entry was recorded
+	Date      string // the signer's claim; "" if nobody signed
+	ID        entry.Hash
+	LeafHash  entry.Hash
+	Keys      []keys.Ref
+	Text      string          // the signed note
+	Statement *roll.Statement // that it is about, if it is
+	Later     *uint64         // the last word of the same organization about the statement, if this is not it
+	LaterGone bool            // and it withdraws
+	Disputed  bool
+
+	Covered   uint64    // size of the first published checkpoint that holds it
+	NotBefore time.Time // signed after, if known
+	NoLater   time.Time // existed by, if known
+
+	Receipt string // path
+	Address string // of the page; "" if the server does not know its own
+	Code    *qrCode
+}
+
+// Endorses reports whether it is an endorsement or a withdrawal.
+func (v *entryView) Endorses() bool { return v.Kind == entry.KindEndorsement }
+
+// A qrCode is drawn in a square of Size units.
+type qrCode struct {
+	Size int
+	Path string
+}
+
+// entryPage serves /entry/<index>.
+func (s *Server) entryPage(w http.ResponseWriter, r *http.Request, rest string) {
+	index, p := s.index(r, rest)
+	if p != nil {
+		s.fail(w, r, *p)
+		return
+	}
+	v, p := s.newView(r, "entry")
+	if p != nil {
+		s.fail(w, r, *p)
+		return
+	}
+	var err error
+	if v.Entry, err = s.entryView(r.Context(), index); err != nil {
+		s.fail(w, r, s.problemFrom(err))
+		return
+	}
+	s.show(w, r, v, cacheShort)
+}
+
+// entryView collects what the page of a published entry shows.
+func (s *Server) entryView(ctx context.Context, index uint64) (*entryView, error) {
+	if _, err := s.history.read(ctx); err != nil {
+		return nil, err
+	}
+	b, err := s.ledger.Leaf(ctx, index)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := entry.ParseLeaf(b)
+	if err != nil {
+		return nil, err
+	}
+	e := leaf.Entry
+	v := &entryView{
+		Index: index, Admitted: leaf.Admitted, Kind: e.Body.Kind(), Signer: e.Signer, Name: s.history.nameAt(e.Signer, index+1), Date: e.Date, ID: e.ID(),
+		LeafHash: verify.LeafHash(b), Keys: e.Keys, Text: string(e.Bytes()), Receipt: receiptPath(index),
+	}
+	bounds, err := s.bounds(ctx, index, e)
+	if err != nil {
+		return nil, err
+	}
+	v.Covered, v.NotBefore, v.NoLater = bounds.Size, bounds.NotBefore, bounds.NoLater
+	if hash, ok := aboutStatement(e); ok {
+		err := s.ledger.View(func(st *roll.State) {
+			if about, ok := st.Statement(hash); ok {
+				v.Statement = &about
+			}
+			if last, ok := st.Endorsement(e.Signer, hash); ok && v.Endorses() && last.Index != index && last.Index < s.ledger.Published().Size {
+				v.Later, v.LaterGone = &last.Index, last.Action == entry.Withdraw
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	disputed, err := s.disputed([]event{{index: index}}, []*entry.Leaf{leaf})
+	if err != nil {
+		return nil, err
+	}
+	v.Disputed = disputed[0]
+	v.Said = s.sentence(v, e)
+	if s.url != "" {
+		v.Address = s.base() + entryAddress(index)
+		if v.Code, err = drawCode(v.Address); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+// aboutStatement returns the statement that an entry is about.
+func aboutStatement(e *entry.Entry) (entry.Hash, bool) {
+	switch body := e.Body.(type) {
+	case *entry.Statement:
+		return body.Statement, true
+	case *entry.Endorsement:
+		return body.Statement, true
+	case *entry.Roll:
+		return body.Statement, true
+	}
+	return entry.Hash{}, false
+}
+
+// sentence says what an entry says.
+func (s *Server) sentence(v *entryView, e *entry.Entry) any {
+	who := e.Signer
+	if v.Name != "" {
+		who = v.Name + " (" + e.Signer + ")"
+	}
+	title := ""
+	if v.Statement != nil {
+		title = v.Statement.Title
+	}
+	switch body := e.Body.(type) {
+	case *entry.Charter:
+		if e.Genesis {
+			return message("said.charter", "operator", body.Operator, "title", body.Title)
+		}
+		return message("said.amend", "operator", body.Operator, "title", body.Title)
+	case *entry.Statement:
+		switch body.Action {
+		case entry.Publish:
+			return message("said.publish", "who", who, "title", body.Title)
+		case entry.Close:
+			return message("said.close", "who", who, "title", title)
+		}
+		return message("said.reopen", "who", who, "title", title)
+	case *entry.Membership:
+		switch body.Action {
+		case entry.Register:
+			return message("said.register", "who", who)
+		case entry.Update:
+			return message("said.update", "who", who)
+		}
+		return message("said.leave", "who", who)
+	case *entry.Endorsement:
+		if body.Action == entry.Withdraw {
+			return message("said.withdraw", "who", who, "title", title)
+		}
+		return message("said.endorse", "who", who, "title", title)
+	case *entry.KeyEvent:
+		switch body.Action {
+		case entry.Add:
+			return message("said.add", "who", who)
+		case entry.Rotate:
+			return message("said.rotate", "who", who)
+		case entry.Revoke:
+			return message("said.revoke", "who", who)
+		}
+		return message("said.suspend", "who", who, "member", body.Member)
+	case *entry.Roll:
+		return message("said.roll", "moment", verify.Moment{Time: body.AsOf}, "title", title)
+	case *entry.Evidence:
+		return message("said.evidence", "type", body.Type)
+	}
+	return message("said.other", "kind", e.Body.Kind())
+}
+
+// quiet is the margin that a reader of a QR code wants around it, in units (ISO/IEC 18004, section 6.3.8).
+const quiet = 4
+
+// drawCode draws an address as a QR code: a path that fills the dark units of each row.
+func drawCode(address string) (*qrCode, error) {
+	code, err := qr.Encode(address, qr.M)
+	if err != nil {
+		return nil, err
+	}
+	var path strings.Builder
+	for y := range code.Size {
+		for x := 0; x < code.Size; x++ {
+			n := 0
+			for code.Black(x+n, y) {
+				n++
+			}
+			if n > 0 {
+				fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", x+quiet, y+quiet, n, n)
+				x += n
+			}
+		}
+	}
+	return &qrCode{code.Size + 2*quiet, path.String()}, nil
+}

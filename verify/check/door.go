@@ -1,0 +1,135 @@
+package check
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/entry"
+)
+
+// A Request is what a page asks. Do says what, and which other fields matter:
+//
+//	policy        Text                     -> PolicyView; what later answers judge by
+//	text          Bytes                    -> {"hash"}; a text that the record may name
+//	record        Base or Archive, Limit   -> RecordView
+//	roll          Statement, AsOf          -> RollView
+//	check         Text, or Name and Bytes; About -> Answer
+//	organization  Domain, Statement or About     -> Answer
+//	receipt       Index                    -> {"name"}, and the file beside it
+type Request struct {
+	Do        string  `json:"do"`
+	Text      *string `json:"text"`
+	Base      string  `json:"base"`
+	Limit     uint64  `json:"limit"`
+	Statement string  `json:"statement"`
+	AsOf      string  `json:"as_of"`
+	Name      string  `json:"name"`
+	Domain    string  `json:"domain"`
+	Index     uint64  `json:"index"`
+
+	// What is no JSON.
+	Bytes   []byte `json:"-"`
+	About   []byte `json:"-"`
+	Archive []byte `json:"-"`
+}
+
+// A Result is what a request comes to.
+type Result struct {
+	JSON  []byte
+	Bytes []byte // of a receipt
+}
+
+// ParseRequest reads the JSON of a request.
+func ParseRequest(b []byte) (Request, error) {
+	var q Request
+	if err := json.Unmarshal(b, &q); err != nil {
+		return q, errors.New("this is not a question that the verifier knows")
+	}
+	return q, nil
+}
+
+// Do answers a request. open returns how what is below an address is read; progress may be nil. An error is one sentence for people (Sentence).
+func (c *Checker) Do(ctx context.Context, q Request, open func(base string) verify.Fetch, progress func(done, total uint64)) (Result, error) {
+	var result Result
+	v, err := c.answer(ctx, q, open, progress, &result)
+	if err != nil {
+		return result, err
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return result, err
+	}
+	result.JSON = bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	return result, nil
+}
+
+func (c *Checker) answer(ctx context.Context, q Request, open func(base string) verify.Fetch, progress func(done, total uint64), result *Result) (any, error) {
+	switch q.Do {
+	case "policy":
+		if q.Text == nil {
+			return nil, errors.New("there is no policy in the question")
+		}
+		return c.Policy([]byte(*q.Text))
+	case "text":
+		h, err := c.Text(q.Bytes)
+		return struct {
+			Hash entry.Hash `json:"hash"`
+		}{h}, err
+	case "record":
+		s := Source{Archive: q.Archive}
+		if q.Archive == nil {
+			if !strings.HasPrefix(q.Base, "https://") && !strings.HasPrefix(q.Base, "http://") || !strings.HasSuffix(q.Base, "/") {
+				return nil, errors.New("this is not a ledger's address, such as https://ledger.example/")
+			}
+			s.Fetch = open(q.Base)
+		}
+		return c.Record(ctx, s, q.Limit, progress)
+	case "roll":
+		h, err := parseHash(q.Statement)
+		if err != nil {
+			return nil, err
+		}
+		return c.Roll(ctx, h, q.AsOf)
+	case "check":
+		b := Brought{Name: q.Name, Bytes: q.Bytes, About: q.About}
+		if q.Text != nil {
+			b.Name, b.Bytes = "", []byte(*q.Text)
+		}
+		return c.Check(ctx, b)
+	case "organization":
+		if q.About == nil && q.Statement != "" {
+			h, err := parseHash(q.Statement)
+			if err != nil {
+				return nil, err
+			}
+			if text, err := c.blob(ctx, verify.BlobPath(h)); err == nil && entry.Sum(text) == h {
+				q.About = text
+			}
+		}
+		return c.Organization(ctx, q.Domain, q.About)
+	case "receipt":
+		file, name, err := c.Receipt(ctx, q.Index)
+		result.Bytes = file
+		return struct {
+			Name string `json:"name"`
+		}{name}, err
+	}
+	return nil, errors.New("this is not a question that the verifier knows")
+}
+
+func parseHash(text string) (entry.Hash, error) {
+	if !strings.HasPrefix(text, "sha256:") {
+		text = "sha256:" + text
+	}
+	h, err := entry.ParseHash(text)
+	if err != nil {
+		return h, errors.New("this is not a fingerprint: it is sha256: and 64 hexadecimal digits")
+	}
+	return h, nil
+}
