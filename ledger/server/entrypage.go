@@ -183,7 +183,7 @@ func (s *Server) sentence(v *entryView, e *entry.Entry) any {
 		}
 		return message("said.suspend", "who", who, "member", body.Member)
 	case *entry.Roll:
-		return message("said.roll", "moment", verify.Moment{Time: body.AsOf}, "title", title)
+		return message("said.roll", "time", body.AsOf.UTC().Format(timeFormat), "title", title)
 	case *entry.Evidence:
 		return message("said.evidence", "type", body.Type)
 	}

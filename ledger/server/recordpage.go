@@ -31,6 +31,7 @@ type witnessView struct {
 	Name    string
 	Time    time.Time // of its cosignature of the newest checkpoint, or else the last that the server saw; zero: none
 	Newest  bool      // it cosigned the newest checkpoint
+	Replays bool      // it says that it recomputed the record
 	Behind  uint64    // entries; 0 if it is not, or if that is not known
 	Problem string    // what went wrong when it was asked last; "": nothing
 }
@@ -100,36 +101,43 @@ func (s *Server) seenBy(v *recordView, size uint64) {
 		}
 	}
 	seen := map[string]time.Time{}
-	cosigned := map[string]bool{}
+	cosigned, replayed := map[string]bool{}, map[string]bool{}
 	if c, err := s.policy.OpenPast(s.ledger.Checkpoint()); err == nil {
 		v.Seen = c.Seen()
 		for _, sig := range c.Cosignatures {
 			cosigned[sig.Witness] = true
-			if sig.Time.After(seen[sig.Witness]) {
-				seen[sig.Witness] = sig.Time
-			}
+			seen[sig.Witness] = sig.Time
+		}
+		for _, name := range s.policy.Replayed(c) {
+			replayed[name] = true
 		}
 	}
 	if !v.Seen.IsZero() {
 		v.Age = age(s.now().Sub(v.Seen))
 	}
-	named := map[string]bool{}
+	place := map[string]int{}
 	for _, w := range s.policy.Witnesses() {
-		if named[w.Name] { // its other key
+		i, known := place[w.VKey.Name]
+		if !known {
+			i, place[w.VKey.Name] = len(v.Witnesses), len(v.Witnesses)
+			v.Witnesses = append(v.Witnesses, witnessView{Name: w.VKey.Name})
+		}
+		view := &v.Witnesses[i] // whichever of its keys it is
+		view.Newest = view.Newest || cosigned[w.Name]
+		view.Replays = view.Replays || replayed[w.Name]
+		if t := seen[w.Name]; t.After(view.Time) {
+			view.Time = t
+		}
+		lag, ok := lags[w.Name]
+		if !ok {
 			continue
 		}
-		named[w.Name] = true
-		view := witnessView{Name: w.Name, Time: seen[w.Name], Newest: cosigned[w.Name]}
-		if lag, ok := lags[w.Name]; ok {
-			view.Problem = lag.Err
-			if view.Time.IsZero() {
-				view.Time = lag.Time
-			}
-			if !view.Newest && lag.Size < size && !lag.Time.IsZero() {
-				view.Behind = size - lag.Size
-			}
+		if view.Problem = lag.Err; lag.Time.After(view.Time) {
+			view.Time = lag.Time
 		}
-		v.Witnesses = append(v.Witnesses, view)
+		if lag.Size < size && !lag.Time.IsZero() {
+			view.Behind = size - lag.Size
+		}
 	}
 }
 
