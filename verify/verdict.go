@@ -87,6 +87,7 @@ type Input struct {
 	Roll      *Receipt      // of a sealed list, to tell whether what Receipt holds still stands; nil: none
 	Domain    string        // whose endorsement is asked about; "" with a receipt: whoever signed it
 	Statement []byte        // the text asked about; nil: not asked
+	Text      *entry.Hash   // its fingerprint, from whoever has hashed it before; nil: Statement is hashed
 	Record    *Report       // from Audit with AuditOptions.Receipts naming Receipt; nil: no replay
 	Now       time.Time     // for MaxAge and "as of"
 	MaxAge    time.Duration // how old the copy of the record may be; 0: any age
@@ -100,7 +101,7 @@ func Judge(in Input) *Verdict {
 	for i, q := range []string{DidTheySign, ThisExactText, When, DoesItStillStand} {
 		j.v.Answers[i] = Answer{Question: q, State: CouldNotCheck, Text: "Could not check.", Reasons: []string{}}
 	}
-	if in.Statement != nil {
+	if j.v.Text = in.Text; in.Text == nil && in.Statement != nil {
 		h := entry.Sum(in.Statement)
 		j.v.Text = &h
 	}
@@ -450,7 +451,7 @@ func (j *judge) conclude() {
 	v.Sentence = j.sentence(worst)
 	if v.Code == CodeOK && j.in.Strict {
 		for i, a := range v.Answers {
-			if a.State == CouldNotCheck && (i != exactText || j.in.Statement != nil) {
+			if a.State == CouldNotCheck && (i != exactText || v.Text != nil) {
 				v.Code = CodeUnchecked
 				v.Sentence = "Not everything could be checked. " + v.Sentence
 				break

@@ -344,6 +344,9 @@ func (h *house) serveAt(ctx context.Context, listener net.Listener, public strin
 	}
 	ctx, s.stop = context.WithCancel(ctx)
 	cfg := server.Config{Ledger: h.ledger, URL: public, Logger: log, Now: now, Limits: h.limits, Witnesses: h.lags, PolicyText: h.policy}
+	if cfg.PolicyText == nil && len(h.logs) > 0 {
+		cfg.PolicyText = policyText(h.logs, "")
+	}
 	if h.asked != nil {
 		cfg.Policy = h.asked.Policy
 	}

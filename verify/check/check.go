@@ -35,7 +35,6 @@ import (
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
-	"github.com/tccm/undersigned/verify/wording"
 )
 
 const (
@@ -176,17 +175,24 @@ type Candidate struct {
 
 // An Answer is what is said about something that was brought.
 type Answer struct {
-	Kind         string          `json:"kind"` // receipt, roll-receipt, archive, text, html, pdf, quote, organization, policy, contradiction, unknown
-	Code         int             `json:"code"` // exit code
-	Sentence     string          `json:"sentence"`
-	Notice       string          `json:"notice,omitempty"` // verify.DemoNotice, to be shown beside Sentence
+	Kind     string `json:"kind"` // receipt, roll-receipt, archive, text, html, pdf, quote, organization, policy, contradiction, unknown
+	Code     int    `json:"code"` // exit code
+	Sentence string `json:"sentence"`
+	Notice   string `json:"notice,omitempty"` // verify.DemoNotice, to be shown beside Sentence
+
+	Answers  []verify.Answer `json:"answers,omitempty"`  // to the four questions, in their order; none: nothing was asked
+	How      []string        `json:"how,omitempty"`      // "How we know"; what there is to see in a contradiction file
+	NotTold  []string        `json:"not_told,omitempty"` // "What this does not tell you"
+	Origin   string          `json:"origin,omitempty"`   // of the record that it rests on
+	Size     uint64          `json:"size,omitempty"`     // of that record, or of a receipt's copy of it
+	Replayed bool            `json:"replayed"`           // all of that was recomputed here
+
 	Verdict      *verify.Verdict `json:"verdict,omitempty"`
 	Comparison   *ComparisonView `json:"comparison,omitempty"`
 	Organization *Organization   `json:"organization,omitempty"`
 	Candidates   []Candidate     `json:"candidates,omitempty"` // if a name may mean several organizations
 	Policy       *PolicyView     `json:"policy,omitempty"`
 	Record       *RecordView     `json:"record,omitempty"` // of an archive
-	How          []string        `json:"how,omitempty"`    // what there is to see in a contradiction file
 	Raw          string          `json:"raw,omitempty"`    // the entry of a receipt, as text
 	Text         *entry.Hash     `json:"text,omitempty"`   // the fingerprint of what was brought
 }
@@ -194,6 +200,16 @@ type Answer struct {
 // failed is the answer to what could not be used.
 func failed(kind string, err error) *Answer {
 	return &Answer{Kind: kind, Code: CodeOf(err), Sentence: Sentence(err)}
+}
+
+// unanswered is failed for what the four questions are asked about: why they stay open is told with the first.
+func unanswered(kind string, err error) *Answer {
+	a := failed(kind, err)
+	for _, q := range []string{verify.DidTheySign, verify.ThisExactText, verify.When, verify.DoesItStillStand} {
+		a.Answers = append(a.Answers, verify.Answer{Question: q, State: verify.CouldNotCheck, Text: "Could not check.", Reasons: []string{}})
+	}
+	a.Answers[0].Text = a.Sentence
+	return a
 }
 
 // Check answers what was brought, by its content. The error is ctx's.
@@ -271,6 +287,11 @@ func (c *Checker) receipt(ctx context.Context, raw, about []byte) (*Answer, erro
 		}
 	}
 	a.judged(in)
+	if about != nil && a.Verdict.Statement != nil && *a.Verdict.Statement != entry.Sum(about) {
+		if err := c.differs(ctx, a, about); err != nil {
+			return nil, err
+		}
+	}
 	if len(r.Leaf) <= maxRaw && utf8.Valid(r.Leaf) {
 		a.Raw = string(r.Leaf)
 	}
@@ -279,8 +300,9 @@ func (c *Checker) receipt(ctx context.Context, raw, about []byte) (*Answer, erro
 
 // judged takes in a verdict.
 func (a *Answer) judged(in verify.Input) {
-	a.Verdict = verify.Judge(in)
-	a.Code, a.Sentence, a.Notice = a.Verdict.Code, a.Verdict.Sentence, a.Verdict.Notice
+	v := verify.Judge(in)
+	a.Verdict, a.Code, a.Sentence, a.Notice = v, v.Code, v.Sentence, v.Notice
+	a.Answers, a.How, a.NotTold, a.Origin, a.Size, a.Replayed = v.Answers[:], v.How, v.NotTold, v.Origin, v.Size, v.Replayed
 }
 
 // contradiction explains a file that convicts somebody.
@@ -323,42 +345,6 @@ func (c *Checker) archive(ctx context.Context, raw []byte) (*Answer, error) {
 	return &Answer{Kind: "archive", Code: v.Code, Sentence: v.Sentence, Notice: v.Notice, Record: v}, nil
 }
 
-// compare holds a text against all that the record names.
-func (c *Checker) compare(ctx context.Context, b Brought) (*Answer, error) {
-	q := NewComparison(ctx, "what you brought", b.Bytes, "", nil)
-	a := &Answer{Kind: "text"}
-	switch q.Form {
-	case wording.HTML:
-		a.Kind = "html"
-	case wording.PDF:
-		a.Kind = "pdf"
-	default:
-		if !utf8.Valid(b.Bytes) && bytes.IndexByte(b.Bytes, 0) >= 0 && !bytes.HasPrefix(b.Bytes, []byte("\xff\xfe")) && !bytes.HasPrefix(b.Bytes, []byte("\xfe\xff")) {
-			return &Answer{Kind: "unknown", Code: verify.CodeUnchecked, Sentence: "This is a file of a kind that cannot be read here. Open it, select and copy its text, and paste that."}, nil
-		}
-	}
-	r, err := c.sound()
-	if err != nil {
-		return failed(a.Kind, err), nil
-	}
-	if err := q.AddRecord(ctx, "the record", c.blob, r, nil); err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return failed(a.Kind, err), nil
-	}
-	best, err := q.Nearest()
-	if err != nil {
-		return failed(a.Kind, err), nil
-	}
-	view := q.View(best, q.Code(best, false))
-	if view.Verdict == wording.Quote || view.Part != nil {
-		a.Kind = "quote"
-	}
-	a.Code, a.Sentence, a.Notice, a.Comparison = view.Code, view.Sentence, r.Notice, &view
-	return a, nil
-}
-
 // sound returns the report of the record, if it was replayed and holds.
 func (c *Checker) sound() (*verify.Report, error) {
 	switch {
@@ -387,7 +373,7 @@ func (c *Checker) named(ctx context.Context, typed string, about []byte) (*Answe
 	r, err := c.sound()
 	if err != nil {
 		if isDomain {
-			return failed("organization", err), nil
+			return unanswered("organization", err), nil
 		}
 		return nil, nil // which is then said about a text
 	}
@@ -450,11 +436,11 @@ func (c *Checker) Organization(ctx context.Context, domain string, about []byte)
 		return nil, errNoPolicy
 	}
 	if keys.CheckDomain(domain) != nil {
-		return failed(a.Kind, Failf(verify.CodeMalformed, "this is not a domain as the record writes them; an internationalized one is written with xn--")), nil
+		return unanswered(a.Kind, Failf(verify.CodeMalformed, "this is not a domain as the record writes them; an internationalized one is written with xn--")), nil
 	}
 	r, err := c.sound()
 	if err != nil {
-		return failed(a.Kind, err), nil
+		return unanswered(a.Kind, err), nil
 	}
 	if r, err = c.record.beside(ctx, c, verify.AuditOptions{About: domain}); err != nil {
 		return nil, err

@@ -112,8 +112,12 @@ func (q *Comparison) compare(ctx context.Context, v *Version, raw []byte, form w
 
 // AddFile compares with a file, whose name is for people.
 func (q *Comparison) AddFile(ctx context.Context, name, path string, raw []byte) {
-	v := &Version{Name: "the text in " + name, File: path, Hash: entry.Sum(raw)}
-	q.compare(ctx, v, raw, wording.FormOf(raw))
+	q.add(ctx, &Version{Name: "the text in " + name, File: path, Hash: entry.Sum(raw)}, raw, wording.FormOf(raw))
+}
+
+// add compares with a version whose bytes are at hand.
+func (q *Comparison) add(ctx context.Context, v *Version, raw []byte, form wording.Form) {
+	q.compare(ctx, v, raw, form)
 	q.Versions = append(q.Versions, v)
 }
 
@@ -360,7 +364,7 @@ func (q *Comparison) NotTold(best *Version) []string {
 // Steps are the sentences about what was done to read the texts.
 func Steps(r *wording.Result) (lines []string) {
 	for _, s := range r.Steps {
-		lines = append(lines, strings.ToUpper(s.Sentence[:1])+s.Sentence[1:]+".")
+		lines = append(lines, capital(s.Sentence)+".")
 	}
 	for _, s := range r.OfSteps {
 		lines = append(lines, "In what it was compared with: "+s.Sentence+".")
@@ -370,7 +374,7 @@ func Steps(r *wording.Result) (lines []string) {
 
 // Line tells how a version compares.
 func (q *Comparison) Line(v *Version) string {
-	s := strings.ToUpper(v.Name[:1]) + v.Name[1:] + ", " + v.Hash.String() + ": "
+	s := capital(v.Name) + ", " + v.Hash.String() + ": "
 	if v.Result == nil {
 		return s + "could not be compared, because " + v.Problem
 	}

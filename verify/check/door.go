@@ -16,7 +16,7 @@ import (
 //	policy        Text                     -> PolicyView; what later answers judge by
 //	text          Bytes                    -> {"hash"}; a text that the record may name
 //	record        Base or Archive, Limit   -> RecordView
-//	roll          Statement, AsOf          -> RollView
+//	roll          Statement, AsOf, Size    -> RollView
 //	check         Text, or Name and Bytes; About -> Answer
 //	organization  Domain, Statement or About     -> Answer
 //	receipt       Index                    -> {"name"}, and the file beside it
@@ -30,6 +30,7 @@ type Request struct {
 	Name      string  `json:"name"`
 	Domain    string  `json:"domain"`
 	Index     uint64  `json:"index"`
+	Size      uint64  `json:"size"`
 
 	// What is no JSON.
 	Bytes   []byte `json:"-"`
@@ -95,7 +96,7 @@ func (c *Checker) answer(ctx context.Context, q Request, open func(base string) 
 		if err != nil {
 			return nil, err
 		}
-		return c.Roll(ctx, h, q.AsOf)
+		return c.Roll(ctx, h, q.AsOf, q.Size)
 	case "check":
 		b := Brought{Name: q.Name, Bytes: q.Bytes, About: q.About}
 		if q.Text != nil {

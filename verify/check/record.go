@@ -282,10 +282,7 @@ func Sentence(err error) string {
 	if s == "" {
 		return s
 	}
-	if s[0] >= 'a' && s[0] <= 'z' {
-		s = strings.ToUpper(s[:1]) + s[1:]
-	}
-	if !strings.HasSuffix(s, ".") {
+	if s = capital(s); !strings.HasSuffix(s, ".") {
 		s += "."
 	}
 	return s
@@ -318,14 +315,17 @@ type RollView struct {
 	AsOf      string     `json:"as_of,omitempty"` // as it was asked for; "": as the copy of the record is
 	Count     int        `json:"count"`
 	Withdrawn int        `json:"withdrawn"`
-	Size      uint64     `json:"size"`  // of the record
-	Root      string     `json:"root"`  // of the record
+	Size      uint64     `json:"size"`  // of the record that it is of
 	Items     []RollItem `json:"items"` // by domain
 	Gone      []RollItem `json:"gone"`  // who has withdrawn by then: the withdrawal
+
+	RecordSize uint64 `json:"record_size"` // of the record that was replayed
+	RecordRoot string `json:"record_root"`
 }
 
-// Roll computes who stands behind a statement, as of a day or a moment (verify.ParseMoment); "": as of the end of the record. Errors have codes (CodeOf).
-func (c *Checker) Roll(ctx context.Context, statement entry.Hash, asOf string) (*RollView, error) {
+// Roll computes who stands behind a statement by the first size entries of the record (0: all of them), as of a day or a moment
+// (verify.ParseMoment; "": as of the last entry). Errors have codes (CodeOf).
+func (c *Checker) Roll(ctx context.Context, statement entry.Hash, asOf string, size uint64) (*RollView, error) {
 	r, err := c.sound()
 	if err != nil {
 		return nil, err
@@ -333,6 +333,12 @@ func (c *Checker) Roll(ctx context.Context, statement entry.Hash, asOf string) (
 	st, ok := r.State.Statement(statement)
 	if !ok {
 		return nil, Failf(verify.CodeNotFound, "the record has no statement with that fingerprint")
+	}
+	if size == 0 {
+		size = r.Size
+	}
+	if size > r.Size {
+		return nil, Failf(verify.CodeUnchecked, "this copy of the record has %s, fewer than the %d that were asked for", Plural(r.Size, "entry"), size)
 	}
 	at := r.State.Admitted()
 	if asOf != "" {
@@ -342,34 +348,24 @@ func (c *Checker) Roll(ctx context.Context, statement entry.Hash, asOf string) (
 		}
 		at = m.Time
 	}
-	v := &RollView{Statement: statement, Title: st.Title, AsOf: asOf, Size: r.Size, Root: r.Root, Items: []RollItem{}, Gone: []RollItem{}}
-	if st.Admitted.After(at) {
-		return v, nil
-	}
-	for _, l := range r.State.Lines(statement, at) {
-		item, err := c.rollItem(ctx, l.Domain, l.Index, at)
+	v := &RollView{Statement: statement, Title: st.Title, AsOf: asOf, Size: size, RecordSize: r.Size, RecordRoot: r.Root, Items: []RollItem{}, Gone: []RollItem{}}
+	for _, w := range r.State.Words(statement, size, at) {
+		item, err := c.rollItem(ctx, w.Domain, w.Index, size, at)
 		if err != nil {
 			return nil, err
 		}
-		v.Items = append(v.Items, item)
-	}
-	for _, s := range r.State.Signatories(statement) {
-		mark, action, ok := r.State.LastWord(s.Domain, statement, at)
-		if !ok || action != entry.Withdraw {
-			continue
+		if w.Action == entry.Endorse {
+			v.Items = append(v.Items, item)
+		} else {
+			v.Gone = append(v.Gone, item)
 		}
-		item, err := c.rollItem(ctx, s.Domain, mark.Index, at)
-		if err != nil {
-			return nil, err
-		}
-		v.Gone = append(v.Gone, item)
 	}
 	v.Count, v.Withdrawn = len(v.Items), len(v.Gone)
 	return v, nil
 }
 
 // rollItem reads the entry with an organization's word again, and what it was called at a moment.
-func (c *Checker) rollItem(ctx context.Context, domain string, index uint64, at time.Time) (item RollItem, err error) {
+func (c *Checker) rollItem(ctx context.Context, domain string, index, size uint64, at time.Time) (item RollItem, err error) {
 	l, err := c.leaf(ctx, index)
 	if err != nil {
 		return item, err
@@ -384,7 +380,7 @@ func (c *Checker) rollItem(ctx context.Context, domain string, index uint64, at 
 	m, _ := state.Member(domain)
 	named := uint64(0)
 	for _, ev := range m.History {
-		if ev.Admitted.After(at) || ev.Action == entry.Register && ev.Index > index {
+		if ev.Index >= size || ev.Admitted.After(at) || ev.Action == entry.Register && ev.Index > index {
 			break
 		}
 		if ev.Action == entry.Register || ev.Action == entry.Update {

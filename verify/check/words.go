@@ -23,6 +23,14 @@ func Plural[N int | int64 | uint64](n N, noun string) string {
 // Moment is a time as people read it.
 func Moment(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04:05 UTC") }
 
+// capital begins a sentence.
+func capital(s string) string {
+	if s != "" && s[0] >= 'a' && s[0] <= 'z' {
+		return string(s[0]-'a'+'A') + s[1:]
+	}
+	return s
+}
+
 // A Failure is an error with the exit code that it means. Its text is a sentence for people.
 type Failure struct {
 	Code int
