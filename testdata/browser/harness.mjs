@@ -91,7 +91,7 @@ export async function visit({ viewport = desktop, scheme = 'light', forced = 'no
 
 // settled waits until the page has done what it does by itself: its modules are there, and its own check has ended.
 export async function settled(page) {
-	if (await page.locator('script[src]').count() === 0) return
+	if (await page.locator('script[src]').count() === 0 || !await page.evaluate(() => matchMedia('(scripting: enabled)').matches)) return
 	await page.locator('html[data-modules=ready]').waitFor({ state: 'attached' })
 	await page.waitForFunction(() => {
 		const busy = [...document.querySelectorAll('#browser-check, #answer, #verdict, #organization')].filter((e) => e.dataset.state === 'busy')
@@ -109,11 +109,20 @@ export async function state(page, selector) {
 	return page.locator(selector).first().evaluate((e) => ({ state: e.dataset.state, code: Number(e.dataset.code), text: e.innerText, difference: e.dataset.difference ?? '' }))
 }
 
+// scriptless has a page shown as a browser without JavaScript shows it, in one that has it: axe-core needs it.
+export async function scriptless(page) {
+	await page.route('**/*', async (route) => {
+		const type = route.request().resourceType()
+		if (type !== 'document' && type !== 'stylesheet') return route.continue()
+		const response = await route.fetch()
+		const body = (await response.text()).replace(/<script[^>]*><\/script>/g, '').replaceAll('noscript>', 'div>').replaceAll('(scripting: none)', 'all').replaceAll('(scripting: enabled)', 'not all')
+		await route.fulfill({ response, body })
+	})
+}
+
 // accessible holds a page to axe-core's rules whose breach is serious or critical.
-export async function accessible(page, where, js = true) {
+export async function accessible(page, where) {
 	await page.evaluate(`${axeSource}; undefined`)
-	// A page without JavaScript has no timers either.
-	if (!js) await page.evaluate(() => { globalThis.setTimeout = (f, delay = 0, ...args) => { if (delay < 100) queueMicrotask(() => f(...args)) } })
 	const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'], preload: false }))
 	const grave = found.violations.filter((v) => ['serious', 'critical'].includes(v.impact))
 	assert.deepEqual(grave.map((v) => `${v.id} (${v.impact}): ${v.help}: ${v.nodes.slice(0, 5).map((n) => `${n.html.slice(0, 200)} ${n.any.map((a) => a.message).join(' ')}`).join(' | ')}`), [], where)
@@ -142,7 +151,7 @@ const interactive = 'a[href], button, input, textarea, select, summary, [tabinde
 
 // tabThrough presses Tab until the focus is back where it began, and returns what it found. Each stop must be seen to have the
 // focus, and every control must be a stop.
-export async function tabThrough(page, where) {
+export async function tabThrough(page, where, js = true) {
 	await page.evaluate((interactive) => {
 		const shown = (e) => e.checkVisibility({ checkVisibilityCSS: true }) && !e.disabled && e.tabIndex >= 0 && e.type !== 'hidden'
 		// Of buttons with one name only the chosen one, or the first, is a stop.
@@ -157,7 +166,8 @@ export async function tabThrough(page, where) {
 	const unseen = []
 	for (let i = 0; i < 3 * total + 20; i++) {
 		await page.keyboard.press('Tab')
-		const at = await page.evaluate(() => {
+		const at = await page.evaluate(async (frames) => {
+			if (frames) await new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(f))) // until it has scrolled
 			const e = document.activeElement
 			if (!e || e === document.body) return { out: true }
 			// A date field has a stop for each of its parts.
@@ -171,9 +181,9 @@ export async function tabThrough(page, where) {
 			return {
 				name: e.outerHTML.slice(0, 160),
 				seen: focused.outline || focused.shadow !== 'none' || (label && look(label).outline),
-				inView: rect.width > 1 && rect.height > 1 && rect.bottom > 0 && rect.top < innerHeight && rect.right > 0 && rect.left < innerWidth,
+				inView: !frames || rect.width > 1 && rect.height > 1 && rect.bottom > 0 && rect.top < innerHeight && rect.right > 0 && rect.left < innerWidth,
 			}
-		})
+		}, js)
 		if (at.out || at.again) break
 		if (!at.name) continue
 		if (!at.seen) unseen.push(`no sign of the focus: ${at.name}`)
