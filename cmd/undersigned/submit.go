@@ -117,6 +117,7 @@ type receiptCmd struct {
 	Roll      bool    `help:"A receipt of the sealed list: that the organization (--domain) was on it or not, or without one the whole list."`
 	AsOf      string  `placeholder:"DATE" help:"With --roll: the list as it was at the end of this day (UTC). Without it: the newest that is sealed."`
 	Output    string  `short:"o" placeholder:"FILE" help:"Where the receipt goes, instead of standard output."`
+	pageFlags
 }
 
 // Help shows how the command is used.
@@ -128,16 +129,24 @@ Example:
 	undersigned receipt --ledger https://ledger.example/ --policy policy.txt --domain apnic.net --statement statement.txt -o apnic.net.tlog-proof
 	undersigned receipt --ledger archive.zip --policy policy.txt -o entry-57.tlog-proof 57
 	undersigned receipt --roll --ledger archive.zip --policy policy.txt --statement statement.txt --as-of 2024-06-11 --domain example.org -o example.org.tlog-proof
+	undersigned receipt --ledger archive.zip --policy policy.txt --domain apnic.net --html apnic.net.html
+	undersigned receipt --ledger archive.zip --policy policy.txt --whole --html record.html
 `
 }
 
 // Run makes a receipt.
 func (c *receiptCmd) Run(ctx context.Context, a *app) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	if c.Roll {
 		return c.roll(ctx, a)
 	}
 	if c.AsOf != "" {
 		return usagef("--as-of goes with --roll: it says of which day the list is")
+	}
+	if c.Whole && c.Index == nil && c.Domain == "" {
+		return c.whole(ctx, a)
 	}
 	if c.Index == nil && c.Domain == "" || c.Index != nil && c.Statement != "" {
 		return usagef("name either the index of an entry, or an organization and a statement (--domain, --statement)")
@@ -155,13 +164,14 @@ func (c *receiptCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return fmt.Errorf("cannot make the receipt: %w", err)
 	}
-	if err := a.write(c.Output, receipt.Bytes()); err != nil {
-		return err
+	var about entry.Hash
+	name := fmt.Sprintf("entry-%d", index)
+	if l, err := entry.ParseLeaf(receipt.Leaf); err == nil {
+		if b, ok := l.Entry.Body.(*entry.Endorsement); ok {
+			about, name = b.Statement, fmt.Sprintf("%s-%d", l.Entry.Signer, index)
+		}
 	}
-	if c.Output != "" && c.Output != "-" {
-		a.sayf("Wrote the receipt of entry %d to %s.\n", index, c.Output)
-	}
-	return nil
+	return c.keep(ctx, a, rec, r, receipt.Bytes(), about, name, fmt.Sprintf("entry %d", index))
 }
 
 func (c *receiptCmd) index(a *app, r *verify.Report) (uint64, error) {
@@ -226,12 +236,13 @@ func (c *receiptCmd) roll(ctx context.Context, a *app) error {
 	if err != nil {
 		return fmt.Errorf("cannot make the receipt: %w", err)
 	}
-	b := receipt.Bytes()
-	if err := a.write(c.Output, b); err != nil {
-		return err
+	name := c.Domain
+	if name == "" {
+		name = "signatories"
 	}
-	if c.Output != "" && c.Output != "-" {
-		a.sayf("Wrote the receipt of the list as of %s, sealed by entry %d, to %s.\n", moment(sealed.AsOf), sealed.Index, c.Output)
+	what := fmt.Sprintf("the list as of %s, sealed by entry %d", moment(sealed.AsOf), sealed.Index)
+	if err := c.keep(ctx, a, rec, r, receipt.Bytes(), h, fmt.Sprintf("%s-%d", name, sealed.Index), what); err != nil {
+		return err
 	}
 	if !whole {
 		a.sayf("With all endorsements and what they quote it would be larger than %d MiB, so not all of that is in it.\n", verify.MaxReceipt>>20)

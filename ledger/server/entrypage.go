@@ -53,6 +53,10 @@ type qrCode struct {
 
 // entryPage serves /entry/<index>.
 func (s *Server) entryPage(w http.ResponseWriter, r *http.Request, rest string) {
+	if number, ok := strings.CutSuffix(rest, "/page.html"); ok {
+		s.takeEntry(w, r, number)
+		return
+	}
 	index, p := s.index(r, rest)
 	if p != nil {
 		s.fail(w, r, *p)
@@ -68,6 +72,7 @@ func (s *Server) entryPage(w http.ResponseWriter, r *http.Request, rest string) 
 		s.fail(w, r, s.problemFrom(err))
 		return
 	}
+	v.Takeaway = s.mayTake() && v.Entry.Endorses()
 	s.show(w, r, v, cacheShort)
 }
 

@@ -27,6 +27,7 @@
 //	GET  /healthz, /readyz, /metrics            for whoever runs it
 //	GET  /, /statement/<64 hex>, /organization/apnic.net, /entry/57, /record, /search?q=apnic  pages
 //	GET  /statement/<64 hex>/roll.txt           the list as people publish it; also roll.md, roll.html, roll.csv
+//	GET  /entry/57/page.html, /statement/<64 hex>/page.html  a receipt and the whole record, each as a page that checks itself (package takeaway)
 //	GET  /feed.atom, /statement/<64 hex>/feed.atom  who endorsed and withdrew, and what was published and closed
 //
 // # Paths

@@ -122,6 +122,7 @@ func (s *Server) statementPage(w http.ResponseWriter, r *http.Request, rest stri
 		s.fail(w, r, *p)
 		return
 	}
+	v.Takeaway = s.mayTake() && v.Size <= maxTakenEntries
 	l := v.Statement.List
 	v.Statement.Timeline = s.history.timeline(statement.Statement, statement.Admitted, l.Published, l.Size)
 	var all []roll.Statement
@@ -133,10 +134,14 @@ func (s *Server) statementPage(w http.ResponseWriter, r *http.Request, rest stri
 	s.show(w, r, v, cacheShort)
 }
 
-// belowStatement serves the feed and the lists of a statement.
+// belowStatement serves the feed and the lists of a statement, and the record as a page about it.
 func (s *Server) belowStatement(w http.ResponseWriter, r *http.Request, statement roll.Statement, below string) {
 	if below == "feed.atom" {
 		s.atom(w, r, &statement)
+		return
+	}
+	if below == "page.html" {
+		s.takeRecord(w, r, statement)
 		return
 	}
 	for _, f := range rollcall.Formats {

@@ -88,7 +88,7 @@ var markup string
 var script string
 
 // scripts are the modules of the page, each after those that it imports. takeaway.js follows.
-var scripts = []string{"messages.js", "dom.js", "engine.js", "verifier.js", "progress.js", "differences.js", "answer.js", "samples.js", "check.js", "judge.js", "record.js"}
+var scripts = []string{"messages.js", "dom.js", "engine.js", "verifier.js", "progress.js", "differences.js", "answer.js", "samples.js", "check.js", "judge.js", "claims.js", "record.js"}
 
 // A frame is what is the same in all pages.
 type frame struct {
@@ -96,20 +96,23 @@ type frame struct {
 	say      map[string]string
 	Style    template.CSS
 	Module   template.HTML // the script element
-	Policy   string        // Content-Security-Policy
+	CSP      string        // its Content-Security-Policy
 	Wasm     template.HTML
 	Worker   template.HTML
 	Messages template.HTML
 	Verifier string // the fingerprint of the verifier
 }
 
-var fixed = sync.OnceValues(makeFrame)
-
-func makeFrame() (*frame, error) {
-	wasm := assets.Find(assets.Verifier)
-	if wasm == nil {
+var fixed = sync.OnceValues(func() (*frame, error) {
+	wasm, exec := assets.Find(assets.Verifier), assets.Find("assets/wasm_exec.js")
+	if wasm == nil || exec == nil {
 		return nil, ErrNoVerifier
 	}
+	return newFrame(wasm.Gzip, wasm.SHA256(), exec.Body())
+})
+
+// newFrame makes a frame of a verifier, packed with gzip, its hash, and Go's wasm_exec.js.
+func newFrame(wasm []byte, sum [sha256.Size]byte, exec []byte) (*frame, error) {
 	read := func(name string) ([]byte, error) {
 		a := assets.Find("assets/" + name)
 		if a == nil {
@@ -117,16 +120,12 @@ func makeFrame() (*frame, error) {
 		}
 		return a.Body(), nil
 	}
-	sum := wasm.SHA256()
-	f := &frame{Wasm: block("wasm", wasm.Gzip), Verifier: "sha256:" + hex.EncodeToString(sum[:])}
-	var worker []byte
-	for _, name := range []string{"wasm_exec.js", "worker.js"} {
-		b, err := read(name)
-		if err != nil {
-			return nil, err
-		}
-		worker = append(append(worker, b...), '\n')
+	f := &frame{Wasm: block("wasm", wasm), Verifier: "sha256:" + hex.EncodeToString(sum[:])}
+	worker, err := read("worker.js")
+	if err != nil {
+		return nil, err
 	}
+	worker = slices.Concat(exec, []byte("\n"), worker)
 	f.Worker = block("worker", worker)
 	messages, err := read("messages.en.json")
 	if err != nil {
@@ -160,7 +159,7 @@ func makeFrame() (*frame, error) {
 		}
 	}
 	f.Module = template.HTML(`<script type="module">` + joined + `</script>`)
-	f.Policy = strings.Join([]string{
+	f.CSP = strings.Join([]string{
 		"default-src 'none'", "script-src " + sourceOf(joined) + " 'wasm-unsafe-eval'", "style-src " + sourceOf(string(style)), "worker-src blob:",
 		"base-uri 'none'", "form-action 'none'", "require-trusted-types-for 'script'", "trusted-types undersigned",
 	}, "; ")
@@ -239,6 +238,10 @@ func Make(p Page) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return f.make(p)
+}
+
+func (f *frame) make(p Page) ([]byte, error) {
 	held := len(p.Receipt) + len(p.Archive) + len(p.Policy)
 	for _, t := range p.Texts {
 		held += len(t)
@@ -263,7 +266,7 @@ func Make(p Page) ([]byte, error) {
 	}
 	var b bytes.Buffer
 	b.Grow(held/3*4 + len(f.Wasm) + 256<<10)
-	err = f.page.Execute(&b, struct {
+	err := f.page.Execute(&b, struct {
 		*frame
 		Page
 		Blocks  []template.HTML

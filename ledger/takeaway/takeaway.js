@@ -53,11 +53,11 @@ function start() {
   document.documentElement.dataset.modules = "ready";
   const verdict = document.getElementById("verdict");
   if (verdict) {
-    judge(verifier, verdict, async () => ({ bytes: receipt, statement: all[0] }));
+    judge(verifier, verdict, "", async () => ({ bytes: receipt, statement: all[0] }));
   }
   const note = document.getElementById("browser-check");
   if (note) {
-    recheck(verifier, note, { lists: [], organization: null }).then(() => lists(verifier, document.getElementById("lists"), about));
+    recheck(verifier, note, null).then(() => lists(verifier, document.getElementById("lists"), about));
   }
 }
 

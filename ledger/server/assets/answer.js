@@ -117,8 +117,22 @@ function candidates(all, choose) {
 
 /** The answer when something could not be checked at all. Grey, never red. */
 export function trouble(sentence) {
+  return alone(sentence, "could-not-check", 3);
+}
+
+/** The answer when there is but one thing to say, and it holds. */
+export function plain(sentence) {
+  return alone(sentence, "confirmed", 0);
+}
+
+/** The answer when the page itself is caught. */
+export function contradiction(sentence) {
+  return alone(sentence, "no", 20);
+}
+
+function alone(sentence, state, code) {
   const heading = make("h2", { class: "said" }, sentence);
-  return { node: make("article", { class: "answer" }, make("p", { class: "taken" }, mark("could-not-check")), heading), heading, state: "could-not-check", code: 3 };
+  return { node: make("article", { class: "answer" }, make("p", { class: "taken" }, mark(state)), heading), heading, state, code };
 }
 
 function one(a) {

@@ -2,6 +2,7 @@
 // nothing was checked.
 
 import { samplesOf, wire } from "./check.js";
+import { asked } from "./claims.js";
 import { fill } from "./dom.js";
 import { Engine, EngineError } from "./engine.js";
 import { judge } from "./judge.js";
@@ -54,10 +55,10 @@ async function start() {
   }
   const look = () => {
     if (note) {
-      recheck(verifier, note, { lists: [...document.querySelectorAll("[data-roll]")], organization: document.getElementById("organization") });
+      recheck(verifier, note, document);
     }
     if (verdict) {
-      judge(verifier, verdict, () => receiptOf(verdict.dataset));
+      judge(verifier, verdict, asked(location).id, () => receiptOf(verdict.dataset));
     }
   };
   document.documentElement.dataset.modules = "ready";

@@ -1,27 +1,30 @@
 import { mark, stateOf } from "./answer.js";
+import { asked, compare, differs, sameMoment, shows } from "./claims.js";
 import { busy, fill, make, settle } from "./dom.js";
 import { EngineError } from "./engine.js";
 import { count, number, text } from "./messages.js";
 import { Progress } from "./progress.js";
+import { get } from "./verifier.js";
 
 /**
  * Has the record re-checked by this browser, and holds what the page says against what comes out. What the page says falsely
  * is contradicted on it, in red; what could not be checked, for whatever reason, is grey.
  *   note   #browser-check, the sentence that says that the browser checked nothing
- *   page   {lists, organization}: the elements with data-roll, and #organization or null
+ *   page   the document if it is a server's; null: it claims nothing
  */
 export async function recheck(verifier, note, page) {
   const progress = new Progress();
   const result = make("div", { role: "status" });
   const box = make("div", { id: note.id, class: "browser-check" }, result, progress.node);
   note.replaceWith(box);
+  const about = page?.getElementById("organization");
   const say = (state, code, ...children) => {
     progress.end();
     box.classList.add(`is-${state}`);
     fill(result, mark(state), " ", ...children);
     settle(box, state, code);
-    if (page.organization) {
-      settle(page.organization, state, code);
+    if (about) {
+      settle(about, state, code);
     }
   };
   busy(box);
@@ -33,20 +36,19 @@ export async function recheck(verifier, note, page) {
       say(record.code === 0 ? "could-not-check" : stateOf(record.code), record.code, record.sentence);
       return;
     }
-    const found = { lies: [], domains: new Set(), older: false };
-    for (const list of page.lists) {
-      await hold(verifier, record, list, found, tell);
-    }
-    if (page.organization) {
-      await holdOrganization(verifier, record, page.organization, found, tell);
+    const found = new Found();
+    if (page) {
+      await hold(verifier, record, page, found, tell);
     }
     if (found.lies.length > 0) {
       box.dataset.difference = [...found.domains].join(" ");
       say("no", 20, text("js.record.lie"), make("ul", {}, found.lies.map((l) => make("li", {}, l))), text("js.record.believe"));
-    } else if (found.older) {
+    } else if (found.unchecked) {
       say("could-not-check", 3, record.sentence, " ", text("js.record.older"));
+    } else if (found.grown) {
+      say("look-closer", 0, record.sentence, " ", text("js.record.grown"));
     } else {
-      say("confirmed", 0, record.sentence, " ", page.lists.length > 0 || page.organization ? text("js.record.same") : "");
+      say("confirmed", 0, record.sentence, " ", found.held ? text("js.record.same") : "", " ", found.unread ? text("js.record.no-text") : "");
     }
   } catch (error) {
     if (!(error instanceof EngineError)) {
@@ -56,19 +58,103 @@ export async function recheck(verifier, note, page) {
   }
 }
 
-// Holds a list of the page against the record.
-async function hold(verifier, record, list, found, tell) {
+// What was found about a page.
+class Found {
+  lies = []; // sentences
+  domains = new Set(); // that they are about
+  held = false; // something on the page was held against the record
+  grown = false; // the record has grown since the page was made, and the server does not hide it
+  unchecked = false; // the page is of another copy of the record than this browser got
+  unread = false; // the text could not be read
+
+  // Contradicts the page, where it says it if that is at one place.
+  contradict(sentence, domain, place) {
+    this.lies.push(sentence);
+    if (domain) {
+      this.domains.add(domain);
+    }
+    if (place) {
+      place.dataset.contradicted = "";
+      place.append(make("p", { class: "contradiction" }, mark("no"), ` ${sentence}`));
+    }
+  }
+}
+
+// Holds all that a page claims against the record.
+async function hold(verifier, record, page, found, tell) {
+  const address = asked(location);
+  for (const list of page.querySelectorAll("[data-roll]")) {
+    await holdList(verifier, record, list, address, found, tell);
+  }
+  const organization = page.getElementById("organization");
+  if (organization) {
+    await holdOrganization(verifier, record, organization, address, found, tell);
+  }
+  const statement = page.getElementById("statement");
+  if (statement?.dataset.statement) {
+    const article = statement.querySelector("article");
+    await holdText(verifier, record, statement.dataset.statement, { title: article?.querySelector("h1"), body: article, part: false }, address, found, tell);
+  }
+  const brief = page.getElementById("checker");
+  if (brief?.dataset.statement) {
+    const quoted = page.querySelector("#current blockquote");
+    await holdText(verifier, record, brief.dataset.statement, { title: page.getElementById("current-title"), body: quoted, part: true }, address, found, tell);
+  }
+}
+
+async function holdList(verifier, record, list, address, found, tell) {
   const page = read(list);
+  const statement = list.dataset.roll;
+  if (address.kind === "statement" && statement !== address.id) {
+    found.contradict(text("js.lie.statement"), "", null);
+    return;
+  }
+  if (!sameMoment(list.dataset.asOf, address.asOf) || (address.size !== "" && Number(address.size) !== page.size)) {
+    found.contradict(text("js.lie.moment"), "", null);
+    return;
+  }
   if (page.size > record.size) {
-    found.older = true;
+    found.unchecked = true;
     return;
   }
-  const roll = await verifier.ask({ do: "roll", statement: `sha256:${list.dataset.roll}`, as_of: list.dataset.asOf || undefined, size: page.size }, tell);
-  if (roll.root !== record.root) {
-    found.older = true; // another record was brought meanwhile
+  const ask = (size) => verifier.ask({ do: "roll", statement: `sha256:${statement}`, as_of: address.asOf || undefined, size }, tell);
+  const roll = await ask(page.size);
+  if (roll.record_root !== record.root) {
+    found.unchecked = true; // another record was brought meanwhile
     return;
   }
-  contradict(compare(page, roll), roll, found);
+  found.held = true;
+  const differences = compare(page, roll);
+  contradict(differences, roll, found);
+  if (differs(differences) || address.size !== "" || page.size === record.size) {
+    return;
+  }
+  // It is the list of some size: is it the newest that the server shows?
+  const newest = await ask(record.size);
+  const since = compare(page, newest);
+  if (!differs(since)) {
+    return;
+  }
+  if (await fresher(page.size)) {
+    found.grown = true;
+    return;
+  }
+  found.contradict(text("js.lie.stale", { size: number(page.size), newest: number(record.size) }), "", null);
+  contradict(since, newest, found);
+}
+
+// Whether the server shows a newer page when it is asked again: the record grew while this one was read.
+async function fresher(size) {
+  let html;
+  try {
+    html = new TextDecoder().decode(await get(location.pathname + location.search, "", "reload"));
+  } catch (error) {
+    if (error instanceof EngineError) {
+      return true; // nothing is known, and so nothing is held against it
+    }
+    throw error;
+  }
+  return [...html.matchAll(/ data-size="(\d+)"/g)].some((m) => Number(m[1]) > size);
 }
 
 // What the page shows of a list.
@@ -81,80 +167,100 @@ function read(list) {
   };
 }
 
-/**
- * What a page says of a list that the record does not bear out: {extra, another, missing, count}.
- *   extra    items of the page that are not on the list
- *   another  items that are on it by another entry, or under another name: {shown, right}
- *   missing  items of the list that a page with all of it leaves out
- *   count    whether the numbers on the page are those of the list
- */
-export function compare(page, roll) {
-  const found = { extra: [], another: [], missing: [], count: page.count === roll.count && page.withdrawn === roll.withdrawn };
-  for (const [gone, list] of [[false, roll.items], [true, roll.gone]]) {
-    const right = new Map(list.map((e) => [e.domain, e]));
-    const shown = page.items.filter((e) => e.gone === gone);
-    const domains = new Set();
-    for (const e of shown) {
-      const r = right.get(e.domain);
-      if (!r || domains.has(e.domain)) {
-        found.extra.push(e);
-      } else if (r.index !== e.index || r.name !== e.name) {
-        found.another.push({ shown: e, right: r });
-      }
-      domains.add(e.domain);
-    }
-    if (page.whole) {
-      found.missing.push(...list.filter((e) => !domains.has(e.domain)).map((e) => ({ ...e, gone })));
-    }
-  }
-  return found;
-}
-
-// Contradicts a list where it stands, and collects what is to be said of it.
+// Contradicts a list where it stands.
 function contradict(differences, roll, found) {
   for (const e of differences.extra) {
-    tellOn(e.li, e.domain, text(e.gone ? "js.lie.extra-gone" : "js.lie.extra", { domain: e.domain }), found);
+    found.contradict(text(e.gone ? "js.lie.extra-gone" : "js.lie.extra", { domain: e.domain }), e.domain, e.li);
   }
   for (const { shown, right } of differences.another) {
-    tellOn(shown.li, right.domain, text("js.lie.another", { domain: right.domain, name: right.name, index: number(right.index) }), found);
+    found.contradict(text("js.lie.another", { domain: right.domain, name: right.name, index: number(right.index) }), right.domain, shown.li);
   }
   for (const e of differences.missing) {
-    tellOn(null, e.domain, text(e.gone ? "js.lie.missing-gone" : "js.lie.missing", { domain: e.domain, name: e.name, index: number(e.index) }), found);
+    found.contradict(text(e.gone ? "js.lie.missing-gone" : "js.lie.missing", { domain: e.domain, name: e.name, index: number(e.index) }), e.domain, null);
   }
   if (!differences.count) {
-    found.lies.push(text("js.lie.count", { standing: count("js.standing", roll.count), withdrawn: count("js.gone", roll.withdrawn) }));
-  }
-}
-
-function tellOn(li, domain, sentence, found) {
-  found.lies.push(sentence);
-  found.domains.add(domain);
-  if (li) {
-    li.dataset.contradicted = "";
-    li.append(make("p", { class: "contradiction" }, mark("no"), ` ${sentence}`));
+    found.contradict(text("js.lie.count", { standing: count("js.standing", roll.count), withdrawn: count("js.gone", roll.withdrawn) }), "", null);
   }
 }
 
 // Holds what the page says of an organization against the record: its last word on each statement.
-async function holdOrganization(verifier, record, node, found, tell) {
+async function holdOrganization(verifier, record, node, address, found, tell) {
   const domain = node.dataset.domain;
-  if (Number(node.dataset.size) > record.size) {
-    found.older = true;
+  const size = Number(node.dataset.size);
+  if (address.kind === "organization" && domain !== address.id) {
+    found.contradict(text("js.lie.domain"), domain, null);
+    return;
+  }
+  if (size > record.size) {
+    found.unchecked = true;
     return;
   }
   const { organization } = await verifier.ask({ do: "organization", domain }, tell);
   const right = new Map((organization?.endorsements ?? []).map((e) => [e.statement.replace("sha256:", ""), e]));
+  const lies = []; // {sentence, place}
   const shown = [...node.querySelectorAll("li[data-statement]")];
   for (const li of shown) {
     const r = right.get(li.dataset.statement);
     if (!r || r.index !== Number(li.dataset.index) || r.stands === "gone" in li.dataset) {
-      tellOn(li, domain, text(r ? "js.lie.organization.another" : "js.lie.organization", { domain, index: r ? number(r.index) : "" }), found);
+      lies.push({ sentence: text(r ? "js.lie.organization.another" : "js.lie.organization", { domain, index: r ? number(r.index) : "" }), place: li });
     }
   }
   const said = new Set(shown.map((li) => li.dataset.statement));
   for (const [statement, r] of right) {
     if (!said.has(statement)) {
-      tellOn(null, domain, text("js.lie.organization.missing", { title: r.title, index: number(r.index) }), found);
+      lies.push({ sentence: text("js.lie.organization.missing", { title: r.title, index: number(r.index) }), place: null });
     }
   }
+  found.held = true;
+  if (lies.length > 0 && size < record.size && (await fresher(size))) {
+    found.grown = true;
+    return;
+  }
+  for (const { sentence, place } of lies) {
+    found.contradict(sentence, domain, place);
+  }
+}
+
+// Holds what the page shows of a statement against the record and the text with its fingerprint: {title, body, part}, of which title and body may be missing.
+async function holdText(verifier, record, statement, { title, body, part }, address, found, tell) {
+  const known = record.statements.find((s) => s.statement === `sha256:${statement}`);
+  if (!known || (address.kind === "statement" && statement !== address.id)) {
+    found.contradict(text("js.lie.statement"), "", null);
+    return;
+  }
+  if (title && !shows(title.textContent, known.title, "", false)) {
+    found.contradict(text("js.lie.title", { title: known.title }), "", title);
+    return;
+  }
+  if (!body || known.media_type !== "text/plain") {
+    return;
+  }
+  let bytes;
+  try {
+    bytes = await get(`/blobs/sha256/${statement}`, "");
+  } catch (error) {
+    if (error instanceof EngineError) {
+      found.unread = true;
+      return;
+    }
+    throw error;
+  }
+  const { hash } = await verifier.ask({ do: "text", bytes }, tell);
+  const said = shown(body);
+  if (hash !== `sha256:${statement}` || (said !== "" && !shows(said, new TextDecoder().decode(bytes), known.title, part))) {
+    found.contradict(text("js.lie.text"), "", body);
+  }
+}
+
+// The text that an element shows, with its paragraphs and lines apart. A note that stands in place of the text is no text; what stands beside a note is.
+function shown(node) {
+  const parts = [];
+  const walker = document.createTreeWalker(node, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    if (!walker.currentNode.parentElement.closest(".note")) {
+      parts.push(walker.currentNode.data);
+    }
+  }
+  const all = parts.join(" ").trim();
+  return node.querySelector(".note") && all === (node.querySelector("h1")?.textContent ?? "").trim() ? "" : all;
 }

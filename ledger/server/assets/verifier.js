@@ -104,11 +104,11 @@ export class Verifier {
   }
 }
 
-/** Reads what an address of this server gives; fails with an EngineError that says what could not be had. */
-export async function get(path, what) {
+/** Reads what an address of this server gives, what being its name for people and cache as in fetch; fails with an EngineError that says what could not be had. */
+export async function get(path, what, cache = "default") {
   let response;
   try {
-    response = await fetch(path, { credentials: "omit", redirect: "error" });
+    response = await fetch(path, { credentials: "omit", redirect: "error", cache });
   } catch {
     throw new EngineError(text("js.offline", { what }));
   }

@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { stateOf } from "./answer.js";
+import { asked, compare, sameMoment, shows } from "./claims.js";
 import { visible } from "./differences.js";
 import { Engine, EngineError } from "./engine.js";
 import { count, speak, text } from "./messages.js";
-import { compare } from "./record.js";
 import { alter } from "./samples.js";
 import { Verifier } from "./verifier.js";
 
@@ -74,6 +74,27 @@ test("a page's list against the record's: every lie is found", () => {
 
 test("a page with a part of a list leaves nothing out", () => {
   assert.deepEqual(compare(page({ whole: false, items: page().items.slice(0, 1) }), roll).missing, []);
+});
+
+test("what an address asks for", () => {
+  const hex = "a".repeat(64);
+  assert.deepEqual(asked({ pathname: `/statement/${hex}`, search: "?as-of=2024-06-11&size=20" }), { kind: "statement", id: hex, asOf: "2024-06-11", size: "20" });
+  assert.deepEqual(asked({ pathname: "/entry/57", search: "" }), { kind: "entry", id: "57", asOf: "", size: "" });
+  assert.deepEqual(asked({ pathname: "/", search: "" }), { kind: "", id: "", asOf: "", size: "" });
+  assert.equal(asked({ pathname: "/entry/57/page.html", search: "" }).kind, "");
+  assert.ok(sameMoment("2024-06-11T12:00:00Z", "2024-06-11T12:00:00.000Z"));
+  assert.ok(!sameMoment("2024-06-11", "2024-06-12") && !sameMoment("2024-06-11", "2024-06-11T00:00:00Z") && !sameMoment("", "2024-06-11"));
+});
+
+test("a text that a page shows: the words of the file, with or without its title", () => {
+  const file = "A title\n\nWe are  here:\n\n- one,\n- two-fold.\n";
+  assert.ok(shows("A title We are here: one, two-fold.", file, "Other", false));
+  assert.ok(shows("A name A title We are here:\n one, two-fold.", file, "A name", false));
+  assert.ok(shows("are here: one,", file, "A name", true));
+  for (const other of ["A title We are here: one, twofold.", "A title We are here: one,", "A title We are h\u0435re: one, two-fold.", "", "more A title We are here: one, two-fold."]) {
+    assert.ok(!shows(other, file, "A name", false), other);
+  }
+  assert.ok(!shows("re here: one", file, "A name", true));
 });
 
 test("characters that nobody sees and those that look alike stand out, and nothing else", () => {

@@ -1,0 +1,59 @@
+// What a page claims, apart from how it is shown: nothing here touches the page.
+
+/** What an address asks for: {kind, id, asOf, size}, each "" if it does not say. */
+export function asked({ pathname, search }) {
+  const query = new URLSearchParams(search);
+  const [, kind, id] = /^\/(statement|organization|entry)\/([^/]+)$/.exec(pathname) ?? ["", "", ""];
+  return { kind, id, asOf: query.get("as-of") ?? "", size: query.get("size") ?? "" };
+}
+
+/** Whether two moments are the same: a day is one, and so is a time. */
+export function sameMoment(a, b) {
+  return a === b || (a.length > 10 && b.length > 10 && Date.parse(a) === Date.parse(b));
+}
+
+/**
+ * What a page says of a list that the record does not bear out: {extra, another, missing, count}.
+ *   extra    items of the page that are not on the list
+ *   another  items that are on it by another entry, or under another name: {shown, right}
+ *   missing  items of the list that a page with all of it leaves out
+ *   count    whether the numbers on the page are those of the list
+ */
+export function compare(page, roll) {
+  const found = { extra: [], another: [], missing: [], count: page.count === roll.count && page.withdrawn === roll.withdrawn };
+  for (const [gone, list] of [[false, roll.items], [true, roll.gone]]) {
+    const right = new Map(list.map((e) => [e.domain, e]));
+    const shown = page.items.filter((e) => e.gone === gone);
+    const domains = new Set();
+    for (const e of shown) {
+      const r = right.get(e.domain);
+      if (!r || domains.has(e.domain)) {
+        found.extra.push(e);
+      } else if (r.index !== e.index || r.name !== e.name) {
+        found.another.push({ shown: e, right: r });
+      }
+      domains.add(e.domain);
+    }
+    if (page.whole) {
+      found.missing.push(...list.filter((e) => !domains.has(e.domain)).map((e) => ({ ...e, gone })));
+    }
+  }
+  return found;
+}
+
+/** Whether a page's list is not the record's, by what compare found. */
+export function differs(found) {
+  return found.extra.length + found.another.length + found.missing.length > 0 || !found.count;
+}
+
+/** The words of a text as a page shows them: white space parts them, and the hyphens of lists are none of them. */
+export function words(text) {
+  return text.replace(/^- /gm, "").split(/\s+/u).filter((w) => w);
+}
+
+/** Whether what is shown is a text, or its title and the text; a part of it if part. */
+export function shows(shown, text, title, part) {
+  const is = words(shown).join(" ");
+  const whole = words(text).join(" ");
+  return part ? ` ${whole} `.includes(` ${is} `) : is === whole || is === `${words(title).join(" ")} ${whole}`;
+}
