@@ -29,7 +29,7 @@ type entryView struct {
 	Keys      []keys.Ref
 	Text      string          // the signed note
 	Statement *roll.Statement // that it is about, if it is
-	Later     *uint64         // the last word of the same organization about the statement, if this is not it
+	Later     *roll.Mark      // the last word of the same organization about the statement, if this is not it
 	LaterGone bool            // and it withdraws
 	Disputed  bool
 
@@ -105,7 +105,7 @@ func (s *Server) entryView(ctx context.Context, index uint64) (*entryView, error
 				v.Statement = &about
 			}
 			if last, ok := st.Endorsement(e.Signer, hash); ok && v.Endorses() && last.Index != index && last.Index < s.ledger.Published().Size {
-				v.Later, v.LaterGone = &last.Index, last.Action == entry.Withdraw
+				v.Later, v.LaterGone = &last.Mark, last.Action == entry.Withdraw
 			}
 		})
 		if err != nil {
@@ -142,9 +142,9 @@ func aboutStatement(e *entry.Entry) (entry.Hash, bool) {
 
 // sentence says what an entry says.
 func (s *Server) sentence(v *entryView, e *entry.Entry) any {
-	who := e.Signer
-	if v.Name != "" {
-		who = v.Name + " (" + e.Signer + ")"
+	who := v.Name // below it stands the domain
+	if who == "" {
+		who = e.Signer
 	}
 	title := ""
 	if v.Statement != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"reflect"
 	"strings"
 )
 
@@ -30,6 +31,9 @@ func (c catalogue) say(key string, pairs ...any) (any, error) {
 	}
 	markup := false
 	for i := 1; i < len(pairs); i += 2 {
+		if _, ok := pairs[i].(fmt.Stringer); !ok && reflect.ValueOf(pairs[i]).Kind() == reflect.Pointer {
+			return nil, fmt.Errorf("the message %q is given a pointer", key)
+		}
 		_, is := pairs[i].(template.HTML)
 		markup = markup || is
 	}

@@ -86,6 +86,7 @@ func TestSay(t *testing.T) {
 		{"no such key", "none", nil, nil},
 		{"a value too few", "two", []any{"a", 1}, nil},
 		{"a value too many", "plain", []any{"a", 1}, nil},
+		{"a pointer", "two", []any{"a", new(uint64), "b", 2}, nil},
 		{"half a pair", "plain", []any{"a"}, nil},
 		{"a name that is none", "two", []any{"a", 1, 2, 3}, nil},
 		{"a brace left open", "broken", nil, nil},

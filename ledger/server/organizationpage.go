@@ -85,6 +85,7 @@ func (s *Server) organizationPage(w http.ResponseWriter, r *http.Request, domain
 		s.fail(w, r, *p)
 		return
 	}
+	v.NoIndex = !v.Organization.Known
 	s.show(w, r, v, cacheShort)
 }
 
@@ -201,7 +202,7 @@ func (s *Server) keyViews(all []roll.Key, history []roll.Event, size uint64) (vi
 				continue
 			}
 		}
-		view := keyView{Key: k}
+		view := keyView{Key: k} // what else the record holds of a key joins these events
 		for _, e := range history {
 			if e.Index < size {
 				view.Events = append(view.Events, eventsOf(k, e)...)

@@ -98,6 +98,7 @@ type view struct {
 	Ready    bool   // it admits entries
 	Closed   bool   // for writing, on purpose
 	Current  string // path of the current statement; "": there is none
+	NoIndex  bool   // it is an answer to a question that anybody can make up, and no page for search engines
 
 	Statement    *statementView
 	Others       []roll.Statement

@@ -486,7 +486,7 @@ func TestDrawCode(t *testing.T) {
 			dark[[2]int{x + i, y}] = true
 		}
 	}
-	if drawn.Size != code.Size+2*quiet {
+	if quiet != 4 || drawn.Size != code.Size+8 {
 		t.Errorf("%d units wide", drawn.Size)
 	}
 	for y := range drawn.Size {

@@ -20,9 +20,9 @@ type searchView struct {
 	Organizations []foundView
 	Statements    []roll.Statement
 	MoreTitles    bool
-	Entry         *uint64
-	Domain        string // what was looked for is a domain, and nobody's; "": it is not
-	Previous      string // page
+	Entries       []uint64 // one at most, by its fingerprint
+	Domain        string   // what was looked for is a domain, and nobody's; "": it is not
+	Previous      string   // page
 	Next          string
 }
 
@@ -51,7 +51,10 @@ func (s *Server) searchPage(w http.ResponseWriter, r *http.Request, _ string) {
 		s.fail(w, r, *p)
 		return
 	}
-	sv := &searchView{Query: strings.TrimSpace(q.Get("q")), Size: found.published, Statements: found.statements, MoreTitles: found.moreStatements, Entry: found.entry}
+	sv := &searchView{Query: strings.TrimSpace(q.Get("q")), Size: found.published, Statements: found.statements, MoreTitles: found.moreStatements}
+	if found.entry != nil {
+		sv.Entries = []uint64{*found.entry}
+	}
 	if domain := strings.ToLower(sv.Query); strings.Contains(domain, ".") && keys.CheckDomain(domain) == nil {
 		sv.Domain = domain
 	}
@@ -70,6 +73,6 @@ func (s *Server) searchPage(w http.ResponseWriter, r *http.Request, _ string) {
 	if found.moreOrganizations && number.number < maxSearchPages {
 		sv.Next = at(number.number + 1)
 	}
-	v.Search = sv
+	v.Search, v.NoIndex = sv, true
 	s.show(w, r, v, cacheShort)
 }

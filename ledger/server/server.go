@@ -86,7 +86,14 @@
 //
 // Errors are application/problem+json (RFC 9457). "type" is urn:undersigned:problem: and one of
 // the Problem constants of this package or, where an entry is refused, the rule that it breaks (package roll);
-// it is stable, "detail" is a sentence for people. What was sent is never repeated.
+// it is stable, "detail" is a sentence for people. What was sent is never repeated. Whoever asks for text/html, as a browser does that
+// opens an address, gets the sentence on a page instead, with the same status.
+//
+// # Pages
+//
+// They are made here and work without JavaScript. What they say is a catalogue, assets/messages.en.json; the hooks for the modules that
+// check in the browser are told at the top of assets/base.html. A statement's page takes as-of, size and language as lists do, from (a
+// moment to compare with), order (name or recorded) and page; with size its address is for ever that of the same list.
 package server
 
 import (

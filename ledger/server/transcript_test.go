@@ -26,7 +26,7 @@ var show = flag.Bool("show", false, "print what the server answers to each reque
 //	< Content-Type: application/problem+json
 //	{"type":"urn:undersigned:problem:syntax",…}
 //
-// "@name" is one of bodies, "{text}" and "{closed}" are the statements' fingerprints in hexadecimal,
+// "@name" is one of bodies, "{text}" and "{closed}" are the statements' fingerprints in hexadecimal, "{entry}" is that of entry 8,
 // and "…" stands for anything. A header without a value must be absent. After an answer of 4xx or
 // 5xx the record must be as it was. The world of rolls.txt has sealed lists (seal).
 func TestTranscripts(t *testing.T) {
@@ -44,7 +44,7 @@ func TestTranscripts(t *testing.T) {
 			if strings.HasSuffix(file, "rolls.txt") {
 				seal(w)
 			}
-			for _, e := range exchanges(t, strings.NewReplacer("{text}", hexOf(w.text), "{closed}", hexOf(w.closed)).Replace(string(data))) {
+			for _, e := range exchanges(t, strings.NewReplacer("{text}", hexOf(w.text), "{closed}", hexOf(w.closed), "{entry}", hexOf(w.idOf(8))).Replace(string(data))) {
 				t.Run(e.title, func(t *testing.T) { e.check(t, w) })
 			}
 			if w.log.Len() > 0 {

@@ -914,3 +914,19 @@ func TestLookAlike(t *testing.T) {
 		}
 	}
 }
+
+func TestLooksLike(t *testing.T) {
+	r := rolltest.New(t)
+	r.Register(rolltest.NewOrg("modern.example", 1, 0, 1))
+	for _, test := range []struct{ domain, want string }{
+		{"rnodern.example", "modern.example"},
+		{"modern.example", ""}, // is itself
+		{"m0dern.example", "modern.example"},
+		{"modern.test", ""},
+		{"", ""},
+	} {
+		if got := r.State.LooksLike(test.domain); got != test.want {
+			t.Errorf("%q looks like %q, want %q", test.domain, got, test.want)
+		}
+	}
+}
