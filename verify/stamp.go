@@ -88,7 +88,7 @@ type unchecked struct{ index, size uint64 }
 // sumStamps sums up the time stamps of the record.
 func (a *auditor) sumStamps() {
 	r := a.report
-	slices.SortFunc(r.stamps, func(x, y Stamped) int { return int(x.Index) - int(y.Index) })
+	slices.SortStableFunc(r.stamps, func(x, y Stamped) int { return int(x.Index) - int(y.Index) })
 	r.Stamps, r.UncheckedStamps, r.unchecked = uint64(len(r.stamps)), uint64(len(a.unchecked)), a.unchecked
 	if r.UncheckedStamps == 0 {
 		return

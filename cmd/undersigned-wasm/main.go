@@ -2,10 +2,10 @@
 
 // Undersigned-wasm is the verifier for browsers: package verify/check behind one JavaScript function, in a worker (worker.js).
 //
-//	undersigned.ask(request, parts, read, tell) -> Promise of {result, bytes}
+//	undersigned.ask(request, read, tell) -> Promise of {result, bytes}
 //
-//	request  JSON: check.Request
-//	parts    {bytes, about, archive}: Uint8Arrays, of which any may be missing
+//	request  check.Request: {do, text, base, limit, statement, as_of, size, name, domain, index}, and the Uint8Arrays {bytes, about, archive}. What
+//	         is not needed may be missing, and what is of another type is taken for missing.
 //	read     read(address, limit) -> Promise of a Uint8Array, or of null if there is nothing; whatever is rejected says why
 //	tell     tell(done, total): how far it is
 //	result   JSON: the value that check.Request says of its kind
@@ -84,23 +84,43 @@ func answer(args []js.Value) (result check.Result, err error) {
 			err = errors.New("the verifier made a mistake, and says nothing about what you brought")
 		}
 	}()
-	if len(args) != 4 || args[0].Type() != js.TypeString {
+	if len(args) != 3 || args[0].Type() != js.TypeObject {
 		return result, errors.New("this is not a question that the verifier knows")
 	}
-	q, err := check.ParseRequest([]byte(args[0].String()))
-	if err != nil {
-		return result, err
-	}
-	q.Bytes, q.About, q.Archive = part(args[1], "bytes"), part(args[1], "about"), part(args[1], "archive")
-	return checker.Do(context.Background(), q, func(base string) verify.Fetch { return fetch(base, args[2]) }, func(done, total uint64) {
-		args[3].Invoke(float64(done), float64(total))
+	return checker.Do(context.Background(), request(args[0]), func(base string) verify.Fetch { return fetch(base, args[1]) }, func(done, total uint64) {
+		args[2].Invoke(float64(done), float64(total))
 	})
 }
 
-// part copies one of the files beside a request; nil: it has none.
-func part(parts js.Value, name string) []byte {
-	v := parts.Get(name)
-	if v.IsUndefined() || v.IsNull() {
+// request reads a request.
+func request(v js.Value) check.Request {
+	text := func(name string) string {
+		if p := v.Get(name); p.Type() == js.TypeString {
+			return p.String()
+		}
+		return ""
+	}
+	number := func(name string) uint64 {
+		if p := v.Get(name); p.Type() == js.TypeNumber && p.Float() >= 1 && p.Float() < 1<<53 {
+			return uint64(p.Float())
+		}
+		return 0
+	}
+	q := check.Request{
+		Do: text("do"), Base: text("base"), Limit: number("limit"), Statement: text("statement"), AsOf: text("as_of"), Size: number("size"), Name: text("name"),
+		Domain: text("domain"), Index: number("index"), Bytes: part(v, "bytes"), About: part(v, "about"), Archive: part(v, "archive"),
+	}
+	if p := v.Get("text"); p.Type() == js.TypeString {
+		s := p.String()
+		q.Text = &s
+	}
+	return q
+}
+
+// part copies one of the files of a request; nil: it has none.
+func part(request js.Value, name string) []byte {
+	v := request.Get(name)
+	if !v.InstanceOf(js.Global().Get("Uint8Array")) {
 		return nil
 	}
 	b := make([]byte, v.Get("length").Int())

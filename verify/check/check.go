@@ -449,7 +449,7 @@ func (c *Checker) Organization(ctx context.Context, domain string, about []byte)
 	v, ok := OrganizationOf(r, domain)
 	a.Organization = &v
 	if !ok {
-		a.Sentence = domain + " has never been a member of " + r.Origin + ", among " + Plural(r.Size, "entry") + " up to " + Moment(r.State.Admitted()) + "."
+		a.Answers[0].Reasons = append(a.Answers[0].Reasons, domain+" has never been a member of "+r.Origin+", among "+Plural(r.Size, "entry")+" up to "+Moment(r.State.Admitted())+".")
 	}
 	return a, nil
 }

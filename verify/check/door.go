@@ -11,7 +11,7 @@ import (
 	"github.com/tccm/undersigned/verify/entry"
 )
 
-// A Request is what a page asks. Do says what, and which other fields matter:
+// A Request is what a page asks: an object with these fields, in small letters and with underscores. Do says what, and which others matter:
 //
 //	policy        Text                     -> PolicyView; what later answers judge by
 //	text          Bytes                    -> {"hash"}; a text that the record may name
@@ -21,36 +21,25 @@ import (
 //	organization  Domain, Statement or About     -> Answer
 //	receipt       Index                    -> {"name"}, and the file beside it
 type Request struct {
-	Do        string  `json:"do"`
-	Text      *string `json:"text"`
-	Base      string  `json:"base"`
-	Limit     uint64  `json:"limit"`
-	Statement string  `json:"statement"`
-	AsOf      string  `json:"as_of"`
-	Name      string  `json:"name"`
-	Domain    string  `json:"domain"`
-	Index     uint64  `json:"index"`
-	Size      uint64  `json:"size"`
-
-	// What is no JSON.
-	Bytes   []byte `json:"-"`
-	About   []byte `json:"-"`
-	Archive []byte `json:"-"`
+	Do        string
+	Text      *string
+	Base      string
+	Limit     uint64
+	Statement string
+	AsOf      string
+	Size      uint64
+	Name      string
+	Domain    string
+	Index     uint64
+	Bytes     []byte
+	About     []byte
+	Archive   []byte
 }
 
 // A Result is what a request comes to.
 type Result struct {
 	JSON  []byte
 	Bytes []byte // of a receipt
-}
-
-// ParseRequest reads the JSON of a request.
-func ParseRequest(b []byte) (Request, error) {
-	var q Request
-	if err := json.Unmarshal(b, &q); err != nil {
-		return q, errors.New("this is not a question that the verifier knows")
-	}
-	return q, nil
 }
 
 // Do answers a request. open returns how what is below an address is read; progress may be nil. An error is one sentence for people (Sentence).

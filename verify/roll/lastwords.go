@@ -44,6 +44,6 @@ func (s *State) Words(h entry.Hash, size uint64, asOf time.Time) []Word {
 			words = append(words, Word{Line{domain, p.index, p.id}, action[p.withdrawn]})
 		}
 	}
-	slices.SortFunc(words, func(a, b Word) int { return cmp.Compare(a.Domain, b.Domain) })
+	slices.SortStableFunc(words, func(a, b Word) int { return cmp.Compare(a.Domain, b.Domain) })
 	return words
 }

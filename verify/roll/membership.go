@@ -176,7 +176,7 @@ func (t *trial) update(m *member, b *entry.Membership) (func(), error) {
 			m.vouchers = slices.DeleteFunc(m.vouchers, func(old voucher) bool { return old.domain == v.domain })
 		}
 		m.vouchers = append(m.vouchers, vouchers...)
-		slices.SortFunc(m.vouchers, func(a, b voucher) int { return cmp.Compare(a.domain, b.domain) })
+		slices.SortStableFunc(m.vouchers, func(a, b voucher) int { return cmp.Compare(a.domain, b.domain) })
 		t.record(m, Event{Action: b.Action})
 	}, nil
 }

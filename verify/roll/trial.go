@@ -367,6 +367,6 @@ func (t *trial) vouchers(lines []entry.Named, subject string, admitsItself bool)
 			return nil, t.refuse(RuleVoucher, "%d of the keys of %s vouch where it takes %d", signed[v.domain], v.domain, m.quorum)
 		}
 	}
-	slices.SortFunc(found, func(a, b voucher) int { return cmp.Compare(a.domain, b.domain) })
+	slices.SortStableFunc(found, func(a, b voucher) int { return cmp.Compare(a.domain, b.domain) })
 	return found, nil
 }

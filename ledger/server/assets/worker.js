@@ -45,17 +45,13 @@
     if (failed) {
       throw new Error(gone);
     }
-    const files = {};
-    const rest = {};
-    for (const [name, value] of Object.entries(request)) {
-      if (!parts.includes(name)) {
-        rest[name] = value;
-      } else if (value !== null && value !== undefined) {
-        files[name] = value instanceof Uint8Array ? value : new Uint8Array(value);
+    for (const name of parts) {
+      if (request[name] instanceof ArrayBuffer) {
+        request[name] = new Uint8Array(request[name]);
       }
     }
     const answer = await Promise.race([
-      verifier.ask(JSON.stringify(rest), files, read, (done, total) => tell(request.do, done, total)),
+      verifier.ask(request, read, (done, total) => tell(request.do, done, total)),
       verifier.ended,
     ]);
     const result = JSON.parse(answer.result);
