@@ -78,12 +78,16 @@ func TestBrowser(t *testing.T) {
 	}
 	record, facts := browserStory(t)
 	plan.Main = facts
+	hostile, attacks := browserHostile(t)
+	plan.Hostile = attacks
 	size := 520 // more than a page of a list has
 	if plan.Bench {
 		size = 5000
 	}
 	_, plan.Crowd = browserCrowd(t, size)
-	plan.Hostile = browserHostile(t)
+	if err := os.WriteFile(filepath.Join(plan.Files, "hostile.zip"), hostile.archive(), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	plan.Liars = browserLiars(t, record, facts)
 	plan.drop(t, record, facts)
 
@@ -143,7 +147,7 @@ func (p *browserPlan) drop(t *testing.T, r *browserRecord, f *browserFacts) {
 	write("altered.txt", replace(tccm.Statement, "on an equal footing ", ""))
 	write("lookalike.txt", replace(tccm.Statement, "We are members", "We аre mem\u200bbers")) // a Cyrillic letter and a space without width
 	write("spaced.txt", replace(tccm.Statement, "We are members", "We  are members"))
-	write("page.html", append(append([]byte("<!DOCTYPE html><html lang=\"en\"><body><nav>Menu</nav><main><p>"), strings.ReplaceAll(string(tccm.Statement), "\n\n", "</p>\n<p>")...), "</p></main></body></html>\n"...))
+	write("page.html", append(append([]byte("<!DOCTYPE html><html lang=\"en\"><body><main><p>"), strings.ReplaceAll(string(tccm.Statement), "\n\n", "</p>\n<p>")...), "</p></main></body></html>\n"...))
 	write("unrelated.txt", []byte("A recipe for bread: take flour, water and salt, and wait for a day.\n"))
 	write("paper.pdf", []byte("%PDF-1.7\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"))
 	write("nothing.bin", bytes.Repeat([]byte{0, 255, 7}, 1000))
@@ -194,7 +198,7 @@ func (p *browserPlan) drop(t *testing.T, r *browserRecord, f *browserFacts) {
 }
 
 // browserHostile is a record in which every name and title is an attack on the page (testdata/browser/payloads.txt).
-func browserHostile(t *testing.T) *browserFacts {
+func browserHostile(t *testing.T) (*browserRecord, *browserFacts) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(browserDir, "payloads.txt"))
 	if err != nil {
@@ -235,5 +239,5 @@ func browserHostile(t *testing.T) *browserFacts {
 	r.withdraw(h, all[1])
 	r.goLive(h)
 	f.Size = r.ledger.Stats().Stored
-	return f
+	return r, f
 }

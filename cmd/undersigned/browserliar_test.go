@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/tccm/undersigned/testdata/tccm"
 )
 
 // browserLiars are servers that show a record otherwise than it is, each in one way. It returns their addresses.
@@ -22,8 +20,26 @@ func browserLiars(t *testing.T, r *browserRecord, f *browserFacts) map[string]st
 		return path == "/" || strings.HasPrefix(path, "/statement/") || strings.HasPrefix(path, "/entry/") || strings.HasPrefix(path, "/organization/")
 	}
 	// What is forged looks like what is not.
-	item := regexp.MustCompile(`(?s)<li[^>]*>\s*<span class="name"[^>]*>.*?</li>\s*`)
-	const forged = "forged.example"
+	item := regexp.MustCompile(`(?s)<li[^>]* data-(?:domain|statement)="[^"]*"[^>]*>.*?</li>\s*`)
+	items := func(path string, body []byte, about string, change func(li []byte) []byte) []byte {
+		if !pages(path) {
+			return body
+		}
+		return item.ReplaceAllFunc(body, func(li []byte) []byte {
+			if bytes.Contains(li, []byte(about)) {
+				return change(bytes.Clone(li))
+			}
+			return li
+		})
+	}
+	const victim, forged = "blacknight.com", "forged.example"
+	forge := func(li []byte) []byte {
+		li = bytes.ReplaceAll(li, []byte(victim), []byte(forged))
+		return bytes.ReplaceAll(li, []byte("Blacknight"), []byte("Forged Example"))
+	}
+	another := func(body []byte) []byte { return bytes.ReplaceAll(body, []byte("on an equal footing "), nil) }
+	text := "/blobs/sha256/" + f.Statements["tccm"].Hash
+	receipt := func(index uint64) string { return "/api/v1/receipt/" + strconv.FormatUint(index, 10) }
 	lies := map[string]func(path string, body []byte) []byte{
 		"hash tile": func(path string, body []byte) []byte {
 			if strings.HasPrefix(path, "/tile/0/") {
@@ -31,66 +47,10 @@ func browserLiars(t *testing.T, r *browserRecord, f *browserFacts) map[string]st
 			}
 			return body
 		},
-		// A signatory of the same length has another name in the record's own bytes.
+		// A name of the same length.
 		"entry tile": func(path string, body []byte) []byte {
 			if strings.HasPrefix(path, "/tile/entries/") {
 				return bytes.ReplaceAll(body, []byte("Blacknight"), []byte("Whitemight"))
-			}
-			return body
-		},
-		"dropped from the page": func(path string, body []byte) []byte {
-			if !pages(path) {
-				return body
-			}
-			return item.ReplaceAllFunc(body, func(li []byte) []byte {
-				if bytes.Contains(li, []byte("blacknight.com")) {
-					return nil
-				}
-				return li
-			})
-		},
-		"added to the page": func(path string, body []byte) []byte {
-			if !pages(path) {
-				return body
-			}
-			return item.ReplaceAllFunc(body, func(li []byte) []byte {
-				if bytes.Contains(li, []byte("blacknight.com")) {
-					other := bytes.ReplaceAll(li, []byte("blacknight.com"), []byte(forged))
-					return append(li, bytes.ReplaceAll(other, []byte("Blacknight"), []byte("Forged Example"))...)
-				}
-				return li
-			})
-		},
-		"renamed on the page": func(path string, body []byte) []byte {
-			if !pages(path) {
-				return body
-			}
-			return bytes.ReplaceAll(body, []byte("blacknight.com"), []byte(forged))
-		},
-		// Who withdrew is shown among those who did not.
-		"withdrawal hidden": func(path string, body []byte) []byte {
-			if !pages(path) {
-				return body
-			}
-			return item.ReplaceAllFunc(body, func(li []byte) []byte {
-				if bytes.Contains(li, []byte(demoGuest)) {
-					return nil
-				}
-				return li
-			})
-		},
-		"another text": func(path string, body []byte) []byte {
-			if path == "/blobs/sha256/"+f.Statements["tccm"].Hash {
-				return bytes.Replace(tccm.Statement, []byte("on an equal footing "), nil, 1)
-			}
-			if pages(path) {
-				return bytes.ReplaceAll(body, []byte("on an equal footing "), nil)
-			}
-			return body
-		},
-		"another receipt": func(path string, body []byte) []byte {
-			if path == "/api/v1/receipt/"+strconv.FormatUint(f.Entries["apnic"], 10) {
-				body[len(body)/2] ^= 1
 			}
 			return body
 		},
@@ -103,15 +63,60 @@ func browserLiars(t *testing.T, r *browserRecord, f *browserFacts) map[string]st
 			return body
 		},
 		"no witnesses": func(path string, body []byte) []byte {
-			if path == "/checkpoint" || strings.HasPrefix(path, "/checkpoints/") {
+			if path == "/checkpoint" {
 				return regexp.MustCompile(`(?m)^— [a-z]+\.example/.*\n`).ReplaceAll(body, nil)
 			}
 			return body
 		},
+		"dropped from the page": func(path string, body []byte) []byte {
+			return items(path, body, victim, func([]byte) []byte { return nil })
+		},
+		"added to the page": func(path string, body []byte) []byte {
+			return items(path, body, victim, func(li []byte) []byte { return append(li, forge(li)...) })
+		},
+		"renamed on the page": func(path string, body []byte) []byte { return items(path, body, victim, forge) },
+		// Who withdrew is left out, or shown as if it had not.
+		"withdrawal hidden": func(path string, body []byte) []byte {
+			if strings.HasPrefix(path, "/organization/") {
+				return bytes.ReplaceAll(body, []byte(" data-gone"), nil)
+			}
+			return items(path, body, demoGuest, func([]byte) []byte { return nil })
+		},
+		"another text": func(path string, body []byte) []byte {
+			if path == text || pages(path) {
+				return another(body)
+			}
+			return body
+		},
+		"another article": func(path string, body []byte) []byte {
+			if pages(path) {
+				return another(body)
+			}
+			return body
+		},
+		"another receipt": func(path string, body []byte) []byte {
+			if path == receipt(f.Entries["apnic"]) {
+				// Within a signature of the entry.
+				i := bytes.LastIndexByte(body, '\n')
+				body[i/2] ^= 1
+			}
+			return body
+		},
+	}
+	// These answer with what they have for another address.
+	swaps := map[string]map[string]string{
+		"receipt of another":   {receipt(f.Entries["apnic"]): receipt(f.Entries["apnic"] + 1)},
+		"another organization": {"/organization/" + victim: "/organization/apnic.net"},
+		// The page of a size, from before the guest withdrew, as if it were today's.
+		"older list": {
+			"/statement/" + f.Statements["tccm"].Hash: "/statement/" + f.Statements["tccm"].Hash + "?size=" + strconv.FormatUint(f.Entries["withdrawal"], 10),
+			"/": "/?size=" + strconv.FormatUint(f.Entries["withdrawal"], 10),
+		},
+		"another day": {"/statement/" + f.Statements["tccm"].Hash: "/statement/" + f.Statements["tccm"].Hash},
 	}
 	addresses := map[string]string{}
 	for name, lie := range lies {
-		addresses[name] = liar(t, r.url, func(resp *http.Response) error {
+		addresses[name] = liar(t, r.url, nil, func(resp *http.Response) error {
 			body, err := io.ReadAll(resp.Body)
 			if err != nil {
 				return err
@@ -127,17 +132,24 @@ func browserLiars(t *testing.T, r *browserRecord, f *browserFacts) map[string]st
 			return nil
 		})
 	}
+	for name, swap := range swaps {
+		addresses[name] = liar(t, r.url, swap, func(*http.Response) error { return nil })
+	}
 	// These do not lie, they fail: no sign of anything but that.
-	addresses["no tiles"] = liar(t, r.url, func(resp *http.Response) error {
-		if strings.HasPrefix(resp.Request.URL.Path, "/tile/") {
+	for name, prefix := range map[string]string{"no tiles": "/tile/", "no receipt": "/api/v1/receipt/"} {
+		addresses[name] = liar(t, r.url, nil, func(resp *http.Response) error {
+			if !strings.HasPrefix(resp.Request.URL.Path, prefix) {
+				return nil
+			}
 			resp.StatusCode, resp.Status = http.StatusServiceUnavailable, "503 Service Unavailable"
-			resp.Body.Close()
-			resp.Body, resp.ContentLength = http.NoBody, 0
+			resp.ContentLength = 0
 			resp.Header.Set("Content-Length", "0")
-		}
-		return nil
-	})
-	addresses["no checkpoint"] = liar(t, r.url, func(resp *http.Response) error {
+			err := resp.Body.Close()
+			resp.Body = http.NoBody
+			return err
+		})
+	}
+	addresses["no checkpoint"] = liar(t, r.url, nil, func(resp *http.Response) error {
 		if resp.Request.URL.Path == "/checkpoint" {
 			panic(http.ErrAbortHandler)
 		}
@@ -146,8 +158,8 @@ func browserLiars(t *testing.T, r *browserRecord, f *browserFacts) map[string]st
 	return addresses
 }
 
-// liar serves what another server does, changed.
-func liar(t *testing.T, address string, change func(*http.Response) error) string {
+// liar serves what another server does, changed, and at some addresses what that has at others.
+func liar(t *testing.T, address string, swap map[string]string, change func(*http.Response) error) string {
 	t.Helper()
 	to, err := url.Parse(address)
 	if err != nil {
@@ -156,6 +168,10 @@ func liar(t *testing.T, address string, change func(*http.Response) error) strin
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(to)
+			if other, ok := swap[p.In.URL.Path]; ok {
+				path, query, _ := strings.Cut(other, "?")
+				p.Out.URL.Path, p.Out.URL.RawPath, p.Out.URL.RawQuery = path, "", query
+			}
 			// What is compressed cannot be changed.
 			if !strings.HasSuffix(p.In.URL.Path, ".wasm") {
 				p.Out.Header.Del("Accept-Encoding")

@@ -94,7 +94,7 @@ func newBrowserRecord(t *testing.T, day string) *browserRecord {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{ledger: r.ledger, logs: logs, store: store, signed: signed, asked: r.asked.asked}
+	h := &house{ledger: r.ledger, logs: logs, store: store, signed: signed, asked: r.asked.asked, policy: r.asked.policy}
 	s := h.serveAt(context.WithoutCancel(t.Context()), listener, "", r.clock, nil)
 	r.url = s.url
 	t.Cleanup(func() {
