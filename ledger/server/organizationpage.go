@@ -205,7 +205,7 @@ func (s *Server) keyViews(all []roll.Key, history []roll.Event, size uint64) (vi
 		view := keyView{Key: k} // what else the record holds of a key joins these events
 		for _, e := range history {
 			if e.Index < size {
-				view.Events = append(view.Events, eventsOf(k, e)...)
+				view.Events = append(view.Events, keyEvents(k, e)...)
 			}
 		}
 		views = append(views, view)
@@ -214,8 +214,8 @@ func (s *Server) keyViews(all []roll.Key, history []roll.Event, size uint64) (vi
 	return views, omitted
 }
 
-// eventsOf returns what a membership or key entry says of a key.
-func eventsOf(k roll.Key, e roll.Event) (events []keyEvent) {
+// keyEvents returns what a membership or key entry says of a key.
+func keyEvents(k roll.Key, e roll.Event) (events []keyEvent) {
 	add := func(what any) { events = append(events, keyEvent{e.Mark, what}) }
 	if slices.Contains(k.Registered, e.Index) {
 		switch {

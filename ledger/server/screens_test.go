@@ -425,7 +425,13 @@ func TestTimeline(t *testing.T) {
 	}
 	check := func() {
 		t.Helper()
-		for _, s := range h.steps(w.text, size) {
+		h.mu.RLock()
+		var steps []step
+		for _, s := range h.steps(h.eventsOf(w.text, size)) {
+			steps = append(steps, s)
+		}
+		h.mu.RUnlock()
+		for _, s := range steps {
 			list, err := h.list(ctx, w.text, s.index+1, language.English)
 			if err != nil {
 				t.Fatal(err)
@@ -460,7 +466,7 @@ func TestTimeline(t *testing.T) {
 	for _, d := range line.Dots {
 		total += d.Changes
 	}
-	if steps := len(h.steps(w.text, size)); len(line.Dots) > maxDots || total != steps || len(line.Rows) != maxChanges || line.Hidden != steps-maxChanges || !line.Rows[0].Again {
+	if steps := len(h.statements[w.text]); len(line.Dots) > maxDots || total != steps || len(line.Rows) != maxChanges || line.Hidden != steps-maxChanges || !line.Rows[0].Again {
 		t.Errorf("%d dots for %d of %d changes, %d rows, %d hidden", len(line.Dots), total, steps, len(line.Rows), line.Hidden)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -302,9 +301,8 @@ func (s *Server) paths(statement roll.Statement, of *extent, q url.Values, numbe
 	if of.size > 0 {
 		v.At = time.UnixMilli(h.admitted[of.size-1]).UTC()
 	}
-	events := h.statements[statement.Statement]
-	events = events[:sort.Search(len(events), func(i int) bool { return events[i].index >= of.published })]
-	i := sort.Search(len(events), func(i int) bool { return events[i].index >= of.size })
+	events := h.eventsOf(statement.Statement, of.published)
+	i := len(h.eventsOf(statement.Statement, of.size))
 	beside := func(e event, size uint64) *neighbour {
 		return &neighbour{
 			Path: with(func(q url.Values) { q.Del("as-of"); q.Del("from"); q.Set("size", strconv.FormatUint(size, 10)) }),

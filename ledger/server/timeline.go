@@ -2,6 +2,8 @@ package server
 
 import (
 	"fmt"
+	"iter"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -52,99 +54,102 @@ type changeRow struct {
 	Count  int
 }
 
-// step is a change and how many stood behind the statement after it.
+// A step is a change and how many stood behind the statement after it.
 type step struct {
 	event
 	count int
-	again bool
+	again bool // who changed stood behind it before
 }
 
-// steps counts who stood behind a statement after each change in the record of a size.
-func (h *history) steps(statement entry.Hash, size uint64) []step {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	events := h.statements[statement]
-	events = events[:sort.Search(len(events), func(i int) bool { return events[i].index >= size })]
-	steps := make([]step, 0, len(events))
-	stands := make([]bool, len(h.orgs))
-	count := 0
-	for _, e := range events {
-		s := step{event: e, again: stands[e.who]}
-		if stands[e.who] = !e.withdrawn; s.again != stands[e.who] {
-			if e.withdrawn {
-				count--
-			} else {
-				count++
+// steps goes through the changes in the list of a statement. The caller holds mu.
+func (h *history) steps(events []event) iter.Seq2[int, step] {
+	return func(yield func(int, step) bool) {
+		stands := make([]bool, len(h.orgs))
+		count := 0
+		for i, e := range events {
+			s := step{event: e, again: stands[e.who]}
+			if stands[e.who] = !e.withdrawn; s.again != stands[e.who] {
+				if e.withdrawn {
+					count--
+				} else {
+					count++
+				}
+			}
+			s.count = count
+			if !yield(i, s) {
+				return
 			}
 		}
-		s.count = count
-		steps = append(steps, s)
 	}
-	return steps
+}
+
+// eventsOf returns what was said of a statement in the record of a size. The caller holds mu.
+func (h *history) eventsOf(statement entry.Hash, size uint64) []event {
+	events := h.statements[statement]
+	return events[:sort.Search(len(events), func(i int) bool { return events[i].index >= size })]
 }
 
 // timeline draws the history of a statement that was published at a time; shown is the size of the list that the page shows.
 // It is nil while nothing has happened.
 func (h *history) timeline(statement entry.Hash, published time.Time, size, shown uint64) *timeline {
-	steps := h.steps(statement, size)
-	if len(steps) == 0 {
-		return nil
-	}
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	at := func(i int) time.Time { return time.UnixMilli(h.admitted[steps[i].index]).UTC() }
-	t := &timeline{First: published, Last: at(len(steps) - 1)}
-	for _, s := range steps {
-		t.Most = max(t.Most, s.count)
+	events := h.eventsOf(statement, size)
+	if len(events) == 0 {
+		return nil
 	}
-	span := t.Last.Sub(t.First)
-	x := func(when time.Time) float64 {
-		if span <= 0 {
+	at := func(index uint64) time.Time { return time.UnixMilli(h.admitted[index]).UTC() }
+	t := &timeline{First: published, Last: at(events[len(events)-1].index), Hidden: max(0, len(events)-maxChanges)}
+	first, span := t.First.UnixMilli(), float64(max(0, t.Last.Sub(t.First).Milliseconds()))
+	x := func(e event) float64 {
+		if span == 0 {
 			return plotWidth - plotTail
 		}
-		return float64(when.Sub(t.First)) / float64(span) * (plotWidth - plotTail)
+		return float64(h.admitted[e.index]-first) / span * (plotWidth - plotTail)
 	}
-	y := func(count int) float64 {
-		if t.Most == 0 {
-			return plotHeight
+
+	// What is near each other shares a dot, if there is not room for all.
+	type point struct {
+		step
+		x       float64
+		changes int
+	}
+	var points []point
+	slot := -1
+	for i, s := range h.steps(events) {
+		t.Most = max(t.Most, s.count)
+		p := point{s, x(s.event), 1}
+		if now := int(p.x * maxDots / plotWidth); len(events) > maxDots && now == slot {
+			p.changes += points[len(points)-1].changes
+			points[len(points)-1] = p
+		} else {
+			slot, points = now, append(points, p)
 		}
-		return plotHeight - float64(count)/float64(t.Most)*plotHeight
+		if i >= t.Hidden {
+			t.Rows = append(t.Rows, changeRow{s.index, at(s.index), h.orgs[s.who].domain, h.nameOf(s.event, size).name, s.withdrawn, s.again, s.count})
+		}
 	}
+	slices.Reverse(t.Rows)
+
 	var line strings.Builder
 	fmt.Fprintf(&line, "M0 %d", plotHeight)
-	last := -1 // the slot of the last dot
-	for i, s := range steps {
-		where := x(at(i))
-		if slot := int(where * maxDots / plotWidth); len(steps) > maxDots && slot == last {
-			d := &t.Dots[len(t.Dots)-1]
-			*d = h.dot(s, at(i), size, where, y(s.count), d.Changes+1)
-		} else {
-			last = slot
-			t.Dots = append(t.Dots, h.dot(s, at(i), size, where, y(s.count), 1))
+	for _, p := range points {
+		d := dot{
+			X: units(p.x), Y: units(plotHeight * (1 - float64(p.count)/float64(max(1, t.Most)))), Size: p.index + 1, At: at(p.index), Count: p.count,
+			Changes: p.changes, Name: h.nameOf(p.event, size).name, Gone: p.withdrawn,
 		}
-	}
-	for _, d := range t.Dots {
 		line.WriteString("H" + d.X + "V" + d.Y)
+		t.Dots = append(t.Dots, d)
 	}
 	fmt.Fprintf(&line, "H%d", plotWidth)
 	t.Line = line.String()
-	if i := sort.Search(len(steps), func(i int) bool { return steps[i].index >= shown }); i < len(steps) {
+	if i := len(h.eventsOf(statement, shown)); i < len(events) {
 		t.Here = "0"
 		if i > 0 {
-			t.Here = units((x(at(i-1)) + x(at(i))) / 2)
+			t.Here = units((x(events[i-1]) + x(events[i])) / 2)
 		}
 	}
-	for i := len(steps) - 1; i >= 0 && len(t.Rows) < maxChanges; i-- {
-		s := steps[i]
-		t.Rows = append(t.Rows, changeRow{s.index, at(i), h.orgs[s.who].domain, h.nameOf(s.event, size).name, s.withdrawn, s.again, s.count})
-	}
-	t.Hidden = len(steps) - len(t.Rows)
 	return t
-}
-
-// dot makes one. The caller holds mu.
-func (h *history) dot(s step, at time.Time, size uint64, x, y float64, changes int) dot {
-	return dot{X: units(x), Y: units(y), Size: s.index + 1, At: at, Count: s.count, Changes: changes, Name: h.nameOf(s.event, size).name, Gone: s.withdrawn}
 }
 
 // units prints a coordinate.

@@ -47,6 +47,7 @@ function start() {
     receipt: archive ? null : receipt,
     link,
     code: text("js.code.held"),
+    judge: text("js.policy.before.held"),
   });
   wire(document.getElementById("check-form"), document.getElementById("answer"), verifier, null);
   inside({ receipt, archive, all, name });

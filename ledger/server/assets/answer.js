@@ -198,7 +198,7 @@ function data(words, label, raw) {
 
 // Every version of the text that it was held against, and who stands behind which.
 function versions(comparison, verifier) {
-  const list = comparison.versions ?? [];
+  const list = (comparison.versions ?? []).filter((v) => v.statement); // those of a record
   if (list.length === 0) {
     return null;
   }

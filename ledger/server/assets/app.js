@@ -44,6 +44,7 @@ async function start() {
     receipt: null,
     link: base,
     code: text("js.code.server", { host: location.host }),
+    judge: text("js.policy.before"),
   });
   if (form) {
     const section = document.getElementById("checker");

@@ -29,7 +29,7 @@ export function wire(form, place, verifier, samples) {
 
   const judge = () => {
     const p = verifier.policy;
-    fill(judged, p ? `${p.whose} ${p.sentence}` : text("js.policy.before"));
+    fill(judged, p ? `${p.whose} ${p.sentence}` : verifier.judge);
   };
   judge();
 

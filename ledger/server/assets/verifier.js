@@ -10,6 +10,7 @@ import { text } from "./messages.js";
  *   receipt   the receipt that texts are asked about, if there is no record; or null
  *   link      the record's address for people, with a slash at the end; "" if it is not known
  *   code      a sentence that says where this code is from
+ *   judge     a sentence that says by whose policy it will be judged
  */
 export class Verifier {
   #engine;
@@ -30,6 +31,10 @@ export class Verifier {
 
   get receipt() {
     return this.#world.receipt;
+  }
+
+  get judge() {
+    return this.#world.judge;
   }
 
   get code() {

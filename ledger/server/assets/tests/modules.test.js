@@ -161,7 +161,7 @@ test("verifier: policy, texts, record, then the question; a failure is tried aga
     }
     return { sentence: q.do };
   } };
-  const v = new Verifier(fake, { policy: async () => ({ text: "p", whose: "w" }), record: { base: "b", limit: 1 }, texts: [1], receipt: null, link: "", code: "" });
+  const v = new Verifier(fake, { policy: async () => ({ text: "p", whose: "w" }), record: { base: "b", limit: 1 }, texts: [1], receipt: null, link: "", code: "", judge: "" });
   await assert.rejects(v.ask({ do: "check" }), /no network/);
   broken = false;
   assert.deepEqual(await v.ask({ do: "check" }), { sentence: "check" });
