@@ -117,6 +117,9 @@ func TestScreensAreAccessible(t *testing.T) {
 		}
 		checkAccessible(t, path, rec.Body.String())
 		checkMarkup(t, path, rec.Body.String())
+		if strings.Contains(rec.Body.String(), "✔") {
+			t.Errorf("%s: the server confirms something", path)
+		}
 	}
 	if w.log.Len() > 0 {
 		t.Errorf("the server logged\n%s", &w.log)
