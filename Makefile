@@ -13,7 +13,7 @@ FAST = math/bits internal/byteorder crypto/internal/fips140deps/byteorder crypto
   crypto/internal/fips140/sha256 crypto/internal/fips140/sha512 crypto/internal/fips140/sha3 filippo.io/mldsa/internal/fips140/mldsa
 WASMFLAGS = -buildvcs=false -trimpath -gcflags=all=-l $(FAST:%=-gcflags=%=) -ldflags '-s -w -buildid='
 
-.PHONY: demo test check build wasm fuzz mutants vectors cover frozen torture sabotage interop cosign
+.PHONY: demo test check build wasm wasm-test wasm-again wasm-bench fuzz mutants vectors cover frozen torture sabotage interop cosign
 
 demo: wasm
 	$(GO) build -o $(BIN) ./cmd/undersigned
@@ -33,6 +33,20 @@ $(BUILT)/undersigned.wasm.br: $(shell find keys verify cmd/undersigned-wasm ledg
 	$(GO) run ./ledger/server/assets/pack bin/undersigned.wasm "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" $(BUILT)
 	@touch $@
 
+# The tests of what the verifier is made of, as it is compiled for browsers, in node.
+wasm-test:
+	GOOS=js GOARCH=wasm $(GO) test $(TESTFLAGS) -exec "$$($(GO) env GOROOT)/lib/wasm/go_js_wasm_exec" -gcflags=all=-l $(FAST:%=-gcflags=%=) \
+	  -skip '$(NOTINWASM)' ./keys ./keys/dnssec ./keys/unicode15 ./verify ./verify/entry ./verify/roll ./verify/wording ./verify/check
+
+# Compiles and packs the verifier again, from nothing, and wants the same bytes.
+wasm-again: wasm
+	rm -rf bin/again && mkdir -p bin/again/from bin/again/made
+	git ls-files -z keys verify cmd/undersigned-wasm ledger/server/assets/pack testdata/tccm go.mod go.sum | xargs -0 cp --parents -t bin/again/from
+	cd bin/again/from && GOCACHE=$(CURDIR)/bin/again/cache GOOS=js GOARCH=wasm $(GO) build $(WASMFLAGS) -o ../undersigned.wasm ./cmd/undersigned-wasm
+	$(GO) run ./ledger/server/assets/pack bin/again/undersigned.wasm "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" bin/again/made
+	for f in undersigned.wasm.br undersigned.wasm.gz wasm_exec.js; do cmp bin/again/made/$$f $(BUILT)/$$f || exit 1; done
+	chmod -R u+w bin/again && rm -rf bin/again
+
 # What CI checks beside the tests.
 check:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not gofmt-clean:"; echo "$$out"; exit 1; }
@@ -40,7 +54,7 @@ check:
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
 	$(GO) mod verify
-	GOOS=js GOARCH=wasm $(GO) build ./verify ./verify/entry ./verify/roll ./verify/wording ./keys ./keys/dnssec
+	GOOS=js GOARCH=wasm $(GO) vet ./cmd/undersigned-wasm
 	GOOS=windows $(GO) build -o /dev/null ./cmd/undersigned
 	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/undersigned
 	GOARCH=386 $(GO) vet ./verify/... ./keys/...

@@ -1,10 +1,9 @@
 package check
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
+	"reflect"
 	"strings"
 
 	"github.com/tccm/undersigned/verify"
@@ -49,13 +48,7 @@ func (c *Checker) Do(ctx context.Context, q Request, open func(base string) veri
 	if err != nil {
 		return result, err
 	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return result, err
-	}
-	result.JSON = bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	result.JSON = appendJSON(nil, reflect.ValueOf(v))
 	return result, nil
 }
 

@@ -1,0 +1,397 @@
+package check_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tccm/undersigned/testdata/tccm"
+	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/check"
+	"github.com/tccm/undersigned/verify/entry"
+)
+
+const data = "../../testdata/tccm"
+
+func readFile(tb testing.TB, path string) []byte {
+	tb.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+func noon() time.Time { return time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC) }
+
+// newChecker trusts the frozen record's log and witnesses.
+func newChecker(tb testing.TB) *check.Checker {
+	tb.Helper()
+	c := check.New(noon)
+	if _, err := c.Policy(readFile(tb, data+"/policy.txt")); err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+// replayed has read the frozen record too.
+func replayed(tb testing.TB) *check.Checker {
+	tb.Helper()
+	c := newChecker(tb)
+	v, err := c.Record(tb.Context(), check.Source{Archive: readFile(tb, data+"/archive.zip")}, 1000, nil)
+	if err != nil || !v.Replayed || v.Code != verify.CodeOK {
+		tb.Fatal(err, v)
+	}
+	return c
+}
+
+func ask(tb testing.TB, c *check.Checker, b check.Brought) *check.Answer {
+	tb.Helper()
+	a, err := c.Check(tb.Context(), b)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return a
+}
+
+// TestKinds brings all kinds of things to a checker who has replayed the record, and to one who has none.
+func TestKinds(t *testing.T) {
+	with, without := replayed(t), newChecker(t)
+	receipt, archive := readFile(t, data+"/apnic.net.tlog-proof"), readFile(t, data+"/archive.zip")
+	altered := bytes.Replace(tccm.Statement, []byte("equal footing"), []byte("fair footing"), 1)
+	page := []byte("<!DOCTYPE html><title>x</title><p>" + strings.ReplaceAll(string(tccm.Statement), "\n", "<br>") + "</p>")
+	for _, tc := range []struct {
+		name     string
+		c        *check.Checker
+		file     string
+		bytes    []byte
+		kind     string
+		code     int
+		sentence string
+	}{
+		{"the text", with, "x", tccm.Statement, "text", verify.CodeOK, "byte for byte. 16 organizations stand behind it."},
+		{"an altered text", with, "x", altered, "text", verify.CodeOtherText, "16 organizations stand behind that version."},
+		{"another text", with, "x", []byte("Something else altogether, of which nobody has heard before in this place."), "text", verify.CodeNotFound, "in no endorsed version"},
+		{"the text in a page", with, "x", page, "html", verify.CodeOK, ""},
+		{"a quotation", with, "", []byte("on an equal footing"), "quote", verify.CodeOK, "This passage is in the statement"},
+		{"a PDF", with, "x", []byte("%PDF-1.7\n"), "pdf", verify.CodeUnchecked, "select and copy its text, and paste that"},
+		{"a packed file", with, "x", []byte("PK\x03\x04…"), "unknown", verify.CodeUnchecked, "no archive of a record"},
+		{"bytes", with, "x", []byte{0, 1, 2, 0xff}, "unknown", verify.CodeUnchecked, "of a kind that cannot be read here"},
+		{"nothing", with, "", []byte(" \n"), "unknown", verify.CodeUnchecked, "nothing in it"},
+		{"a receipt", with, "x", receipt, "receipt", verify.CodeOK, "and the endorsement still stands"},
+		{"a receipt, without the record", without, "x", receipt, "receipt", verify.CodeOK, "as far as a receipt alone can show"},
+		{"half a receipt", with, "x", receipt[:len(receipt)/2], "receipt", verify.CodeMalformed, "not a receipt as it was issued"},
+		{"a policy", without, "x", readFile(t, data+"/policy.txt"), "policy", verify.CodeOK, "at least 2 of 3 witnesses"},
+		{"half a policy", without, "x", readFile(t, data+"/policy.txt")[:300], "policy", verify.CodeMalformed, "cannot be used"},
+		{"a domain", with, "", []byte("apnic.net"), "organization", verify.CodeOK, "and the endorsement still stands"},
+		{"an address", with, "", []byte("https://www.apnic.net/x"), "organization", verify.CodeOK, "and the endorsement still stands"},
+		{"a name", with, "", []byte("denic eg"), "organization", verify.CodeOK, "DENIC eG"},
+		{"part of a name", with, "", []byte("Blackn"), "organization", verify.CodeOK, "Blacknight"},
+		{"part of many names", with, "", []byte("internet"), "organization", verify.CodeUnchecked, "choose one"},
+		{"somebody else", with, "", []byte("example.org"), "organization", verify.CodeNotFound, "No endorsement by example.org"},
+		{"who withdrew", with, "", []byte("guest.undersigned.example"), "organization", verify.CodeWithdrawn, "Withdrawn."},
+		{"a name, without the record", without, "", []byte("apnic.net"), "organization", verify.CodeUnchecked, "There is no copy of the record"},
+		{"a text, without the record", without, "x", tccm.Statement, "text", verify.CodeUnchecked, "There is no copy of the record"},
+		{"an archive", newChecker(t), "x", archive, "archive", verify.CodeOK, "re-checked all 41 entries"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a := ask(t, tc.c, check.Brought{Name: tc.file, Bytes: tc.bytes})
+			if a.Kind != tc.kind || a.Code != tc.code || !strings.Contains(a.Sentence, tc.sentence) {
+				t.Errorf("%s, code %d, %q; want %s, code %d, %q", a.Kind, a.Code, a.Sentence, tc.kind, tc.code, tc.sentence)
+			}
+			if a.Text == nil || *a.Text != entry.Sum(tc.bytes) {
+				t.Error("the fingerprint of what was brought is not told")
+			}
+			switch a.Kind {
+			case "text", "html", "quote", "receipt", "organization", "pdf":
+				if len(a.Answers) != 4 && a.Candidates == nil && a.Code != verify.CodeMalformed {
+					t.Errorf("%d answers", len(a.Answers))
+				}
+			}
+			for _, q := range a.Answers {
+				if q.Text == "" || q.State == "" || q.Reasons == nil {
+					t.Errorf("%+v", q)
+				}
+			}
+		})
+	}
+}
+
+// TestAnswersOfTexts looks at the states of the answers about texts.
+func TestAnswersOfTexts(t *testing.T) {
+	c := replayed(t)
+	altered := bytes.Replace(tccm.Statement, []byte("equal footing"), []byte("fair footing"), 1)
+	for _, tc := range []struct {
+		name  string
+		text  []byte
+		wants [4]verify.AnswerState
+	}{
+		{"the text", tccm.Statement, [4]verify.AnswerState{verify.Confirmed, verify.Confirmed, verify.LookCloser, verify.Confirmed}},
+		{"in other lines", []byte(strings.ReplaceAll(string(tccm.Statement), "\n\n", "\n\n\n")), [4]verify.AnswerState{verify.Confirmed, verify.LookCloser, verify.LookCloser, verify.Confirmed}},
+		{"altered", altered, [4]verify.AnswerState{verify.LookCloser, verify.No, verify.LookCloser, verify.Confirmed}},
+		{"another", []byte("Something else altogether, of which nobody has heard before in this place."), [4]verify.AnswerState{verify.No, verify.No, verify.CouldNotCheck, verify.CouldNotCheck}},
+	} {
+		a := ask(t, c, check.Brought{Name: "x", Bytes: tc.text})
+		for i, want := range tc.wants {
+			if a.Answers[i].State != want {
+				t.Errorf("%s: %s is answered %s (%s), want %s", tc.name, a.Answers[i].Question, a.Answers[i].State, a.Answers[i].Text, want)
+			}
+		}
+	}
+}
+
+// TestJSON holds what is printed to encoding/json.
+func TestJSON(t *testing.T) {
+	c := replayed(t)
+	domain, statement := "apnic.net", entry.Sum(tccm.Statement)
+	values := []any{}
+	for _, b := range []check.Brought{{Name: "x", Bytes: tccm.Statement}, {Bytes: []byte("on a fair footing")}, {Bytes: []byte(domain)}, {Name: "x", Bytes: readFile(t, data+"/apnic.net.tlog-proof")}, {Name: "x", Bytes: readFile(t, data+"/policy.txt")}} {
+		values = append(values, ask(t, c, b))
+	}
+	list, err := c.Roll(t.Context(), statement, "2024-07-20", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := c.Record(t.Context(), check.Source{Archive: readFile(t, data+"/archive.zip")}, 1000, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values = append(values, list, record, &check.Answer{Sentence: "\x00\x1f\u2028\u2029\xff\"\\\b\f\n\r\t<é𝛼>", Raw: strings.Repeat("\u007f", 3)}, &check.RecordView{})
+	for _, v := range values {
+		var want bytes.Buffer
+		e := json.NewEncoder(&want)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(v); err != nil {
+			t.Fatal(err)
+		}
+		if got := check.AppendJSON(nil, reflect.ValueOf(v)); string(got)+"\n" != want.String() {
+			t.Errorf("%T: %s, want %s", v, got, want.String())
+		}
+	}
+}
+
+// TestBeside: what is judged beside a record that was replayed before is judged as beside one that is replayed for it.
+func TestBeside(t *testing.T) {
+	p, err := verify.ParsePolicy(readFile(t, data+"/policy.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive := readFile(t, data+"/archive.zip")
+	open := func(b []byte) *verify.Archive {
+		a, err := verify.OpenArchive(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	a := open(archive)
+	ctx := t.Context()
+	before, err := verify.AuditArchive(ctx, p, a, verify.AuditOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged, err := verify.Audit(ctx, p, func(ctx context.Context, path string) ([]byte, error) {
+		if strings.HasPrefix(path, "checkpoints/") {
+			return nil, fs.ErrNotExist
+		}
+		return a.Fetch(ctx, path)
+	}, verify.AuditOptions{})
+	if err != nil || damaged.OK {
+		t.Fatal(err, damaged)
+	}
+	for _, i := range []uint64{0, 20, 36, 39} { // the charter, an endorsement, a sealed list, a withdrawal
+		receipt, err := check.MakeReceipt(ctx, before, a.Fetch, i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := verify.AuditOptions{Receipts: []*verify.Receipt{receipt}, Paths: a.Paths()}
+		want, err := verify.AuditArchive(ctx, p, a, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, from := range map[string]*verify.Report{"one that holds": before, "one that does not": damaged} {
+			got, err := from.Beside(ctx, p, a.Fetch, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			x, y := verify.Judge(verify.Input{Policy: p, Receipt: receipt, Record: want, Now: noon()}), verify.Judge(verify.Input{Policy: p, Receipt: receipt, Record: got, Now: noon()})
+			if !reflect.DeepEqual(x, y) {
+				t.Errorf("entry %d, beside %s: %+v, want %+v", i, name, y, x)
+			}
+		}
+	}
+	// A source that answers otherwise the second time is found out.
+	receipt, err := check.MakeReceipt(ctx, before, a.Fetch, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := before.Beside(ctx, p, func(ctx context.Context, path string) ([]byte, error) {
+		b, err := a.Fetch(ctx, path)
+		if strings.HasPrefix(path, "tile/") {
+			b = slices.Clone(b)
+			b[0] ^= 1
+		}
+		return b, err
+	}, verify.AuditOptions{Receipts: []*verify.Receipt{receipt}})
+	if err != nil || got.OK || got.Code != verify.CodeContradiction || !before.OK {
+		t.Errorf("%v %+v", err, got)
+	}
+}
+
+// TestRoll compares lists with the record as it was then, folded again.
+func TestRoll(t *testing.T) {
+	c := replayed(t)
+	p, err := verify.ParsePolicy(readFile(t, data+"/policy.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := readFile(t, data+"/archive.zip")
+	a, err := verify.OpenArchive(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := verify.AuditArchive(t.Context(), p, a, verify.AuditOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := entry.Sum(tccm.Statement)
+	for _, asOf := range []string{"2024-06-07", "2024-06-11", "2024-07-18", "2024-07-18T15:04:04Z", "2024-08-09", "2025-01-01"} {
+		m, err := verify.ParseMoment(asOf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		then, err := r.AsOf(t.Context(), p, a.Fetch, verify.AsOfOptions{At: m, Statement: h})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var items, gone []string
+		for _, s := range then.State.Signatories(h) {
+			line := fmt.Sprintf("%s %s %d %s %s", s.Domain, s.Name, s.Index, s.ID, s.Date)
+			if s.Stands() {
+				items = append(items, line)
+			} else {
+				gone = append(gone, line)
+			}
+		}
+		list := func(items []check.RollItem) (lines []string) {
+			for _, i := range items {
+				lines = append(lines, fmt.Sprintf("%s %s %d %s %s", i.Domain, i.Name, i.Index, i.ID, i.Date))
+			}
+			return lines
+		}
+		for name, got := range map[string]func() (*check.RollView, error){
+			"at the moment": func() (*check.RollView, error) { return c.Roll(t.Context(), h, asOf, 0) },
+			"of the size":   func() (*check.RollView, error) { return c.Roll(t.Context(), h, "", then.State.Size()) },
+			"of both":       func() (*check.RollView, error) { return c.Roll(t.Context(), h, asOf, then.State.Size()) },
+		} {
+			v, err := got()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(list(v.Items), items) || !slices.Equal(list(v.Gone), gone) || v.Count != len(items) || v.Withdrawn != len(gone) {
+				t.Errorf("%s, %s: %q and %q, want %q and %q", asOf, name, list(v.Items), list(v.Gone), items, gone)
+			}
+		}
+	}
+}
+
+// TestNotReplayed: of a record that is too large to be replayed, nothing is told that takes a replay.
+func TestNotReplayed(t *testing.T) {
+	c := newChecker(t)
+	v, err := c.Record(t.Context(), check.Source{Archive: readFile(t, data+"/archive.zip")}, 40, nil)
+	if err != nil || v.Replayed || v.Code != verify.CodeOK || v.Sentence != "Your browser checked the signatures on the newest copy of the record, not all 41 entries." || v.Size != 41 || v.Entries != 0 {
+		t.Fatalf("%v %+v", err, v)
+	}
+	for _, b := range []check.Brought{{Name: "x", Bytes: tccm.Statement}, {Bytes: []byte("apnic.net")}} {
+		if a := ask(t, c, b); a.Code != verify.CodeUnchecked || !strings.Contains(a.Sentence, "41 entries, more than are replayed here") {
+			t.Errorf("%d %s", a.Code, a.Sentence)
+		}
+	}
+	if a := ask(t, c, check.Brought{Name: "x", Bytes: readFile(t, data+"/apnic.net.tlog-proof")}); a.Code != verify.CodeOK || a.Verdict.Replayed {
+		t.Errorf("%d %s", a.Code, a.Sentence)
+	}
+	if _, err := c.Roll(t.Context(), entry.Sum(tccm.Statement), "", 0); check.CodeOf(err) != verify.CodeUnchecked {
+		t.Error(err)
+	}
+}
+
+// TestOffline: a source that cannot be reached is no contradiction.
+func TestOffline(t *testing.T) {
+	c := newChecker(t)
+	v, err := c.Record(t.Context(), check.Source{Fetch: func(context.Context, string) ([]byte, error) { return nil, fs.ErrPermission }}, 1000, nil)
+	if err != nil || v.Code != verify.CodeUnchecked || v.Replayed || len(v.Problems) != 1 {
+		t.Fatalf("%v %+v", err, v)
+	}
+}
+
+// TestOtherTextBesideReceipt: what differs is shown beside the verdict, from the record or from texts that were given.
+func TestOtherTextBesideReceipt(t *testing.T) {
+	altered := bytes.Replace(tccm.Statement, []byte("equal footing"), []byte("fair footing"), 1)
+	given := newChecker(t)
+	if _, err := given.Text(tccm.Statement); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]*check.Checker{"record": replayed(t), "texts": given} {
+		a := ask(t, c, check.Brought{Name: "x", Bytes: readFile(t, data+"/apnic.net.tlog-proof"), About: altered})
+		if a.Code != verify.CodeOtherText || a.Comparison == nil || len(a.Comparison.Differences) != 1 || a.Comparison.Differences[0].Inserted != "fair" {
+			t.Errorf("%s: %d %s %+v", name, a.Code, a.Sentence, a.Comparison)
+		}
+		if a := ask(t, c, check.Brought{Name: "x", Bytes: readFile(t, data+"/apnic.net.tlog-proof"), About: tccm.Statement}); a.Code != verify.CodeOK || a.Comparison != nil {
+			t.Errorf("%s: %d %s", name, a.Code, a.Sentence)
+		}
+	}
+}
+
+// TestTextsBounded: of too many texts the oldest are forgotten.
+func TestTextsBounded(t *testing.T) {
+	c := newChecker(t)
+	for i := range 70 {
+		if _, err := c.Text(fmt.Appendf(nil, "text %d\n", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := ask(t, c, check.Brought{Name: "x", Bytes: []byte("text 69\n")})
+	if len(a.Comparison.Versions) != 64 || a.Comparison.Verdict != "identical" {
+		t.Errorf("%d %s", len(a.Comparison.Versions), a.Comparison.Verdict)
+	}
+	if _, err := c.Text(make([]byte, verify.MaxBlob+1)); err == nil {
+		t.Error("a text without end was taken")
+	}
+}
+
+// FuzzCheck: whatever is brought is answered.
+func FuzzCheck(f *testing.F) {
+	for _, path := range []string{data + "/policy.txt", data + "/apnic.net.tlog-proof", data + "/statement.txt"} {
+		f.Add(readFile(f, path), "")
+		f.Add(readFile(f, path), "x")
+	}
+	corpus, err := filepath.Glob("../wording/testdata/corpus/*.html")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range corpus {
+		f.Add(readFile(f, path), "x")
+	}
+	for _, s := range []string{"apnic.net", "APNIC", "undersigned/contradiction/v1\n", "PK\x03\x04", "%PDF-1", "log a+b\n", "\xff\xfea\x00"} {
+		f.Add([]byte(s), "")
+	}
+	c := replayed(f)
+	f.Fuzz(func(t *testing.T, b []byte, name string) {
+		a := ask(t, c, check.Brought{Name: name, Bytes: b})
+		if a.Sentence == "" || a.Kind == "" {
+			t.Fatalf("%+v", a)
+		}
+		if !json.Valid(check.AppendJSON(nil, reflect.ValueOf(a))) {
+			t.Fatal("the answer is no JSON")
+		}
+	})
+}

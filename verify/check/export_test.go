@@ -1,0 +1,4 @@
+package check
+
+// AppendJSON is for tests.
+var AppendJSON = appendJSON
