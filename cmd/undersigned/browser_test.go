@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tccm/undersigned/ledger/takeaway"
 	"github.com/tccm/undersigned/testdata/tccm"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll/rolltest"
@@ -36,6 +37,12 @@ func needBrowser(t *testing.T) string {
 			}
 			t.Skipf("%s is not there; install node and npm, and run make browser-tools, to run this test", module)
 		}
+	}
+	if !takeaway.Available() {
+		if os.Getenv("UNDERSIGNED_NO_SKIP") != "" {
+			t.Fatal("the verifier for browsers is not built; run make wasm")
+		}
+		t.Skip("the verifier for browsers is not built; run make wasm to run this test")
 	}
 	path, err := exec.LookPath("chromium")
 	if err != nil {
