@@ -124,7 +124,7 @@ func (s *Server) seenBy(v *recordView, size uint64) {
 		}
 		view := &v.Witnesses[i] // whichever of its keys it is
 		view.Newest = view.Newest || cosigned[w.Name]
-		view.Replays = view.Replays || replayed[w.Name]
+		view.Replays = view.Replays || replayed[w.VKey.Name]
 		if t := seen[w.Name]; t.After(view.Time) {
 			view.Time = t
 		}

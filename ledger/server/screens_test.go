@@ -512,42 +512,53 @@ func TestDrawCode(t *testing.T) {
 
 // The page of the record says which witness has seen it, and what is wrong.
 func TestRecordPage(t *testing.T) {
-	w := newWorld(t)
-	w.server.witnesses = func() []ledger.Lag {
-		return []ledger.Lag{
-			{Who: "a", Size: w.ledger.Published().Size, Time: w.clock()},
-			{Who: "b", Size: 3, Time: w.clock()},
-			{Who: "c", Err: "did not answer in time"},
+	names := []string{"a", "b", "c", "d"}
+	witnesses := map[string]ed25519.PrivateKey{}
+	lines := ""
+	vkeys := map[string]keys.VKey{}
+	for _, name := range names {
+		witnesses[name] = ed25519.NewKeyFromSeed(bytes.Repeat([]byte(name), 32))
+		vkey, err := keys.NewVKey(name+".example/witness", keys.TypeCosignatureEd25519, witnesses[name].Public().(ed25519.PublicKey))
+		if err != nil {
+			t.Fatal(err)
 		}
+		vkeys[name] = vkey
+		lines += "witness " + name + " " + vkey.String() + "\n"
+	}
+	w := fill(newEmptyWorld(t, rolltest.Origin, func(cfg *ledger.Config) {
+		cfg.Cosign = cosigning(func(_ context.Context, note []byte) ([]byte, error) {
+			text, _, _ := bytes.Cut(note, []byte("\n\n"))
+			c, err := verify.ParseCheckpoint(append(text, '\n'))
+			if err != nil {
+				return nil, err
+			}
+			seconds := uint64(rolltest.Start.Unix())
+			sig := ed25519.Sign(witnesses["a"], verify.SignedMessage(vkeys["a"], seconds, c))
+			return append(bytes.Clone(note), verify.SignatureLine(vkeys["a"], verify.TimestampedSignature(seconds, sig))...), nil
+		})
+	}))
+	w.server.witnesses = func() []ledger.Lag {
+		return []ledger.Lag{{Who: "b", Size: 3, Time: w.clock()}, {Who: "c", Err: "did not answer in time"}}
 	}
 	page := w.browse("/record").Body.String()
 	if !strings.Contains(page, "no list of witnesses") || strings.Contains(page, "did not answer") {
 		t.Error("without a policy it names witnesses")
 	}
-	policy, err := verify.ParsePolicy([]byte(policyOf(t, w.ledger, "a", "b", "c", "d")))
+	var err error
+	w.server.policy, err = verify.ParsePolicy([]byte("log " + w.ledger.VKeys()[0].String() + "\n" + lines + "group undersigned-replaying any a d\nquorum a\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.server.policy = policy
 	page = w.browse("/record").Body.String()
-	for _, want := range []string{">a.example/witness<", "8 entries behind", "did not answer in time", ">d.example/witness<", "This record admits entries."} {
+	for name, want := range map[string]string{"a": "up to date and recomputed the record", "b": "8 entries behind", "c": "did not answer in time", "d": "not known"} {
+		row := page[strings.Index(page, ">"+name+".example/witness<"):]
+		if row, _, _ = strings.Cut(row, "</tr>"); !strings.Contains(row, want) {
+			t.Errorf("of %s it does not say %q: %s", name, want, row)
+		}
+	}
+	for _, want := range []string{"This record admits entries.", "<strong>24 h</strong> since a witness saw"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("it does not say %q", want)
 		}
 	}
-}
-
-// policyOf returns a policy of a ledger with witnesses by these names.
-func policyOf(t *testing.T, l *ledger.Ledger, names ...string) string {
-	t.Helper()
-	text := "log " + l.VKeys()[0].String() + "\n"
-	for _, name := range names {
-		key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte(name), 32)).Public().(ed25519.PublicKey)
-		vkey, err := keys.NewVKey(name+".example/witness", keys.TypeCosignatureEd25519, key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text += "witness " + name + " " + vkey.String() + "\n"
-	}
-	return text + "quorum none\n"
 }

@@ -22,6 +22,9 @@ export async function recheck(verifier, note, page) {
     progress.end();
     box.classList.add(`is-${state}`);
     fill(result, mark(state), " ", ...children);
+    if (state === "no") {
+      alarm(box);
+    }
     settle(box, state, code);
     if (about) {
       settle(about, state, code);
@@ -56,6 +59,11 @@ export async function recheck(verifier, note, page) {
     }
     say("could-not-check", 3, error.message);
   }
+}
+
+// Says on top of the page that something on it is false: whoever reads the top may never come to the place.
+function alarm(box) {
+  document.getElementById("main").prepend(make("p", { class: "alarm", role: "alert" }, mark("no"), ` ${text("js.alarm")} `, make("a", { href: `#${box.id}` }, text("js.alarm.where"))));
 }
 
 // What was found about a page.
