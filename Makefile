@@ -8,12 +8,14 @@ COSIGN = github.com/sigstore/cosign/v2/cmd/cosign@v2.6.5
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
 BUILT = ledger/server/assets/built
+# Tests that start programs, which there are none of in a browser.
+NOTINWASM = TestImports|TestTablesAreGenerated|TestSSHKeygenTakesOurs
 # Without inlining the verifier is an eighth smaller. What checks signatures is inlined all the same: it would take three times as long.
 FAST = math/bits internal/byteorder crypto/internal/fips140deps/byteorder crypto/internal/fips140/edwards25519/... crypto/internal/fips140/nistec/... \
   crypto/internal/fips140/sha256 crypto/internal/fips140/sha512 crypto/internal/fips140/sha3 filippo.io/mldsa/internal/fips140/mldsa
 WASMFLAGS = -buildvcs=false -trimpath -gcflags=all=-l $(FAST:%=-gcflags=%=) -ldflags '-s -w -buildid='
 
-.PHONY: demo test check build wasm wasm-test wasm-again wasm-bench fuzz mutants vectors cover frozen torture sabotage interop cosign
+.PHONY: demo test check build wasm wasm-test wasm-again fuzz mutants vectors cover frozen torture sabotage interop cosign
 
 demo: wasm
 	$(GO) build -o $(BIN) ./cmd/undersigned

@@ -139,7 +139,7 @@ func Audit(ctx context.Context, p *Policy, fetch Fetch, o AuditOptions) (*Report
 		policy: p, fetch: fetch, o: o,
 		report: newReport(),
 		past:   make(map[uint64]*pastNote),
-		slots:  make(chan struct{}, runtime.GOMAXPROCS(0)),
+		slots:  make(chan struct{}, max(replaySlots, runtime.GOMAXPROCS(0))),
 	}
 	a.run(ctx)
 	if err := ctx.Err(); err != nil {

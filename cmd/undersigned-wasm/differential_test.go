@@ -346,7 +346,9 @@ func TestShipped(t *testing.T) {
 	}
 	slices.Sort(names)
 	if testing.Short() {
-		names = slices.DeleteFunc(names, func(name string) bool { return strings.Contains(name, " of ") && !strings.HasSuffix(name, `""`) && !strings.HasSuffix(name, `of "apnic.net"`) })
+		names = slices.DeleteFunc(names, func(name string) bool {
+			return strings.Contains(name, " of ") && !strings.HasSuffix(name, `""`) && !strings.HasSuffix(name, `of "apnic.net"`)
+		})
 	}
 	text := tccm.Statement
 	altered := bytes.Replace(text, []byte("equal footing"), []byte("fair footing"), 1)

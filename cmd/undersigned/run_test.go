@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +20,7 @@ import (
 
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/keys/source"
+	"github.com/tccm/undersigned/ledger/server/assets"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
 )
@@ -391,5 +395,30 @@ func TestDraftOrder(t *testing.T) {
 		if !known[n.Ref].Verify(e.Ledger, text, whole.Signatures[i].Sig) {
 			t.Errorf("signature %d is in the wrong place", i)
 		}
+	}
+}
+
+// TestVersionAssets lists what the pages load, in both forms.
+func TestVersionAssets(t *testing.T) {
+	code, out, stderr := runWith(t.Context(), "version", "--assets")
+	if code != codeOK || stderr != "" {
+		t.Fatalf("exit code %d, %s", code, stderr)
+	}
+	want := ""
+	for _, f := range assets.All() {
+		want += fmt.Sprintf("%s sha256:%x\n", f.Path, sha256.Sum256(f.Body()))
+	}
+	if out != want || !strings.Contains(out, "assets/style.css sha256:") {
+		t.Errorf("%s, want %s", out, want)
+	}
+	var v struct {
+		Schema string `json:"schema"`
+		Assets []struct {
+			Path, SHA256 string
+			Size         int
+		} `json:"assets"`
+	}
+	if _, out, _ := runWith(t.Context(), "version", "--assets", "--json"); json.Unmarshal([]byte(out), &v) != nil || v.Schema != "undersigned/assets/v1" || len(v.Assets) != len(assets.All()) {
+		t.Errorf("%+v", v)
 	}
 }
