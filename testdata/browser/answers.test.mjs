@@ -4,7 +4,7 @@ import fs from 'node:fs'
 import { describe, test } from 'node:test'
 import { accessible, file, fits, narrow, phone, picture, plan, settled, state, visit } from './harness.mjs'
 
-const timeout = 180_000
+const timeout = 300_000
 const { url } = plan.main
 const bring = (...names) => (page) => page.locator('#check-file').setInputFiles(names.map(file))
 const type = (text) => async (page) => {

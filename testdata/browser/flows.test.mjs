@@ -7,7 +7,7 @@ import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { accessible, file, narrow, phone, picture, plan, settled, state, tabThrough, visit } from './harness.mjs'
 
-const timeout = 180_000
+const timeout = 300_000
 const { url, statements, entries } = plan.main
 const tccm = `${url}statement/${statements.tccm.hash}`
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { file, picture, plan, settled, state, visit } from './harness.mjs'
 
-const timeout = 120_000
+const timeout = 300_000
 const { statements, entries } = plan.main
 const tccm = `statement/${statements.tccm.hash}`
 const entry = `entry/${entries.apnic}`

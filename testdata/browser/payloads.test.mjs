@@ -6,7 +6,7 @@ import fs from 'node:fs'
 import { describe, test } from 'node:test'
 import { file, picture, plan, settled, state, visit } from './harness.mjs'
 
-const timeout = 180_000
+const timeout = 300_000
 const payloads = fs.readFileSync('payloads.txt', 'utf8').trimEnd().split('\n')
 const { url, statements, entries } = plan.hostile
 // Addresses that are none are answered with 4xx, which the console tells.
@@ -49,7 +49,7 @@ describe('payloads', { concurrency: 2 }, () => {
 	test('parameters and paths', { timeout }, () => visit({ expected }, async (page) => {
 		await bare(page)
 		await each(page, payloads.map((p) => `search?q=${encodeURIComponent(p)}`))
-		await each(page, some(7).flatMap(([p]) => {
+		await each(page, some(13).flatMap(([p]) => {
 			const q = encodeURIComponent(p)
 			return [`statement/${statements.all.hash}?as-of=${q}`, `?page=${q}`, `statement/${statements.all.hash}?size=${q}`, `statement/${statements.all.hash}?order=${q}`, `?${q}=${q}`,
 				`organization/${q}`, `entry/${q}`, `statement/${q}`, q, `#${q}`]
@@ -72,7 +72,7 @@ describe('payloads', { concurrency: 2 }, () => {
 	}))
 
 	test('what is typed', { timeout }, () => visit({}, async (page) => {
-		await page.goto(url)
+		await page.goto(plan.main.url)
 		await settled(page)
 		for (const p of payloads) {
 			await page.locator('#answer').evaluate((e) => { e.dataset.state = 'busy' })

@@ -8,7 +8,7 @@ import { screens } from './screens.mjs'
 // What the page says when it is not found is for the console too.
 const expected = [/404 \(Not Found\)/]
 
-const timeout = 120_000
+const timeout = 300_000
 
 async function open(page, { name, path, text }) {
 	const answer = await page.goto(plan.main.url + path)

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { accessible, file, fits, narrow, picture, plan, settled, state, tabThrough, visit } from './harness.mjs'
 
-const timeout = 180_000
+const timeout = 300_000
 const { url, statements, entries } = plan.main
 
 async function save(path, name) {
