@@ -37,7 +37,7 @@ $(BUILT)/undersigned.wasm.br: $(shell find keys verify cmd/undersigned-wasm ledg
 
 # The tests of what the verifier is made of, as it is compiled for browsers, in node.
 wasm-test:
-	GOOS=js GOARCH=wasm $(GO) test $(TESTFLAGS) -exec "$$($(GO) env GOROOT)/lib/wasm/go_js_wasm_exec" -gcflags=all=-l $(FAST:%=-gcflags=%=) \
+	GOOS=js GOARCH=wasm $(GO) test -timeout 20m $(TESTFLAGS) -exec "$$($(GO) env GOROOT)/lib/wasm/go_js_wasm_exec" -gcflags=all=-l $(FAST:%=-gcflags=%=) \
 	  -skip '$(NOTINWASM)' ./keys ./keys/dnssec ./keys/unicode15 ./verify ./verify/entry ./verify/roll ./verify/wording ./verify/check
 
 # Compiles and packs the verifier again, from nothing, and wants the same bytes.

@@ -51,6 +51,14 @@ func DomainToUnicode(domain string) string {
 	return strings.Join(labels, ".")
 }
 
+// DisplayDomain returns the domain and, if it has A-labels, in parentheses how that reads.
+func DisplayDomain(domain string) string {
+	if u := DomainToUnicode(domain); u != domain {
+		return domain + " (" + u + ")"
+	}
+	return domain
+}
+
 // unicodeLabels checks a domain and returns its labels, A-labels decoded.
 func unicodeLabels(s string) ([]string, error) {
 	if len(s) == 0 || len(s) > maxDomain {

@@ -40,6 +40,9 @@ func TestDomain(t *testing.T) {
 		if got := DomainToUnicode(domain); got != display {
 			t.Errorf("%s is shown as %+q", domain, got)
 		}
+		if got := DisplayDomain(domain); got != domain && got != domain+" ("+display+")" || (got == domain) != (display == domain) {
+			t.Errorf("%s is shown in both forms as %+q", domain, got)
+		}
 	}
 	for name, c := range map[string]struct {
 		domain string

@@ -310,7 +310,7 @@ func (c *checker) fold(ctx context.Context, raw [][]byte) {
 				c.report.flaw(where, "the checkpoint note that it quotes is not at %s", checkpointPath(e.After.Size))
 			}
 		}
-		if e, ok := leaf.Entry.Body.(*entry.Evidence); ok {
+		if e, ok := leaf.Entry.Body.(*entry.Evidence); ok && e.Type == entry.RFC3161 {
 			if _, err := c.store.Get(ctx, checkpointPath(e.Size)); err != nil {
 				c.report.flaw(where, "the checkpoint note that it is about is not at %s", checkpointPath(e.Size))
 			}

@@ -96,6 +96,10 @@ type Result struct {
 	// Stands says that it is the last admitted entry on its subject: that no withdrawal or
 	// other later word replaces it.
 	Stands bool
+	// ChainIndex, if the entry is Stored and a DNSSEC chain came with it, is where that is in the record: with the entry, or, if somebody else had
+	// submitted the entry before, as evidence. ChainErr says why it is not: nil, a *Refusal or what Err can be.
+	ChainIndex *uint64
+	ChainErr   error
 	// Err is nil if the entry is Stored. Otherwise it is a *Refusal, ErrBusy, ErrFull, a *LimitedError,
 	// ErrClosed, a *RefusedError, ErrUnwitnessed, ErrClock, the context's error (the entry may be stored later: submitting it
 	// again tells), or what made the ledger fail (the same).

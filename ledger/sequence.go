@@ -99,6 +99,16 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 		}
 		if ok {
 			it.index, it.duplicate = index, true
+			switch {
+			case len(it.chain) == 0:
+			case full != nil:
+				it.unchained = ErrFull
+			default:
+				if leaf := l.chainLeaf(it, now); leaf != nil {
+					it.chained = &[]uint64{rec.size}[0]
+					take(leaf)
+				}
+			}
 			continue
 		}
 		if full != nil {
@@ -108,7 +118,7 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 		if it.refusal = l.quotas.check(it.entry, clock); it.refusal != nil {
 			continue
 		}
-		leaf := &entry.Leaf{Admitted: now, Entry: it.entry}
+		leaf := &entry.Leaf{Admitted: now, Entry: it.entry, Chain: it.chain}
 		if d, ok := l.lastList(leaf, it.sigs); ok {
 			last, err := l.seal(d, now)
 			if err != nil {
@@ -125,6 +135,9 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 		l.quotas.admit(it.entry, now, clock)
 		it.index, it.admitted = rec.size, now
 		here[it.id] = it.index
+		if len(it.chain) > 0 {
+			it.chained = &it.index
+		}
 		take(leaf)
 	}
 	if len(added) > 0 {
@@ -163,7 +176,7 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 func (l *Ledger) roomFor(ctx context.Context, batch []*item, due []roll.Due) error {
 	entries, bytes := len(due), len(due)*maxSealed
 	for _, it := range batch {
-		if _, ok := l.Find(it.id); !ok {
+		if _, ok := l.Find(it.id); !ok || len(it.chain) > 0 {
 			entries++
 			bytes += it.size
 			if _, ok := it.entry.Body.(*entry.Statement); ok { // it may close
@@ -337,7 +350,7 @@ func (l *Ledger) await(waiting []waiter) {
 		l.pruneAt = max(2*len(l.waiting), l.maxBatch)
 	}
 	for _, w := range waiting {
-		if l.head != nil && w.index < l.head.Size {
+		if l.head != nil && w.last() < l.head.Size {
 			w.result.Published = true
 			w.answer(w.result)
 		} else {
@@ -444,7 +457,7 @@ func (l *Ledger) setHead(c verify.Checkpoint, msg []byte) {
 	l.seals.tell()
 	l.sizes = append(l.sizes, c.Size)
 	l.waiting = slices.DeleteFunc(l.waiting, func(w waiter) bool {
-		if w.index >= c.Size {
+		if w.last() >= c.Size {
 			return false
 		}
 		w.result.Published = true

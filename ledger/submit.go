@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tccm/undersigned/keys/dnssec"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
 )
@@ -26,6 +27,7 @@ type item struct {
 	sub   *submission
 	at    int // in sub.results
 	entry *entry.Entry
+	chain []byte // DNSSEC, that came with it; nil: none
 	id    entry.Hash
 	sigs  *roll.Signatures
 	size  int // bytes
@@ -34,6 +36,18 @@ type item struct {
 	admitted  time.Time
 	duplicate bool
 	refusal   error
+
+	word      *dnssec.Result // what the chain shows, if it was asked
+	chained   *uint64        // where it is in the record
+	unchained error          // why it is not
+}
+
+// last is the entry up to which a checkpoint answers the item.
+func (it *item) last() uint64 {
+	if it.chained != nil {
+		return max(it.index, *it.chained)
+	}
+	return it.index
 }
 
 // waiter is an item that is stored and waits for a checkpoint.
@@ -69,7 +83,7 @@ func (it *item) abandoned() bool {
 // window is how many entries of one submission are parsed and checked at a time.
 const window = 256
 
-// Submit submits entries, each a signed note (package entry), and waits until a published
+// Submit submits entries, each a signed note, perhaps with a DNSSEC chain after it (entry.Submission), and waits until a published
 // checkpoint covers those that were admitted, or ctx ends. The results are in the order of the
 // entries; entries that depend on one another must be in that order too. Submitting an entry
 // again is harmless: it gives the same index.
@@ -178,14 +192,17 @@ func (l *Ledger) prepare(ctx context.Context, sub *submission, entries [][]byte,
 
 // prepareOne returns false if the entry has been answered or waits for a checkpoint.
 func (l *Ledger) prepareOne(ctx context.Context, it *item, raw []byte) bool {
-	e, err := entry.Parse(raw)
+	e, chain, err := entry.ParseSubmission(raw)
 	if err != nil {
 		it.answer(Result{Err: refusal(err)})
 		return false
 	}
-	it.entry, it.id = e, e.ID()
+	it.entry, it.chain, it.id = e, chain, e.ID()
 	if index, ok := l.Find(it.id); ok {
 		it.index, it.duplicate = index, true
+		if len(chain) > 0 && l.late(ctx, it) {
+			return true
+		}
 		l.durable.RLock()
 		r, err := l.result(it)
 		l.durable.RUnlock()
@@ -210,7 +227,13 @@ func (l *Ledger) prepareOne(ctx context.Context, it *item, raw []byte) bool {
 	// To check signatures in vain is what costs most: who has no quota left is told before.
 	err = l.quotas.check(e, l.now())
 	if err == nil {
-		err = l.checking.pass(ctx, len(it.sub.results) > 1, func() { it.sigs = l.state.CheckSignatures(e) })
+		err = l.checking.pass(ctx, len(it.sub.results) > 1, func() {
+			it.sigs = l.state.CheckSignatures(e)
+			it.refusal = l.state.CheckChain(e, chain, l.now())
+		})
+	}
+	if err == nil && it.refusal != nil {
+		err = refusal(it.refusal)
 	}
 	if err != nil {
 		it.answer(Result{ID: it.id, Err: err})
@@ -256,7 +279,7 @@ func refusal(err error) error {
 // result is what an item that is stored is answered, for now as not published. The caller holds
 // durable.
 func (l *Ledger) result(it *item) (Result, error) {
-	r := Result{ID: it.id, Index: it.index, Stored: true, Duplicate: it.duplicate, Admitted: it.admitted}
+	r := Result{ID: it.id, Index: it.index, Stored: true, Duplicate: it.duplicate, Admitted: it.admitted, ChainIndex: it.chained, ChainErr: it.unchained}
 	last, ok := l.state.Previous(it.entry)
 	r.Stands = ok && last == it.id
 	if !r.Admitted.IsZero() {

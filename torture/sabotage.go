@@ -59,6 +59,51 @@ var sabotages = []sabotage{
 		test:  "./verify/roll TestHistories",
 	},
 	{
+		name: "older-chain", defence: "an answer of the DNS that is older than one in the record changes nothing",
+		edits: []edit{{"verify/roll/domainword.go", "case (w.final || now.final) && now.signed < w.signed:", "case false && now.signed < w.signed:"}},
+		test:  "./verify/roll TestOlder",
+	},
+	{
+		name: "denial-tied", defence: "a key that is gone is not back with what was signed as its denial was",
+		edits: []edit{{"verify/roll/domainword.go", "case w.final && now.signed == w.signed &&", "case false && now.signed == w.signed &&"}},
+		test:  "./verify/roll TestSameInception",
+	},
+	{
+		name: "delegation-rolled", defence: "an old delegation brings nothing back after a zone has other keys",
+		edits: []edit{{"verify/roll/domainword.go", "case !w.final && !now.final && now.delegation", "case false && now.delegation"}},
+		test:  "./verify/roll TestRolledDelegation",
+	},
+	{
+		name: "chain-inherited", defence: "who registers again inherits nothing that the DNS showed before",
+		edits: []edit{{"verify/roll/trial.go", "k.registered[n-1] < m.registered.Index {", "false && k.registered[n-1] < m.registered.Index {"}},
+		test:  "./verify/roll TestPublishedBeforeRegistration",
+	},
+	{
+		name: "name-since", defence: "a vouching counts for the name that the organization had then",
+		edits: []edit{{"verify/owner.go", "case w.Index < m.Named.Index:", "case false && w.Index < m.Named.Index:"}},
+		test:  "./verify TestVouchersRestOnSomething",
+	},
+	{
+		name: "withdrawal-hidden", defence: "a key is doubted once the DNS took it away, whatever copies of the record the ledger names",
+		edits: []edit{{"verify/owner.go", "return standing == seenAfter || w.Shown && standing != seenInTime", "return standing != seenInTime"}},
+		test:  "./verify TestWithdrawalOfUnknownTime",
+	},
+	{
+		name: "chain-worthless", defence: "a chain that says nothing new takes no place in the record",
+		edits: []edit{{"ledger/evidence.go", "case !change && (", "case false && !change && ("}},
+		test:  "./ledger TestLateChain",
+	},
+	{
+		name: "chains-late", defence: "nobody grows the record without limit with answers of their own zone",
+		edits: []edit{{"ledger/evidence.go", ">= lateChains {", ">= 1000*lateChains {"}},
+		test:  "./ledger TestLateChainsAreFew",
+	},
+	{
+		name: "resolver-dead", defence: "a resolver that never answers is left alone",
+		edits: []edit{{"ledger/collector/keeper.go", "unanswered >= silent || ctx", "false || ctx"}},
+		test:  "./ledger/collector TestKeeperDeadResolver",
+	},
+	{
 		name: "ssh-namespace", defence: "an SSH signature counts for one purpose and one ledger",
 		edits: []edit{{"keys/sshsig.go", "s.namespace != SSHNamespace(origin) ||", "false && s.namespace != SSHNamespace(origin) ||"}},
 		test:  "./keys TestSSHKeygen",
@@ -186,7 +231,7 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "publish-early", defence: "nobody is told that an entry is published before its checkpoint is",
-		edits: []edit{{"ledger/sequence.go", "if l.head != nil && w.index < l.head.Size {", "if true {"}},
+		edits: []edit{{"ledger/sequence.go", "if l.head != nil && w.last() < l.head.Size {", "if true {"}},
 		test:  "./ledger TestCosign",
 	},
 	{

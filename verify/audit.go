@@ -97,8 +97,9 @@ type Report struct {
 	checkpoint *SignedCheckpoint
 	receipts   map[*Receipt]*noted
 	bounds     map[uint64]Bounds
-	stamps     []Stamped   // by index; until the audit ends guarded by auditor.mu
-	unchecked  []unchecked // time stamps
+	stamps     []Stamped           // by index; until the audit ends guarded by auditor.mu
+	unchecked  []unchecked         // time stamps
+	chains     map[uint64]sighting // of DNSSEC chains, by index
 }
 
 // Finding is one thing that an audit found wrong, or could not check.
@@ -238,6 +239,7 @@ func (a *auditor) run(ctx context.Context) {
 		a.paths(ctx)
 	}
 	a.checking.Wait()
+	a.sumChains(ctx, c)
 	a.between(ctx)
 	a.sumStamps()
 	a.receipts(ctx)
@@ -480,7 +482,7 @@ func (a *auditor) applied(ctx context.Context, index uint64, raw []byte, l *entr
 		if e, ok := l.Entry.Body.(*entry.Endorsement); ok {
 			a.quoted(ctx, quote{index: index, admitted: l.Admitted, date: date, after: e.After})
 		}
-		if e, ok := l.Entry.Body.(*entry.Evidence); ok {
+		if e, ok := l.Entry.Body.(*entry.Evidence); ok && e.Type == entry.RFC3161 {
 			a.quoted(ctx, quote{index: index, admitted: l.Admitted, date: noDate, after: entry.After{Size: e.Size}, about: true})
 			if a.replay == nil {
 				a.stamped(ctx, index, l.Admitted, e)

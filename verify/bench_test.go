@@ -202,3 +202,24 @@ func BenchmarkRollReceipt(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkRequireOfARing prints how much longer the judgement of a list takes if vouchers are required, and all on it vouch for each other in a circle.
+func BenchmarkRequireOfARing(b *testing.B) {
+	for _, n := range []int{100, 200, 400} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			w := &named{world: newWorld(b, 2)}
+			r := ring(w, n, func(o *rolltest.Org) { w.rec.Register(o) })
+			in := verify.Input{Policy: w.policy(), Receipt: r, Record: w.audit(verify.AuditOptions{Receipts: []*verify.Receipt{r}}), Now: w.rec.Now}
+			var took [2]time.Duration
+			for b.Loop() {
+				for m := range took {
+					in.Require.Vouched = m
+					start := time.Now()
+					verify.Judge(in)
+					took[m] += time.Since(start)
+				}
+			}
+			b.ReportMetric(float64(took[1])/float64(took[0]), "times/plain")
+		})
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/keys/dnssec"
 	"github.com/tccm/undersigned/verify/entry"
 )
 
@@ -64,6 +65,8 @@ func (c *Contradiction) inadmissible(origin string, l Support) (*entry.Leaf, str
 		return leaf, "entry 0 is not a charter"
 	case e.Body.Kind().ByLog():
 		return leaf, madeWrong(l.Index, leaf)
+	case len(leaf.Chain) > 0 && shownNothing(e.Signer, leaf.Chain, leaf.Admitted):
+		return leaf, "the DNSSEC chain that came with it shows nothing at the time of its admission"
 	case !dateAllowed(e.Date, leaf.Admitted):
 		return leaf, "its date is earlier or later than is allowed"
 	}
@@ -98,11 +101,20 @@ func madeWrong(index uint64, leaf *entry.Leaf) string {
 			return "the list that it seals is of a moment that had not passed"
 		}
 	case *entry.Evidence:
-		if b.Size < 1 || b.Size > index {
+		if b.Type == entry.RFC3161 && (b.Size < 1 || b.Size > index) {
 			return "it is about a copy of the record that did not exist yet"
+		}
+		if b.Type == entry.DNSSEC && shownNothing(b.Member, b.Data, leaf.Admitted) {
+			return "the DNSSEC chain in it shows nothing at the time of its admission"
 		}
 	}
 	return ""
+}
+
+// shownNothing reports whether a DNSSEC chain about a domain does not hold at a time.
+func shownNothing(domain string, chain []byte, at time.Time) bool {
+	_, err := dnssec.Verify(domain, chain, dnssec.RootAnchors(), at)
+	return err != nil
 }
 
 // inadmissibleBoth returns why not both of two leaves can be admissible, or "".

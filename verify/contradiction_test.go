@@ -215,6 +215,8 @@ func TestContradictEntry(t *testing.T) {
 		{"evidence", endorsed, made(&entry.Evidence{Type: entry.RFC3161, Size: uint64(endorsed), Data: []byte("x")}), ""},
 		{"evidence about what is to come", endorsed, made(&entry.Evidence{Type: entry.RFC3161, Size: uint64(endorsed) + 1, Data: []byte("x")}), "did not exist yet"},
 		{"evidence about nothing", endorsed, made(&entry.Evidence{Type: entry.RFC3161, Data: []byte("x")}), "did not exist yet"},
+		{"a chain that is none", 1, func(leaf []byte) []byte { return append(bytes.Clone(leaf), "\ndnssec YWJj\n"...) }, "came with it shows nothing"},
+		{"evidence that is no chain", endorsed, made(&entry.Evidence{Type: entry.DNSSEC, Member: "our.example", Data: []byte("x")}), "chain in it shows nothing"},
 		{"not first", 1, func([]byte) []byte { return w.rec.Leaves[0] }, "only entry 0 has nothing before it"},
 		{"not a charter", 0, func([]byte) []byte { return w.rec.Leaves[endorsed] }, "only entry 0 has nothing before it"},
 	} {

@@ -69,7 +69,7 @@ func ExampleJudge() {
 		fmt.Println(err)
 		return
 	}
-	v = verify.Judge(verify.Input{Policy: w.policy(), Receipt: receipt, Statement: []byte(tccm), Record: record})
+	v = verify.Judge(verify.Input{Policy: w.policy(), Receipt: receipt, Statement: []byte(tccm), Record: record, Known: []string{"nic.example"}})
 	fmt.Println(v.Sentence)
 	// Output:
 	// Yes, as far as a receipt alone can show: Asia Pacific Network Information Centre (APNIC), apnic.net, endorsed this text on 11 June 2024.

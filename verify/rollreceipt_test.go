@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -126,7 +127,7 @@ func TestRollVerdicts(t *testing.T) {
 		{"strict", w.first, "dns.pt", replaying, false, func(in *verify.Input) { in.Strict, in.Statement = true, text }, 0, []string{"Yes, "}, verify.Confirmed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			in := verify.Input{Policy: c.policy, Receipt: w.rollReceipt(c.index, c.domain), Now: w.rec.Now.Add(24 * time.Hour)}
+			in := verify.Input{Policy: c.policy, Receipt: w.rollReceipt(c.index, c.domain), Now: w.rec.Now.Add(24 * time.Hour), Known: []string{"nic.example"}}
 			if c.change != nil {
 				c.change(&in)
 			}
@@ -402,5 +403,158 @@ func TestRollOfTheFuture(t *testing.T) {
 		if v.Code != verify.CodeContradiction {
 			t.Errorf("%q: %d: %s", domain, v.Code, v.Sentence)
 		}
+	}
+}
+
+// What a reader requires is asked of everybody on a list.
+func TestRequireOfAList(t *testing.T) {
+	w := newNamed(t, "our.example")
+	our := rolltest.NewOrg("our.example", 1, 0, 1)
+	w.join(our, 10*aDay)
+	w.publish()
+	w.endorse(our)
+	w.rec.Now = w.rec.Now.Add(time.Hour)
+	index := w.rec.Seal(w.statement)
+	w.publish()
+	replaying := (&rolled{world: w.world}).replaying()
+	dnssec, vouched, both := verify.Require{DNSSEC: true}, verify.Require{Vouched: 1}, verify.Require{Vouched: 1, DNSSEC: true}
+	strip := func(r *verify.Receipt) { r.Notes, r.Support = nil, r.Support[:0] }
+	for _, c := range []struct {
+		name     string
+		domain   string
+		require  verify.Require
+		record   bool
+		change   func(r *verify.Receipt)
+		code     int
+		sentence []string
+		missing  string // those of whom it is said
+	}{
+		{"all, nothing required", "", verify.Require{}, true, nil, 0, []string{"3 organizations"}, ""},
+		{"all, dnssec", "", dnssec, true, nil, 3, []string{"What is required of those on the list is not there for 2 of 3: apnic.net, dns.pt."}, "apnic.net dns.pt"},
+		{"all, vouched", "", vouched, true, nil, 3, []string{"for 2 of 3: dns.pt, our.example."}, "dns.pt our.example"},
+		{"all, both", "", both, true, nil, 3, []string{"for 3 of 3: apnic.net, dns.pt, our.example."}, "apnic.net dns.pt our.example"},
+		{"all, without a record", "", dnssec, false, nil, 3, []string{"takes a copy of the whole record to tell"}, ""},
+		{"all, without their signatures", "", dnssec, true, strip, 3, []string{"for 2 of 3: apnic.net, dns.pt."}, "apnic.net dns.pt"},
+		{"one that is proven", "our.example", dnssec, true, nil, 0, []string{"Yes. "}, ""},
+		{"one that is not", "apnic.net", dnssec, true, nil, 3, []string{"It is required that the domain itself published the keys"}, ""},
+		{"one, without a record", "our.example", dnssec, false, nil, 3, []string{"takes a copy of the whole record to tell"}, ""},
+		{"the line of one that is not", "apnic.net", dnssec, true, strip, 3, []string{"It is required that the domain itself published the keys"}, ""},
+		{"the line of one that is", "our.example", dnssec, true, strip, 0, []string{"our.example is on the list"}, ""},
+		{"the line of one, without a record", "our.example", dnssec, false, strip, 3, []string{"takes a copy of the whole record to tell"}, ""},
+		{"one that is not on it", "example.org", dnssec, true, nil, 11, []string{"No endorsement"}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := verify.Input{Policy: replaying, Receipt: w.rollReceipt(index, c.domain), Now: w.rec.Now, Known: []string{"nic.example"}, Require: c.require}
+			if c.change != nil {
+				c.change(in.Receipt)
+			}
+			if c.record {
+				in.Record = mustAudit(t, replaying, w.fetch, verify.AuditOptions{Receipts: []*verify.Receipt{in.Receipt}, Covering: w.covering})
+			}
+			v := check(t, c.name, in, c.code)
+			for _, s := range c.sentence {
+				if !strings.Contains(v.Sentence, s) {
+					t.Errorf("%q is not in %q", s, v.Sentence)
+				}
+			}
+			var missing []string
+			for _, l := range v.Roll.Lines {
+				if len(l.Missing) > 0 {
+					missing = append(missing, l.Domain)
+				}
+			}
+			if strings.Join(missing, " ") != c.missing {
+				t.Errorf("missing of %v", missing)
+			}
+		})
+	}
+}
+
+// Of somebody on a list who has said something else since, the record's state does not have the keys that signed then; the file may.
+func TestRequireOfAnEarlierWord(t *testing.T) {
+	w := newNamed(t, "our.example")
+	our := rolltest.NewOrg("our.example", 1, 0, 1)
+	w.join(our, 10*aDay)
+	w.publish()
+	w.endorse(our)
+	w.rec.Now = w.rec.Now.Add(time.Hour)
+	index := w.rec.Seal(w.statement)
+	w.publish()
+	w.endorse(our)
+	w.publish()
+	for name, strip := range map[string]bool{"the file has its endorsement": false, "the file does not": true} {
+		r := w.rollReceipt(index, "")
+		if strip {
+			r.Notes, r.Support = nil, r.Support[:0]
+		}
+		in := verify.Input{Policy: w.policy(), Receipt: r, Domain: "our.example", Now: w.rec.Now, Require: verify.Require{DNSSEC: true}, Record: w.audit(verify.AuditOptions{Receipts: []*verify.Receipt{r}, Covering: w.covering})}
+		want := 0
+		if strip {
+			want = verify.CodeUnchecked
+		}
+		if v := check(t, name, in, want); strip && !strings.Contains(v.Sentence, "it has said something else since") {
+			t.Error(v.Sentence)
+		}
+	}
+}
+
+// ring is the receipt of a list of n members of whom each vouched for the next and the last for the first, and which all endorsed; what the first rests on is up to
+// its registration.
+func ring(w *named, n int, first func(o *rolltest.Org)) *verify.Receipt {
+	orgs := make([]*rolltest.Org, n)
+	for i := range orgs {
+		orgs[i] = rolltest.NewOrg(fmt.Sprintf("m%03d.example", i), 1, 0, 1)
+		if i == 0 {
+			first(orgs[0])
+		} else {
+			w.rec.Register(orgs[i], orgs[i-1])
+		}
+	}
+	w.update(orgs[0], orgs[0].Name, orgs[n-1])
+	w.publish()
+	for _, o := range orgs {
+		w.endorse(o)
+	}
+	index := w.rec.Seal(w.statement)
+	w.publish()
+	return w.rollReceipt(index, "")
+}
+
+// In a large circle everybody rests on everybody before; on nobody, if nobody is in it whose own key rests on anything.
+func TestRequireOfARing(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		proven bool
+		want   string
+	}{
+		{"nobody is proven", false, "is not there for 42 of 42"},
+		{"the first is proven", true, "is not there for 3 of 42: apnic.net, dns.pt, m000.example."}, // which only those vouched for that rest on it
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newNamed(t, "m000.example")
+			r := ring(w, 40, func(o *rolltest.Org) {
+				if w.rec.Register(o); c.proven {
+					w.observe(o.Domain, 10*aDay, o.Keys[0])
+					w.publish()
+				}
+			})
+			in := verify.Input{Policy: w.policy(), Receipt: r, Record: w.audit(verify.AuditOptions{Receipts: []*verify.Receipt{r}, Covering: w.covering}), Now: w.rec.Now, Require: verify.Require{Vouched: 1}}
+			if v := check(t, c.name, in, verify.CodeUnchecked); !strings.Contains(v.Sentence, c.want) {
+				t.Error(v.Sentence)
+			}
+		})
+	}
+	// A long way is told by its first steps and its last.
+	w := newNamed(t, "m000.example")
+	ring(w, 40, func(o *rolltest.Org) {
+		w.rec.Register(o)
+		w.observe(o.Domain, 10*aDay, o.Keys[0])
+		w.publish()
+	})
+	last, _ := w.rec.State.Endorsement("m039.example", w.statement)
+	ev := evidenceOf(check(t, "a long way", w.asked(last.Index, verify.AuditOptions{Covering: w.covering}), 0), verify.ByMembers)
+	through := ev.Vouchers[0].Through
+	if len(through) != 16 || through[0] != "m037.example" || through[15] != "m000.example" || !strings.Contains(ev.Sentence, "m023.example, and that by others in a row, 22 of them, to m000.example, which you know") {
+		t.Errorf("%q: %s", through, ev.Sentence)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
 )
@@ -32,6 +33,9 @@ type Signatory struct {
 	Date      string     `json:"date,omitempty"`       // the signer's claim
 	NotBefore *time.Time `json:"not_before,omitempty"` // Bounds.NotBefore
 	NoLater   *time.Time `json:"no_later,omitempty"`   // Bounds.NoLater, by the receipt's checkpoint
+	Missing   []string   `json:"missing,omitempty"`    // sentences: what is required (Input.Require) and not there
+
+	keys []keys.Ref // that signed, if the receipt holds the endorsement
 }
 
 // sealed is a list that the record seals, as far as a judgement can use it.
@@ -135,7 +139,7 @@ func (j *judge) signatory(l roll.Line, w *word) Signatory {
 	one.times(w.receipt, w.bound, w.body.After)
 	j.problems = append(j.problems, one.problems...)
 	admitted := w.bound.leaf.Admitted
-	s.Name, s.Admitted, s.Date = w.bound.name, &admitted, w.bound.leaf.Entry.Date
+	s.Name, s.Admitted, s.Date, s.keys = w.bound.name, &admitted, w.bound.leaf.Entry.Date, w.bound.leaf.Entry.Keys
 	if t := one.bounds.NotBefore; !t.IsZero() {
 		s.NotBefore = &t
 	}
@@ -289,6 +293,68 @@ func (j *judge) answerList() {
 	default:
 		j.answerAll(asOf)
 	}
+}
+
+// maxMissing bounds those who are named for what they lack; each line tells its own (Signatory.Missing).
+const maxMissing = 16
+
+// requireOfList holds those on a list, or the one of them who is asked about, to what the reader requires.
+func (j *judge) requireOfList() {
+	s, lines := j.sealed, j.v.Roll.Lines
+	if s.asked != "" && s.present {
+		if i := slices.IndexFunc(lines, func(l Signatory) bool { return l.Domain == s.asked }); i >= 0 {
+			lines = lines[i : i+1]
+		} else {
+			lines = []Signatory{{Domain: s.asked, Index: s.line.Index}}
+		}
+	}
+	switch {
+	case j.in.Require == (Require{}) || s.asked != "" && !s.present || len(lines) == 0:
+		return
+	case j.state == nil || !j.admitted:
+		j.problem(CodeUnchecked, didSign, "%s", requireTakesRecord)
+		return
+	}
+	var lack []string
+	for i := range lines {
+		l := &lines[i]
+		if l.Missing = j.unmetBy(*l); len(l.Missing) > 0 {
+			lack = append(lack, display(l.Domain))
+		}
+	}
+	switch {
+	case len(lack) == 0:
+	case s.asked != "":
+		for _, sentence := range lines[0].Missing {
+			j.problem(CodeUnchecked, didSign, "%s is on the list. %s", lack[0], sentence)
+		}
+	default:
+		more := ""
+		if n := len(lack) - maxMissing; n > 0 {
+			more = fmt.Sprintf(" and %d more", n)
+		}
+		j.problem(CodeUnchecked, didSign, "What is required of those on the list is not there for %d of %d: %s%s.", len(lack), len(lines), strings.Join(lack[:min(len(lack), maxMissing)], ", "), more)
+	}
+}
+
+// unmetBy says what of a reader's own demands does not hold for the endorsement by which somebody is on the list.
+func (j *judge) unmetBy(l Signatory) []string {
+	if j.trail == nil {
+		j.trail = newTrail("")
+	}
+	one := &judge{in: j.in, v: new(Verdict), state: j.state, trail: j.trail}
+	one.endorsed = &endorsed{index: l.Index, domain: l.Domain, keys: l.keys}
+	last, ok := j.state.Endorsement(l.Domain, j.sealed.Statement)
+	if l.keys == nil && (!ok || last.Index != l.Index) {
+		return []string{"What is required could not be checked: it has said something else since, and which keys signed then is in its own receipt."}
+	}
+	if l.keys == nil {
+		one.endorsed.keys, one.endorsed.admitted = last.Keys, last.Admitted
+	} else {
+		one.endorsed.admitted = *l.Admitted
+	}
+	one.owner(func(string, ...any) {})
+	return one.unmet()
 }
 
 // absent answers about somebody who is not on the list. A list tells who stood, not who had and withdrew: that takes the record.

@@ -55,27 +55,31 @@ type Verdict struct {
 	NotTold  []string  `json:"not_told"` // "What this does not tell you"
 
 	// What the evidence is about. Empty where it is missing or not to be trusted.
-	Domain     string      `json:"domain,omitempty"`
-	Name       string      `json:"name,omitempty"`
-	Statement  *entry.Hash `json:"statement,omitempty"` // the text endorsed
-	Title      string      `json:"title,omitempty"`     // of the statement
-	Text       *entry.Hash `json:"text,omitempty"`      // the text asked about
-	Index      *uint64     `json:"index,omitempty"`
-	ID         *entry.Hash `json:"id,omitempty"`
-	Admitted   *time.Time  `json:"admitted,omitempty"`  // UTC
-	Date       string      `json:"date,omitempty"`      // the signer's claim, YYYY-MM-DD
-	Keys       []string    `json:"keys,omitempty"`      // the signing keys, as key lines name them
-	Withdrawn  *time.Time  `json:"withdrawn,omitempty"` // when that was recorded
-	Origin     string      `json:"origin,omitempty"`
-	Size       uint64      `json:"size,omitempty"`        // of the checkpoint that the answer rests on
-	Root       string      `json:"root,omitempty"`        // its root hash, base64
-	Replayed   bool        `json:"replayed"`              // the whole record was recomputed
-	Witnesses  []string    `json:"witnesses"`             // those of the policy that saw the checkpoint
-	NoLater    *time.Time  `json:"no_later,omitempty"`    // by when the entry existed (Bounds.NoLater)
-	NotBefore  *time.Time  `json:"not_before,omitempty"`  // after when it was signed (Bounds.NotBefore)
-	StampedBy  string      `json:"stamped_by,omitempty"`  // the time-stamping authority that says so too
-	Stamped    *time.Time  `json:"stamped,omitempty"`     // by when, by its word
-	RecordSeen *time.Time  `json:"record_seen,omitempty"` // how fresh the replayed copy is
+	Domain    string      `json:"domain,omitempty"`
+	Name      string      `json:"name,omitempty"`
+	Statement *entry.Hash `json:"statement,omitempty"` // the text endorsed
+	Title     string      `json:"title,omitempty"`     // of the statement
+	Text      *entry.Hash `json:"text,omitempty"`      // the text asked about
+	Index     *uint64     `json:"index,omitempty"`
+	ID        *entry.Hash `json:"id,omitempty"`
+	Admitted  *time.Time  `json:"admitted,omitempty"`  // UTC
+	Date      string      `json:"date,omitempty"`      // the signer's claim, YYYY-MM-DD
+	Keys      []string    `json:"keys,omitempty"`      // the signing keys, as key lines name them
+	Withdrawn *time.Time  `json:"withdrawn,omitempty"` // when that was recorded
+
+	// Evidence is why the keys that signed are taken for the organization's own, the strongest first; only beside a replay.
+	Evidence []OwnerEvidence `json:"evidence,omitempty"`
+
+	Origin     string     `json:"origin,omitempty"`
+	Size       uint64     `json:"size,omitempty"`        // of the checkpoint that the answer rests on
+	Root       string     `json:"root,omitempty"`        // its root hash, base64
+	Replayed   bool       `json:"replayed"`              // the whole record was recomputed
+	Witnesses  []string   `json:"witnesses"`             // those of the policy that saw the checkpoint
+	NoLater    *time.Time `json:"no_later,omitempty"`    // by when the entry existed (Bounds.NoLater)
+	NotBefore  *time.Time `json:"not_before,omitempty"`  // after when it was signed (Bounds.NotBefore)
+	StampedBy  string     `json:"stamped_by,omitempty"`  // the time-stamping authority that says so too
+	Stamped    *time.Time `json:"stamped,omitempty"`     // by when, by its word
+	RecordSeen *time.Time `json:"record_seen,omitempty"` // how fresh the replayed copy is
 
 	Roll *RollVerdict `json:"roll,omitempty"` // of a sealed list, if the evidence is the receipt of one
 }
@@ -92,6 +96,8 @@ type Input struct {
 	Now       time.Time     // for MaxAge and "as of"
 	MaxAge    time.Duration // how old the copy of the record may be; 0: any age
 	Strict    bool          // what could not be checked gives code 3
+	Require   Require       // what the reader asks of the evidence for the key's owner; without it, that is code 3
+	Known     []string      // domains of members that the reader knows: what they vouch for counts
 }
 
 // Judge answers the four questions from the evidence, and never says more than it: with a receipt alone
@@ -137,6 +143,8 @@ type judge struct {
 	noBefore   string    // why NotBefore is not known; "" if it is, or if nobody expects it
 	opened     map[[32]byte]openedNote
 	short      bool    // fewer witnesses than the policy asks for have seen the receipt\'s checkpoint
+	trail      *trail  // where vouchers lead; nil: nobody has asked
+	nobody     bool    // whose word counts vouched for the name
 	sealed     *sealed // the list that the receipt is of, or that stands beside it; nil: none
 }
 
@@ -282,7 +290,7 @@ func (j *judge) word(r *Receipt, b *bound, body *entry.Endorsement) {
 	} else {
 		j.signed = true
 		for _, k := range e.Keys {
-			j.how("It is signed by the key %s, which entry %d registers for %s.", k, b.registered[entry.Named{Domain: e.Signer, Ref: k}].index, e.Signer)
+			j.how("It is signed by the key %s, which entry %d registers for %s.", k, b.registered[entry.Named{Domain: e.Signer, Ref: k}].index, display(e.Signer))
 		}
 	}
 	j.bounds.NoLater, j.bounds.Size = j.in.Policy.NoLater(c), c.Size
@@ -381,7 +389,7 @@ func (j *judge) domain() {
 	if j.bounds = r.Bounds(found.Index); j.bounds.Size == 0 {
 		j.bounds = Bounds{NoLater: j.in.Policy.NoLater(r.checkpoint), Size: r.Size}
 	}
-	j.how("Entry %d of the public record %s, recorded %s, is the last one of %s about this statement; its text has the fingerprint %s.", found.Index, r.Origin, stamp(found.Admitted), found.Domain, found.ID)
+	j.how("Entry %d of the public record %s, recorded %s, is the last one of %s about this statement; its text has the fingerprint %s.", found.Index, r.Origin, stamp(found.Admitted), display(found.Domain), found.ID)
 	for _, k := range found.Keys {
 		j.how("It is signed by the key %s.", k)
 	}
@@ -426,6 +434,7 @@ func (j *judge) conclude() {
 		j.answerStands()
 	} else if j.sealed != nil {
 		j.answerList()
+		j.requireOfList()
 	}
 	for _, p := range j.problems {
 		j.refuse(p)
@@ -434,6 +443,9 @@ func (j *judge) conclude() {
 		"Whether the statement is true.",
 		"Whether anybody in the organization was entitled to decide this; the record holds the organization's own claim.",
 		"Which person used the key.",
+	}
+	if j.nobody {
+		v.NotTold = append(v.NotTold, "Whether the organization is what its name says: nobody whose word counts here vouched for the name.")
 	}
 	if j.sealed != nil {
 		v.NotTold = append(v.NotTold, fmt.Sprintf("What happened after %s.", second(j.sealed.AsOf)))
@@ -511,21 +523,24 @@ func (j *judge) answerSigned() {
 	case !j.signed:
 		// refuse says why not.
 	case j.state == nil:
+		if j.in.Require != (Require{}) {
+			j.problem(CodeUnchecked, didSign, "%s", requireTakesRecord)
+		}
 		j.answer(didSign, LookCloser, "As far as this receipt alone can show, %s %s %s.", who, verb, j.what())
 		if len(j.replayed) > 0 {
-			j.reason(didSign, "A key that the record registers for %s signed it, and was valid then by the word of %s, which replays the record; who vouched for the organization takes the whole record to tell.", e.domain, strings.Join(j.replayed, ", "))
+			j.reason(didSign, "A key that the record registers for %s signed it, and was valid then by the word of %s, which replays the record; who vouched for the organization takes the whole record to tell.", display(e.domain), strings.Join(j.replayed, ", "))
 		} else {
-			j.reason(didSign, "A key that the record registers for %s signed it; whether it was still valid then takes the whole record to tell.", e.domain)
+			j.reason(didSign, "A key that the record registers for %s signed it; whether it was still valid then takes the whole record to tell.", display(e.domain))
 		}
 	case j.admitted:
-		j.answerReplayed(who, verb)
+		j.answerReplayed(verb)
 	}
 }
 
 // answerReplayed says how sure it is whose key it was, once the fold has admitted the entry.
-func (j *judge) answerReplayed(who, verb string) {
+func (j *judge) answerReplayed(verb string) {
 	e := j.endorsed
-	j.answer(didSign, Confirmed, "Yes. %s %s %s.", who, verb, j.what())
+	j.v.Answers[didSign].State = Confirmed
 	closer := func(format string, args ...any) {
 		j.v.Answers[didSign].State = LookCloser
 		j.reason(didSign, format, args...)
@@ -540,69 +555,26 @@ func (j *judge) answerReplayed(who, verb string) {
 			closer("The key has since been replaced or revoked, by entry %d.", k.RevokedAt)
 		}
 	}
-	m, _ := j.state.Member(e.domain)
-	var members, leaning []string // vouchers; those that no member vouched for
-	for _, w := range m.Vouchers {
-		if !w.Member || w.Disputed || j.operator(w.Domain) {
-			continue
-		}
-		if !j.vouched(w.Domain) {
-			leaning = append(leaning, w.Domain)
-			continue
-		}
-		members = append(members, w.Domain)
-	}
-	switch {
-	case e.index < m.Registered.Index:
-		closer("The organization has been registered again since, by entry %d; who vouched for it before is in the record's history.", m.Registered.Index)
-	case len(members) > 0:
-		j.reason(didSign, "Members of the record vouched that the key is theirs: %s.", strings.Join(members, ", "))
-		j.how("Vouched for %s: %s.", e.domain, strings.Join(members, ", "))
-	case len(leaning) > 0:
-		closer("That the key is theirs rests on the word of the record's operator, and of %s, which was itself admitted on that word alone.", strings.Join(leaning, ", "))
-	default:
-		closer("That the key is theirs rests on the word of the record's operator alone.")
-	}
+	j.owner(closer)
+	j.answer(didSign, j.v.Answers[didSign].State, "Yes. %s %s %s.", j.who(), verb, j.what())
+	m := j.credit(j.trail, e.domain)
 	if m.Named.Index > e.index && m.Registered.Index <= e.index {
 		j.reason(didSign, "The organization has gone by this name since %s, entry %d.", day(m.Named.Admitted), m.Named.Index)
 	}
 }
 
-// vouched reports whether a domain rests on more than the operator's word: a member vouched for it that rests on
-// more than that word too. Vouchers are followed to where they end: if that is always somebody whom the operator
-// alone admitted, the whole chain is that one word.
-func (j *judge) vouched(domain string) bool {
-	by := map[string][]string{} // who vouched for whom, from domain upwards
-	for todo := []string{domain}; len(todo) > 0; {
-		d := todo[0]
-		todo = todo[1:]
-		if _, ok := by[d]; ok {
-			continue
-		}
-		by[d] = nil
-		m, _ := j.state.Member(d)
-		for _, w := range m.Vouchers {
-			if w.Member && !w.Disputed && !j.operator(w.Domain) {
-				by[d] = append(by[d], w.Domain)
-				todo = append(todo, w.Domain)
-			}
+// operator reports whether a domain keeps the record, or once did, or is below one that does: whoever has a domain makes as many below it as it likes.
+func (j *judge) operator(domain string) bool {
+	if j.state.Operated(domain) {
+		return true
+	}
+	for d := range parents(domain) {
+		if j.state.Operated(d) {
+			return true
 		}
 	}
-	for again := true; again; {
-		again = false
-		for d, vouchers := range by {
-			if !slices.ContainsFunc(vouchers, func(v string) bool { _, ok := by[v]; return ok }) {
-				delete(by, d)
-				again = true
-			}
-		}
-	}
-	_, ok := by[domain]
-	return ok
+	return false
 }
-
-// operator reports whether a domain keeps the record, or once did.
-func (j *judge) operator(domain string) bool { return j.state.Operated(domain) }
 
 func (j *judge) answerWhen() {
 	e, b := j.endorsed, j.bounds
@@ -829,10 +801,13 @@ func lead(p problem) string {
 	return p.sentence
 }
 
-// who names the organization: its name, then its domain.
+// who names the organization: its name, then its domain; the domain first if nobody answers for the name.
 func (j *judge) who() string {
-	if j.v.Name == "" {
+	switch {
+	case j.v.Name == "":
 		return display(j.endorsed.domain)
+	case j.nobody:
+		return display(j.endorsed.domain) + ", which calls itself " + j.v.Name + ","
 	}
 	return j.v.Name + ", " + display(j.endorsed.domain) + ","
 }
@@ -849,12 +824,7 @@ func (j *judge) what() string {
 }
 
 // display shows a domain, and beside it how it reads if it is an internationalized one.
-func display(domain string) string {
-	if u := keys.DomainToUnicode(domain); u != domain {
-		return domain + " (" + u + ")"
-	}
-	return domain
-}
+func display(domain string) string { return keys.DisplayDomain(domain) }
 
 func day(t time.Time) string    { return t.UTC().Format("2 January 2006") }
 func minute(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }

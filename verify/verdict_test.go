@@ -355,10 +355,10 @@ func (w *world) bareReceipt(index uint64, support []uint64) *verify.Receipt {
 	return r
 }
 
-// replayed judges a receipt beside the audit of what is published now.
+// replayed judges a receipt beside the audit of what is published now, for somebody who knows nic.example and apnic.net.
 func (w *world) replayed(index uint64) verify.Input {
 	r := w.receipt(index)
-	return verify.Input{Policy: w.policy(), Receipt: r, Statement: []byte(w.text), Record: w.audit(verify.AuditOptions{Receipts: []*verify.Receipt{r}}), Now: w.rec.Now}
+	return verify.Input{Policy: w.policy(), Receipt: r, Statement: []byte(w.text), Record: w.audit(verify.AuditOptions{Receipts: []*verify.Receipt{r}}), Now: w.rec.Now, Known: []string{"nic.example", "apnic.net"}}
 }
 
 func TestReplayed(t *testing.T) {
@@ -507,7 +507,7 @@ func TestDomain(t *testing.T) {
 	w := newWorld(t, 2)
 	record := w.audit(verify.AuditOptions{})
 	ask := func(domain, text string) verify.Input {
-		in := verify.Input{Policy: w.policy(), Domain: domain, Record: record, Now: w.rec.Now}
+		in := verify.Input{Policy: w.policy(), Domain: domain, Record: record, Now: w.rec.Now, Known: []string{"nic.example"}}
 		if text != "" {
 			in.Statement = []byte(text)
 		}

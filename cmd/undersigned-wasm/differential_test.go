@@ -62,6 +62,7 @@ func startWorker(t testing.TB) *worker {
 	a := assets.Find(assets.Verifier)
 	if a == nil {
 		skip(t, "the verifier for browsers is not built; run make wasm before this test")
+		return nil
 	}
 	dir := t.TempDir()
 	args := []string{filepath.Join("testdata", "ask.mjs")}
@@ -505,4 +506,27 @@ func TestShippedOverHTTP(t *testing.T) {
 	}
 	lie = func(path string, b []byte) ([]byte, int) { return b, http.StatusOK }
 	p.ask("no address", check.Request{Do: "record", Base: "ftp://example.org/"})
+}
+
+// BenchmarkShipped prints how long the verifier that ships takes in node: to load, to give the first verdict on a receipt and a later one, and
+// to replay the frozen record, for each of its entries. Timings in node are a browser's, give or take its machine.
+func BenchmarkShipped(b *testing.B) {
+	w := startWorker(b)
+	policy, receipt, archive := string(readFile(b, data+"/policy.txt")), readFile(b, data+"/apnic.net.tlog-proof"), readFile(b, data+"/archive.zip")
+	w.ask(check.Request{Do: "policy", Text: &policy})
+	judge := func() float64 { return w.ask(check.Request{Do: "check", Name: "x", Bytes: receipt}).MS }
+	first := judge()
+	var verdicts, replays float64
+	n := 0
+	for b.Loop() {
+		verdicts += judge()
+		replays += w.ask(check.Request{Do: "record", Archive: archive, Limit: 1000}).MS
+		w.ask(check.Request{Do: "policy", Text: &policy}) // forgets the record
+		n++
+	}
+	b.ReportMetric(w.load, "load-ms")
+	b.ReportMetric(first, "first-verdict-ms")
+	b.ReportMetric(verdicts/float64(n), "verdict-ms")
+	b.ReportMetric(replays/float64(n)/41, "replay-ms/entry")
+	b.ReportMetric(0, "ns/op")
 }

@@ -10,12 +10,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify"
 )
 
@@ -54,10 +56,51 @@ func (w *watched) Write(b []byte) (int, error) {
 }
 
 // printf prints to standard output, where data goes.
-func (a *app) printf(format string, args ...any) { fmt.Fprintf(a.out, format, args...) }
+func (a *app) printf(format string, args ...any) {
+	io.WriteString(a.out, spelled(fmt.Sprintf(format, args...)))
+}
 
 // sayf prints to standard error, where talk goes.
-func (a *app) sayf(format string, args ...any) { fmt.Fprintf(a.err, format, args...) }
+func (a *app) sayf(format string, args ...any) {
+	io.WriteString(a.err, spelled(fmt.Sprintf(format, args...)))
+}
+
+// asDomain finds what may be an internationalized domain in a line; letters, digits and the like before or after it are part of it.
+var asDomain = regexp.MustCompile(`[a-z0-9._-]*xn--[a-z0-9._-]*[a-z0-9]`)
+
+// inCommand ends in a domain that is part of a command to type, or of a name that is no domain: a path, an address, an option.
+var inCommand = regexp.MustCompile(`(?:^|[:;.] )undersigned [^:;]*$|--[a-z-]+[ =]$|[/@=]$`)
+
+// spelled puts beside each internationalized domain in a text for people how it reads, because xn-- tells them nothing, and how it reads may deceive
+// them. Commands, file names, addresses and records of the DNS stay as they are to be typed.
+func spelled(text string) string {
+	if !strings.Contains(text, "xn--") {
+		return text
+	}
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		done := 0
+		for _, at := range asDomain.FindAllStringIndex(line, -1) {
+			token, after := line[at[0]:at[1]], line[at[1]:]
+			domain := token
+			for strings.HasPrefix(domain, "_") {
+				_, domain, _ = strings.Cut(domain, ".")
+			}
+			shown := keys.DisplayDomain(domain)
+			unicode := strings.TrimPrefix(shown, domain)
+			switch ext := filepath.Ext(domain); {
+			case unicode == "" || strings.HasPrefix(after, unicode) || strings.HasPrefix(after, "/") || strings.HasPrefix(after, ". 3600 IN "):
+			case ext == receiptSuffix || ext == ".pem" || ext == ".pub" || ext == ".txt" || ext == ".zip":
+			case inCommand.MatchString(line[:at[0]]):
+			default:
+				b.WriteString(line[done:at[1]] + unicode)
+				done = at[1]
+			}
+		}
+		b.WriteString(line[done:])
+	}
+	return b.String()
+}
 
 // json prints a value of a schema.
 func (a *app) json(v any) error {

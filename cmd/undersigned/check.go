@@ -23,6 +23,8 @@ type verifyCmd struct {
 	Ledger    string        `placeholder:"SRC" help:"Replay this copy of the record too: an address, a directory or an archive."`
 	MaxAge    time.Duration `setting:"" placeholder:"D" help:"A copy of the record that is older, say 240h, does not tell whether it still stands."`
 	Strict    bool          `help:"Exit with 3 if anything could not be checked."`
+	Require   *string       `placeholder:"EVIDENCE" help:"What must answer for the key's owner, or exit with 3: vouched:M, where M members vouched, dnssec, where the domain itself published the key, or both with a comma between. It takes --ledger."`
+	Known     []string      `setting:"" sep:"none" placeholder:"DOMAIN" help:"A member that you know yourself: what it vouches for counts. May be repeated. It takes --ledger."`
 	rootsFlag
 	evidenceFlag
 	jsonFlag
@@ -63,6 +65,17 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 		return usagef("--roll and --ledger cannot be used together: the record tells more than a list that it seals")
 	}
 	in := verify.Input{Policy: p, Now: a.now(), MaxAge: c.MaxAge, Strict: c.Strict}
+	for _, domain := range c.Known {
+		if err := keys.CheckDomain(domain); err != nil {
+			return usagef("--known %q is not a domain as the record writes them (%w); an internationalized one is written with xn--", domain, plain(err))
+		}
+	}
+	in.Known = c.Known
+	if c.Require != nil { // nothing at all is no requirement either
+		if in.Require, err = verify.ParseRequire(*c.Require); err != nil {
+			return usagef("--require: %w", err)
+		}
+	}
 	if in.Receipt, err = verify.ParseReceipt(b); err != nil {
 		return fmt.Errorf("%s is not a receipt: %w", nameOf(c.Receipt), err)
 	}
@@ -158,6 +171,9 @@ func (a *app) printSealed(v *verify.Verdict) {
 			a.printf(", which existed by %s", moment(*l.NoLater))
 		}
 		a.printf("\n")
+		for _, sentence := range l.Missing {
+			a.printf("    %s\n", sentence)
+		}
 	}
 }
 
@@ -205,11 +221,22 @@ func (c *auditCmd) Run(ctx context.Context, a *app) error {
 	if o.TimeStamps, err = c.checker(a); err != nil {
 		return err
 	}
-	_, r, closeRecord, err := a.replay(ctx, c.Policy, c.Source, o)
+	p, err := a.policy(c.Policy)
 	if err != nil {
 		return err
 	}
-	defer closeRecord()
+	rec, err := openRecord(ctx, c.Source)
+	if err != nil {
+		return err
+	}
+	defer rec.Close()
+	if rec.archive == nil {
+		o.Covering = rec.covering // for every chain of the DNS
+	}
+	r, err := a.audit(ctx, p, rec, o)
+	if err != nil {
+		return err
+	}
 	if err := a.keep(c.Evidence, slices.Concat(r.Contradictions, r.Misled)); err != nil {
 		return err
 	}

@@ -290,6 +290,9 @@ type submission struct {
 	Duplicate bool       `json:"duplicate"`
 	Published bool       `json:"published"`         // a checkpoint covers it: there is a receipt
 	Receipt   string     `json:"receipt,omitempty"` // a c2sp.org/tlog-proof@v1 file, if published
+
+	ChainIndex  *uint64 `json:"chain_index,omitempty"`  // of the entry with the DNSSEC chain that was sent
+	ChainDetail string  `json:"chain_detail,omitempty"` // a sentence, if there is none
 }
 
 // A ledger that is busy is asked again so many times, if it does not take longer than that in all.
@@ -336,7 +339,7 @@ func (c *client) patiently(ctx context.Context, method, path, kind string, body 
 	}
 }
 
-// submit sends one signed entry and waits, up to wait (whole seconds, at most 60), until it is published.
+// submit sends one signed entry, as entry.Submission prints it, and waits, up to wait (whole seconds, at most 60), until it is published.
 // An entry that is refused is a *problemError with the rule that it breaks. A ledger that says when to try again
 // is asked again then, a few times; said, if not nil, is told of it before.
 func (c *client) submit(ctx context.Context, note []byte, wait time.Duration, said func(problem error, pause time.Duration)) (*submission, error) {
@@ -349,7 +352,7 @@ func (c *client) submit(ctx context.Context, note []byte, wait time.Duration, sa
 	if err := json.Unmarshal(answer, s); err != nil {
 		return nil, fmt.Errorf("%s answers in a form that this program does not know; is it an Undersigned ledger?", c.base.Host)
 	}
-	e, err := entry.Parse(note)
+	e, _, err := entry.ParseSubmission(note)
 	if err == nil && s.ID != e.ID() {
 		return nil, failf(verify.CodeContradiction, "%s answers about another entry than the one that was sent", c.base.Host)
 	}

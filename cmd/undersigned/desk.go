@@ -35,8 +35,9 @@ type writeFlags struct {
 	passwordFlags
 	jsonFlag
 
-	extra    []*keyFile // keys that sign beside those of --key
-	complete bool       // the entry is in the record
+	extra    []*keyFile  // keys that sign beside those of --key
+	chain    *chainFlags // nil: no chain goes with what the command writes
+	complete bool        // the entry is in the record
 }
 
 // Validate holds the flags to their bounds.
@@ -108,7 +109,7 @@ func (a *app) audit(ctx context.Context, p *verify.Policy, rec *record, o verify
 	if rec.archive != nil {
 		return verify.AuditArchive(ctx, p, rec.archive, o)
 	}
-	if len(o.Receipts) > 0 || o.About != "" {
+	if o.Covering == nil && (len(o.Receipts) > 0 || o.About != "") {
 		o.Covering = rec.covering
 	}
 	heard := &listener{fetch: rec.fetch}
@@ -174,6 +175,7 @@ func (w *writeFlags) finish(ctx context.Context, a *app, at *place, e *entry.Ent
 		return err
 	}
 	if missing := e.Missing(); len(missing) > 0 {
+		w.later(a)
 		return a.halfSigned(w.Output, e, e.Bytes(), missing)
 	}
 	if at.record.client == nil {
@@ -181,9 +183,17 @@ func (w *writeFlags) finish(ctx context.Context, a *app, at *place, e *entry.Ent
 			return err
 		}
 		a.sayf("The entry is signed. %s cannot take it: send it to the ledger's address with undersigned submit.\n", at.record.name)
+		w.later(a)
 		return nil
 	}
 	return w.submit(ctx, a, at.record.client, e)
+}
+
+// later tells that a chain goes with an entry when it is sent, and not before.
+func (w *writeFlags) later(a *app) {
+	if w.chain.wanted() {
+		a.sayf("The chain of the DNS goes with the entry when it is sent: give --dns or --chain to undersigned submit.\n")
+	}
 }
 
 // signFiles signs an entry with every private key among the files that it names, and by a command for the one public key
@@ -300,7 +310,11 @@ func holder(e *entry.Entry, n entry.Named) string {
 
 // submit sends a whole entry, tells what became of it and keeps its receipt.
 func (w *writeFlags) submit(ctx context.Context, a *app, c *client, e *entry.Entry) error {
-	s, err := c.submit(ctx, e.Bytes(), w.Wait, func(problem error, pause time.Duration) {
+	chain, err := w.chain.get(ctx, a, e)
+	if err != nil {
+		return err
+	}
+	s, err := c.submit(ctx, entry.Submission(e, chain), w.Wait, func(problem error, pause time.Duration) {
 		a.sayf("%v Trying again in %v.\n", problem, pause)
 	})
 	if err != nil {
@@ -316,13 +330,13 @@ func (w *writeFlags) submit(ctx context.Context, a *app, c *client, e *entry.Ent
 			return err
 		}
 	}
-	return a.submitted(e, s, path, w.JSON)
+	return a.submitted(e, s, path, len(chain) > 0, w.JSON)
 }
 
 const receiptSuffix = ".tlog-proof"
 
-// submitted tells what became of an entry.
-func (a *app) submitted(e *entry.Entry, s *submission, receipt string, asJSON bool) error {
+// submitted tells what became of an entry, and of a chain that was sent with it.
+func (a *app) submitted(e *entry.Entry, s *submission, receipt string, chain, asJSON bool) error {
 	code := codeOK
 	if !s.Published {
 		code, receipt = codeUnchecked, ""
@@ -337,7 +351,10 @@ func (a *app) submitted(e *entry.Entry, s *submission, receipt string, asJSON bo
 			Duplicate bool       `json:"duplicate"`
 			Published bool       `json:"published"`
 			Receipt   string     `json:"receipt_file,omitempty"`
-		}{"undersigned/submitted/v1", s.Index, s.ID, s.Admitted, s.Stands, s.Duplicate, s.Published, receipt})
+
+			ChainIndex  *uint64 `json:"chain_index,omitempty"`
+			ChainDetail string  `json:"chain_detail,omitempty"`
+		}{"undersigned/submitted/v1", s.Index, s.ID, s.Admitted, s.Stands, s.Duplicate, s.Published, receipt, s.ChainIndex, s.ChainDetail})
 		return errors.Join(err, answered(code))
 	}
 	switch {
@@ -349,6 +366,17 @@ func (a *app) submitted(e *entry.Entry, s *submission, receipt string, asJSON bo
 		a.printf("Entry %d, %s, has been in the record since %s, and stands.\n", s.Index, saying(e), printable(s.Admitted))
 	default:
 		a.printf("Entry %d, %s, is in the public record since %s.\n", s.Index, saying(e), printable(s.Admitted))
+	}
+	if chain && s.Duplicate {
+		switch {
+		case s.ChainIndex != nil && *s.ChainIndex == s.Index:
+		case s.ChainIndex != nil:
+			a.printf("The entry was there already, without your chain. The chain is entry %d.\n", *s.ChainIndex)
+		case s.ChainDetail != "":
+			a.printf("The entry was there already, without your chain. %s\n", printable(s.ChainDetail))
+		default:
+			a.printf("The entry was there already, perhaps without your chain: undersigned show tells.\n")
+		}
 	}
 	if receipt != "" && receipt != "-" {
 		a.sayf("Receipt: %s\n", receipt)

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -297,17 +296,15 @@ func (c *dnsCheckCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	ask := &collector.Collector{Resolver: c.Resolver, Now: a.now}
-	if ask.Anchors, err = c.anchors(a); err != nil {
+	anchors, err := c.anchors(a)
+	if err != nil {
 		return err
 	}
-	if ask.Resolver == "" {
-		if ask.Resolver, err = collector.SystemResolver("/etc/resolv.conf"); err != nil {
-			return failf(codeUnchecked, "%w; name one with --resolver HOST:PORT", err)
-		}
-	} else if host, port, err := net.SplitHostPort(ask.Resolver); err != nil || host == "" || port == "" {
-		return usagef("--resolver %q is not a host and a port, such as 192.0.2.53:53", ask.Resolver)
+	ask, err := a.newCollector(c.Resolver)
+	if err != nil {
+		return err
 	}
+	ask.Anchors = anchors
 	v := newDNSView(c.Domain, a.now())
 	chain, r, err := ask.Collect(ctx, c.Domain)
 	var bad *collector.Error
@@ -434,10 +431,7 @@ func (v *dnsView) answer(a *app, asJSON bool) error {
 			code = f.code
 		}
 	}
-	who := v.Domain
-	if v.Unicode != v.Domain {
-		who = fmt.Sprintf("%s (written %s)", v.Domain, v.Unicode)
-	}
+	who := keys.DisplayDomain(v.Domain)
 	switch {
 	case code == codeUnchecked:
 		v.Sentence = fmt.Sprintf("Could not check which keys %s publishes.", who)

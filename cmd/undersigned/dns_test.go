@@ -217,3 +217,69 @@ func TestDNSPage(t *testing.T) {
 		}
 	}
 }
+
+// TestGuideDNS runs the commands of the guide's section about DNSSEC, in a record with a witness and a member as the guide has made them.
+func TestGuideDNS(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "guide.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const before = `
+env TEST_DNS_ROOT=1
+dns zone example
+dns zone our.example
+env UNDERSIGNED_RESOLVER=$RESOLVER
+exec undersigned key new --no-password -o operator.pem
+exec undersigned key new --no-password -o our.pem
+exec undersigned init --dir ledger --origin ledger.example/tccm --title Test --operator ledger.example --operator-key operator.pem
+exec undersigned witness new w --name one.example/w
+exec sh -c 'grep ^log ledger/policy.txt > logs.txt; cp logs.txt w/logs.txt'
+freeport
+env W=$ADDR
+env UW=$URL
+exec undersigned witness serve w --listen $W &w&
+exec sh -c '(cat logs.txt; undersigned witness show w --url $UW; echo "quorum one-example-w") > ledger/policy.txt'
+freeport
+exec undersigned serve --dir ledger --listen $ADDR &server&
+waitready $URL
+env UNDERSIGNED_LEDGER=$URL
+env UNDERSIGNED_POLICY=$WORK/ledger/policy.txt
+exec undersigned statement publish --domain ledger.example --key operator.pem --statement statement.txt --title Ours
+exec undersigned join --domain our.example --name 'Our Organization' --key our.pem --voucher-key operator.pem
+exec undersigned endorse --domain our.example --key our.pem --statement statement.txt --receipt our.tlog-proof
+`
+	const after = `
+stdout 'our\.example itself published the key sha256:.* in the DNS, signed: seen on '
+kill -INT server
+wait server
+kill -INT w
+wait w
+-- statement.txt --
+We stand by this.
+`
+	script := before
+	n := 0
+	for _, b := range regexp.MustCompile("(?s)```bash\n(.*?)```").FindAllSubmatch(page, -1) {
+		for line := range strings.Lines(string(b[1])) {
+			n++
+			line = strings.ReplaceAll(strings.TrimSpace(line), `"$UNDERSIGNED_LEDGER"`, "$UNDERSIGNED_LEDGER")
+			script += "exec " + strings.ReplaceAll(line, `"`, "'") + "\n"
+			if strings.HasPrefix(line, "undersigned dns record") {
+				script += "cp stdout zone\ndns publish zone\n"
+			}
+			if strings.HasPrefix(line, "undersigned verify") {
+				script += "stdout '^Yes\\. our\\.example, which calls itself Our Organization'\nstdout 'itself published the key in the DNS, signed, as far as the record shows only after this was recorded: seen on '\n"
+			}
+		}
+	}
+	if n != 5 {
+		t.Errorf("%d commands", n)
+	}
+	file := filepath.Join(t.TempDir(), "guide.txtar")
+	if err := os.WriteFile(file, []byte(script+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := scripts()
+	p.Files = []string{file}
+	testscript.Run(t, p)
+}

@@ -18,6 +18,7 @@ import (
 	"github.com/tccm/undersigned/keys/source"
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/ledger/boltstore"
+	"github.com/tccm/undersigned/ledger/collector"
 	"github.com/tccm/undersigned/ledger/server"
 	"github.com/tccm/undersigned/ledger/tsa"
 	"github.com/tccm/undersigned/ledger/witness"
@@ -49,7 +50,8 @@ type house struct {
 	asked  *witness.Client // nil: no witness is asked
 	policy []byte          // that readers are offered; nil: none
 
-	stamper *tsa.Stamper // nil: no time-stamping authority is asked
+	stamper *tsa.Stamper      // nil: no time-stamping authority is asked
+	keeper  *collector.Keeper // nil: the DNS is not asked
 }
 
 // policyForReaders returns the policy file in a ledger's directory; nil: there is none that can be used.
@@ -352,6 +354,9 @@ func (h *house) serveAt(ctx context.Context, listener net.Listener, public strin
 	}
 	if h.stamper != nil {
 		cfg.Stampings = h.stamper.Status
+	}
+	if h.keeper != nil {
+		cfg.Keeping = h.keeper.Status
 	}
 	if h.cert != nil {
 		cfg.Expires = h.cert.expires

@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case code == codeInterrupted:
 		fmt.Fprintln(stderr, "undersigned: interrupted")
 	case err != nil && !errors.Is(err, errSaid):
-		fmt.Fprintf(stderr, "undersigned: %v\n", err)
+		fmt.Fprintf(stderr, "undersigned: %s\n", spelled(err.Error()))
 	}
 	if err == nil && a.writeErr != nil {
 		fmt.Fprintf(stderr, "undersigned: cannot write the answer: %v\n", a.writeErr)

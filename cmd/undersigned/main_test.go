@@ -24,6 +24,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/keys/dnssec/dnssectest"
 	"github.com/tccm/undersigned/keys/source"
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/ledger/boltstore"
@@ -33,13 +34,24 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"undersigned": main})
+	testscript.Main(m, map[string]func(){"undersigned": func() {
+		if os.Getenv("TEST_DNS_ROOT") != "" { // of a script with a DNS of its own; the program that is shipped knows no such variable
+			dnssectest.Trust(dnssectest.New(time.Time{}, time.Time{}).Anchors()...)
+		}
+		main()
+	}})
 }
 
 // TestScript runs the stories of testdata/script, in which the program is one command among others.
 func TestScript(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+	p := scripts()
+	p.Dir = "testdata/script"
+	testscript.Run(t, p)
+}
+
+// scripts are what scripts know.
+func scripts() testscript.Params {
+	return testscript.Params{
 		RequireExplicitExec: true,
 		Condition: func(cond string) (bool, error) {
 			if cond == "may-skip" { // where CI has installed everything, a skipped test is a failure
@@ -69,6 +81,7 @@ func TestScript(t *testing.T) {
 
 			"documented": documented,
 			"mode":       mode,
+			"forms":      forms,
 			"files":      files,
 			"nokeys":     noKeys,
 			"stale":      stale,
@@ -79,7 +92,7 @@ func TestScript(t *testing.T) {
 			"untilfull":  untilFull,
 			"status":     status,
 		},
-	})
+	}
 }
 
 // exitsWith runs the program and compares its exit code: code 10 verify …
@@ -294,4 +307,33 @@ func root(ts *testscript.TestScript, _ bool, args []string) {
 	r, err := ledger.Check(context.Background(), store, ledger.CheckOptions{Origin: origin, HashesOnly: true})
 	ts.Check(err)
 	ts.Setenv("ROOT", base64Of(r.Root[:]))
+}
+
+// forms holds what the last command printed to showing each internationalized domain in both forms, in each line that is not there to be typed; there is
+// one at least.
+func forms(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: forms")
+	}
+	seen := false
+	for line := range strings.Lines(ts.ReadFile("stdout") + ts.ReadFile("stderr")) {
+		if strings.Contains(line, " IN TXT ") {
+			continue
+		}
+		for _, word := range strings.Fields(line) {
+			domain := strings.Trim(word, `.,:;()"`)
+			if strings.HasSuffix(domain, "'s") || strings.HasSuffix(domain, receiptSuffix) || strings.Contains(domain, "/") {
+				domain, _, _ = strings.Cut(domain, "'")
+			}
+			if u := keys.DomainToUnicode(strings.TrimPrefix(domain, "_undersigned.")); strings.HasPrefix(domain, "xn--") && u != domain && !strings.HasSuffix(domain, receiptSuffix) {
+				seen = true
+				if !strings.Contains(line, "("+u+")") {
+					ts.Fatalf("%s without %s in: %s", domain, u, line)
+				}
+			}
+		}
+	}
+	if !seen {
+		ts.Fatalf("no internationalized domain is printed")
+	}
 }

@@ -37,6 +37,7 @@ type joinRegisterCmd struct {
 	Quorum      int      `default:"1" placeholder:"K" help:"How many of its keys must sign for it."`
 	Voucher     []string `sep:"none" placeholder:"DOMAIN" help:"A member that vouches, beside the operator where the charter asks for it. May be repeated."`
 	VoucherKey  []string `sep:"none" placeholder:"FILE" help:"A voucher's key, where it is at hand. May be repeated."`
+	chainFlags
 	suiteFlag
 	writeFlags
 }
@@ -46,6 +47,10 @@ func (joinRegisterCmd) Help() string { return joinCmd{}.Help() }
 
 // Run registers an organization.
 func (c *joinRegisterCmd) Run(ctx context.Context, a *app) error {
+	c.chain = &c.chainFlags
+	if err := c.valid(); err != nil {
+		return err
+	}
 	if len(c.Key) == 0 {
 		return usagef("name the organization's keys (--key FILE); public ones will do to prepare the text")
 	}
@@ -124,6 +129,7 @@ type joinUpdateCmd struct {
 	NoRecovery  bool     `help:"Have no recovery key from now on."`
 	Voucher     []string `sep:"none" placeholder:"DOMAIN" help:"A member or the operator that vouches from now on. May be repeated."`
 	VoucherKey  []string `sep:"none" placeholder:"FILE" help:"A voucher's key, where it is at hand. May be repeated."`
+	chainFlags
 	suiteFlag
 	writeFlags
 }
@@ -140,6 +146,10 @@ Example:
 
 // Run updates a membership.
 func (c *joinUpdateCmd) Run(ctx context.Context, a *app) error {
+	c.chain = &c.chainFlags
+	if err := c.valid(); err != nil {
+		return err
+	}
 	if c.NoRecovery && len(c.RecoveryKey) > 0 {
 		return usagef("--no-recovery and --recovery-key cannot be used together")
 	}
@@ -314,6 +324,7 @@ func (a *app) keyOf(at *place, domain, what string, passwords *passwordFlags) (k
 
 type keyAddCmd struct {
 	NewKey string `required:"" placeholder:"FILE" help:"The new key; it signs too."`
+	chainFlags
 	suiteFlag
 	keyEventFlags
 }
@@ -328,6 +339,10 @@ func (keyAddCmd) Help() string {
 
 // Run adds a key.
 func (c *keyAddCmd) Run(ctx context.Context, a *app) error {
+	c.chain = &c.chainFlags
+	if err := c.valid(); err != nil {
+		return err
+	}
 	f, line, err := c.newKey(a, c.NewKey, c.Suite)
 	if err != nil {
 		return err
@@ -339,6 +354,7 @@ type keyRotateCmd struct {
 	Old              string  `required:"" placeholder:"KEY" help:"The key that goes: its file, or the beginning of its fingerprint (sha256:…)."`
 	NewKey           string  `required:"" placeholder:"FILE" help:"The key that comes; it signs too."`
 	CompromisedAfter *uint64 `placeholder:"INDEX" help:"What the old key signed from this entry on is disputed."`
+	chainFlags
 	suiteFlag
 	keyEventFlags
 }
@@ -353,6 +369,10 @@ func (keyRotateCmd) Help() string {
 
 // Run replaces a key.
 func (c *keyRotateCmd) Run(ctx context.Context, a *app) error {
+	c.chain = &c.chainFlags
+	if err := c.valid(); err != nil {
+		return err
+	}
 	f, line, err := c.newKey(a, c.NewKey, c.Suite)
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ import (
 	"github.com/tccm/undersigned/keys/source"
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/ledger/boltstore"
+	"github.com/tccm/undersigned/ledger/collector"
 	"github.com/tccm/undersigned/ledger/tsa"
 	"github.com/tccm/undersigned/ledger/witness"
 	"github.com/tccm/undersigned/verify"
@@ -41,7 +42,7 @@ func plain(err error) error {
 	return err
 }
 
-// admission reads what --admission says: "operator" and "vouched:M".
+// admission reads what --admission says: "operator", "vouched:M" and "dnssec".
 func admission(rules []string) (a entry.Admission, err error) {
 	for _, rule := range rules {
 		m, vouched := strings.CutPrefix(rule, "vouched:")
@@ -51,8 +52,10 @@ func admission(rules []string) (a entry.Admission, err error) {
 			a.Operator = true
 		case vouched && bad == nil && n >= 1 && n <= entry.MaxVouched && a.Vouched == 0:
 			a.Vouched = n
+		case rule == "dnssec" && !a.DNSSEC:
+			a.DNSSEC = true
 		default:
-			return a, usagef("--admission is operator, or vouched:M with M from 1 to %d, each at most once", entry.MaxVouched)
+			return a, usagef("--admission is operator, vouched:M with M from 1 to %d, or dnssec, each at most once", entry.MaxVouched)
 		}
 	}
 	return a, nil
@@ -65,7 +68,7 @@ type initCmd struct {
 	Operator    string   `required:"" placeholder:"DOMAIN" help:"The domain of whoever runs it."`
 	OperatorKey []string `required:"" sep:"none" placeholder:"FILE" help:"A key of the operator; it signs the charter. May be repeated."`
 	Publisher   []string `sep:"none" placeholder:"DOMAIN" help:"A domain that may publish statements beside the operator. May be repeated."`
-	Admission   []string `sep:"none" default:"operator" placeholder:"RULE" help:"Who lets organizations in: operator, or vouched:M. May be repeated; then both must."`
+	Admission   []string `sep:"none" default:"operator" placeholder:"RULE" help:"Who lets organizations in: operator, vouched:M, or dnssec, where the domain itself publishes the keys. May be repeated; then all must."`
 	Roll        string   `default:"manual" placeholder:"WHEN" help:"When lists are sealed: on-change, daily HH:MM, or manual."`
 	Yes         bool     `short:"y" help:"Do not ask before signing. Off a terminal nobody is asked."`
 	suiteFlag
@@ -163,6 +166,7 @@ type serveCmd struct {
 	Mirror    []string      `sep:"none" placeholder:"URL" help:"A mirror's copy of this ledger, to be asked at the start what it has seen. May be repeated."`
 	Republish time.Duration `default:"1h" placeholder:"D" help:"After how long without a new one the checkpoint is cosigned afresh (${default}); 0 is never."`
 	TSA       []string      `name:"tsa" sep:"none" placeholder:"URL" help:"A time-stamping authority (RFC 3161) that stamps a checkpoint a day, for the record to keep. May be repeated."`
+	Resolver  string        `placeholder:"HOST:PORT" help:"A DNS resolver to ask once a day which keys the members' domains publish, for the record to keep what changes. Without it nobody is asked."`
 	ReadOnly  bool          `help:"Serve for reading alone: no keys are needed, nothing is admitted, nothing is written."`
 	Adopt     string        `placeholder:"SIZE:ROOT" help:"Take it on your word that nothing larger than this tree was ever signed with these keys. Only for a last-signed record that is lost."`
 	tlsFlags
@@ -179,6 +183,7 @@ Example:
 	undersigned serve --dir ledger --listen :443 --tls-cert fullchain.pem --tls-key key.pem --url https://ledger.example/
 	undersigned serve --dir ledger --trusted-proxy 127.0.0.1 --limit-client 100/min --limit-member 200/day
 	undersigned serve --dir ledger --tsa https://tsa.example/ --tsa http://stamps.example/tsr
+	undersigned serve --dir ledger --resolver 192.0.2.53:53
 	undersigned serve --dir copy --read-only
 `
 }
@@ -214,6 +219,15 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	if c.ReadOnly && len(stampers) > 0 {
 		return usagef("--read-only and --tsa cannot be used together: nothing is written")
 	}
+	var ask *collector.Collector
+	if c.Resolver != "" {
+		if c.ReadOnly {
+			return usagef("--read-only and --resolver cannot be used together: nothing is written")
+		}
+		if ask, err = a.newCollector(c.Resolver); err != nil {
+			return err
+		}
+	}
 	if c.ReadOnly && adopt != nil {
 		return usagef("--read-only and --adopt cannot be used together: who only reads signs nothing")
 	}
@@ -241,6 +255,9 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	}
 	h.limits, h.cert, h.asked, h.policy = limits, cert, asked, policyForReaders(c.Dir)
 	h.stamper = tsa.NewStamper(h.ledger, stampers, a.now, log)
+	if ask != nil {
+		h.keeper = collector.NewKeeper(h.ledger, ask, nil, log)
+	}
 	if a.env["GOMEMLIMIT"] == "" {
 		runtime.GC() // what opening needed is in use no more
 		go boundMemory(ctx)
@@ -269,6 +286,9 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	go sealOnSignal(sealing, h.ledger, log)
 	var stamping sync.WaitGroup
 	stamping.Go(func() { h.stamper.Run(sealing) })
+	if h.keeper != nil {
+		stamping.Go(func() { h.keeper.Run(sealing) })
+	}
 	stop := handOut(c.Dir, h, copyPatience, log)
 	s.Wait(ctx)
 	stop()

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/ledger/collector"
 	"github.com/tccm/undersigned/ledger/tsa"
 	"github.com/tccm/undersigned/ledger/witness"
 	"github.com/tccm/undersigned/verify"
@@ -100,6 +101,7 @@ func TestMetricNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.stamper = tsa.NewStamper(h.ledger, []*tsa.Client{stamps}, noon, nil)
+	h.keeper = collector.NewKeeper(h.ledger, &collector.Collector{Resolver: "127.0.0.1:1", Now: noon}, nil, nil)
 	service, err := startService(t.Context(), h, "127.0.0.1:0", "", noon, nil)
 	if err != nil {
 		t.Fatal(err)

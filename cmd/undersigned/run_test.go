@@ -170,6 +170,34 @@ func TestPaint(t *testing.T) {
 }
 
 // TestConfirm shows a person at a terminal the text, and signs only after a yes.
+// An internationalized domain has beside it how it reads, but where it is to be typed.
+func TestSpelled(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                "",
+		"our.example joined":              "our.example joined",
+		"xn--bcher-kva.example joined.\n": "xn--bcher-kva.example (bücher.example) joined.\n",
+		"The domain is www.xn--bcher-kva.example.":                                  "The domain is www.xn--bcher-kva.example (www.bücher.example).",
+		"xn--bcher-kva.example (bücher.example) joined":                             "xn--bcher-kva.example (bücher.example) joined",
+		"a xn--bcher-kva.example, b xn--bcher-kva.example\n  xn--bcher-kva.example": "a xn--bcher-kva.example (bücher.example), b xn--bcher-kva.example (bücher.example)\n  xn--bcher-kva.example (bücher.example)",
+		"there is no TXT record at _undersigned.xn--bcher-kva.example":              "there is no TXT record at _undersigned.xn--bcher-kva.example (bücher.example)",
+		"undersigned: xn--bcher-kva.example is not a member":                        "undersigned: xn--bcher-kva.example (bücher.example) is not a member",
+		`"xn--bcher-kva.example" is one`:                                            `"xn--bcher-kva.example (bücher.example)" is one`,
+		// Not a domain, or to be typed.
+		"xn--a.example": "xn--a.example", "xn--": "xn--",
+		"_undersigned.xn--bcher-kva.example. 3600 IN TXT \"v=undersigned1\"": "_undersigned.xn--bcher-kva.example. 3600 IN TXT \"v=undersigned1\"",
+		"Receipt: xn--bcher-kva.example-4.tlog-proof":                        "Receipt: xn--bcher-kva.example-4.tlog-proof",
+		"look with: undersigned dns check xn--bcher-kva.example":             "look with: undersigned dns check xn--bcher-kva.example",
+		"undersigned dns check --domain xn--bcher-kva.example":               "undersigned dns check --domain xn--bcher-kva.example",
+		"it is --domain=xn--bcher-kva.example":                               "it is --domain=xn--bcher-kva.example",
+		"at https://xn--bcher-kva.example/tccm":                              "at https://xn--bcher-kva.example/tccm",
+		"xn--bcher-kva.example/tccm holds together":                          "xn--bcher-kva.example/tccm holds together",
+	} {
+		if got := spelled(text); got != want {
+			t.Errorf("%q gives %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestConfirm(t *testing.T) {
 	for answer, want := range map[string]error{"y\n": nil, "YES\n": nil, "n\n": errNotConfirmed, "\n": errNotConfirmed, "": errNotConfirmed, "yep\n": errNotConfirmed} {
 		var stderr bytes.Buffer

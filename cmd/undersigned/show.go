@@ -5,15 +5,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tccm/undersigned/keys/dnssec"
 	"github.com/tccm/undersigned/verify/check"
 )
 
 // printMember prints it for people.
 func (a *app) printMember(v check.Organization) {
 	who := v.Name + " (" + v.Domain + ")"
-	if v.Unicode != v.Domain {
-		who = fmt.Sprintf("%s (%s, written %s)", v.Name, v.Domain, v.Unicode)
-	}
 	if v.Member {
 		a.printf("%s has been a member of %s since %s.\n", who, v.Origin, day(v.Registered.Admitted))
 	} else {
@@ -28,6 +26,11 @@ func (a *app) printMember(v check.Organization) {
 	}
 	if len(v.Vouchers) == 0 {
 		a.printf("  - Nobody vouched for it.\n")
+	}
+	for _, k := range v.Keys {
+		for _, p := range k.Published {
+			a.printf("  - %s\n", publishedSentence(v.Domain, k, p))
+		}
 	}
 	a.printf("\n%s (%d must sign)\n", a.paint(bold, "Keys"), v.Quorum)
 	for _, k := range v.Keys {
@@ -83,6 +86,26 @@ func keySentence(k check.KeyView) string {
 		s += fmt.Sprintf("; what it signed from entry %d on is disputed", *k.CompromisedAfter)
 	}
 	return s + "."
+}
+
+func publishedSentence(domain string, k check.KeyView, p check.PublishedView) string {
+	s := fmt.Sprintf("%s itself published the key %s in the DNS, signed: seen on %s (entry %d)", domain, k.Fingerprint, day(p.Since), p.Index)
+	if p.LastIndex != p.Index {
+		s += fmt.Sprintf(", last on %s (entry %d)", day(p.Last), p.LastIndex)
+	}
+	s += ", in signatures good until " + day(p.Until)
+	doubt := ""
+	if !p.InTime {
+		doubt = " No witnesses bear out that all of this was in the record before the signatures ended."
+	}
+	if p.Gone == nil {
+		return s + "." + doubt
+	}
+	why := "it no longer did"
+	if p.GoneOutcome == dnssec.Insecure.String() {
+		why = "its zone was no longer signed"
+	}
+	return fmt.Sprintf("%s; by %s (entry %d) %s.", s, day(*p.Gone), *p.GoneIndex, why) + doubt
 }
 
 func joinNumbers(list []uint64) string {

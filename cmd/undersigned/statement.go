@@ -558,6 +558,9 @@ func admissionRules(a entry.Admission) []string {
 	if a.Vouched > 0 {
 		rules = append(rules, fmt.Sprintf("vouched:%d", a.Vouched))
 	}
+	if a.DNSSEC {
+		rules = append(rules, "dnssec")
+	}
 	return rules
 }
 
@@ -567,7 +570,7 @@ type charterAmendCmd struct {
 	OperatorKey []string `sep:"none" placeholder:"FILE" help:"The complete new set of operator keys. Each new one signs too. May be repeated."`
 	Publisher   []string `sep:"none" placeholder:"DOMAIN" help:"The complete new set of publishers. May be repeated."`
 	NoPublisher bool     `help:"Have no publisher beside the operator from now on."`
-	Admission   []string `sep:"none" placeholder:"RULE" help:"The complete new rules: operator, vouched:M. May be repeated."`
+	Admission   []string `sep:"none" placeholder:"RULE" help:"The complete new rules: operator, vouched:M, dnssec. May be repeated."`
 	Roll        string   `placeholder:"WHEN" help:"When lists are sealed: on-change, daily HH:MM, or manual."`
 	Voucher     []string `sep:"none" placeholder:"DOMAIN" help:"A member that agrees, where members vouch. May be repeated."`
 	VoucherKey  []string `sep:"none" placeholder:"FILE" help:"A member's key, where it is at hand. May be repeated."`

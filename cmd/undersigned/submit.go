@@ -29,6 +29,7 @@ type submitCmd struct {
 	Policy  string        `setting:"" placeholder:"FILE" help:"The policy file; needed only for an entry with several signatures in one name that are out of order."`
 	Receipt string        `placeholder:"FILE" help:"Where the receipt goes, instead of SIGNER-INDEX.tlog-proof. For one entry."`
 	Wait    time.Duration `setting:"" default:"10s" help:"How long to wait until an entry is published, 0s to 60s."`
+	chainFlags
 	jsonFlag
 }
 
@@ -44,7 +45,10 @@ Example:
 
 // Run sends entries.
 func (c *submitCmd) Run(ctx context.Context, a *app) error {
-	w := &writeFlags{Receipt: c.Receipt, Wait: c.Wait, jsonFlag: c.jsonFlag}
+	if err := c.valid(); err != nil {
+		return err
+	}
+	w := &writeFlags{Receipt: c.Receipt, Wait: c.Wait, jsonFlag: c.jsonFlag, chain: &c.chainFlags}
 	w.PasswordFD = -1
 	if err := w.Validate(); err != nil {
 		return usagef("%w", err)

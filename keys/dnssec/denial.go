@@ -18,7 +18,7 @@ const (
 )
 
 // deny judges NSEC or NSEC3 records of a zone, whose signatures hold, by what they say about the TXT records of a name. It
-// returns those that are needed for that.
+// returns those that are needed for that, first the one that denies the name, or the delegation, itself: the others only say that no wildcard stands in.
 func deny(records []*set, zone, name string) (Outcome, string, []*set, error) {
 	if records[0].typ == typeNSEC {
 		return denyNSEC(records, zone, name)
@@ -185,7 +185,7 @@ func denyNSEC3(records []*set, zone, name string) (Outcome, string, []*set, erro
 			return 0, "", nil, bogus(problemDenial)
 		}
 		if gap.optOut { // delegations without keys may be in the gap
-			return Insecure, below, unique(match.set, gap.set), nil
+			return Insecure, below, unique(gap.set, match.set), nil
 		}
 		hash = hashNSEC3("\x01*"+closest, parameters)
 		wildcard := find(func(h *hashed) bool { return bytes.Equal(h.hash, hash) })
@@ -196,7 +196,7 @@ func denyNSEC3(records []*set, zone, name string) (Outcome, string, []*set, erro
 		} else if wildcard = find(func(h *hashed) bool { return h.covers(hash) }); wildcard == nil {
 			return 0, "", nil, bogus(problemDenial)
 		}
-		return Absent, "", unique(match.set, gap.set, wildcard.set), nil
+		return Absent, "", unique(gap.set, match.set, wildcard.set), nil
 	}
 }
 

@@ -95,8 +95,21 @@ type Result struct {
 	NotBefore, NotAfter time.Time
 
 	Zones      []string // that signed, from the root down
+	Steps      []Step   // what each of them said, in their order
 	Algorithms []uint8  // of the signatures, each once, ascending
 	Anchor     Anchor   // that the chain hangs from
+}
+
+// A Step is what one zone says on the way down: that another one is below it (DS), or at the end the records, or that there are none.
+// Each zone signs its sets anew when it likes. So of two answers about a domain the newer one is not that of the newer window, but that in which
+// the zone that says something else was signed later.
+type Step struct {
+	Zone   string    // that signed it
+	Signed time.Time // from when its signature is valid (inception), UTC. Of several records of denial: that of the one which denies the name, or the delegation, itself
+
+	// Delegation is the SHA-256 of what leads on, whoever signed it and when: the name of the zone below, in wire form, and the RDATA of each DS record, in
+	// canonical order, with its length (uint16, big-endian) before it. At the end it is zero.
+	Delegation [32]byte
 }
 
 // Publishes says whether the domain published the key for the ledger.

@@ -3,7 +3,9 @@ package dnssec_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base32"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -82,6 +84,7 @@ func TestPublished(t *testing.T) {
 			want := &dnssec.Result{
 				Outcome: dnssec.Published, Domain: domain, Zone: domain, Records: []dnssec.Record{record(1), record(2)},
 				NotBefore: from, NotAfter: until, Zones: []string{".", "example", domain}, Algorithms: c.algorithms, Anchor: d.Anchors()[0],
+				Steps: []dnssec.Step{{".", from, delegation(d, "example")}, {"example", from, delegation(d, domain)}, {Zone: domain, Signed: from}},
 			}
 			if !reflect.DeepEqual(r, want) {
 				t.Errorf("%+v\nwant %+v", r, want)
@@ -94,6 +97,18 @@ func TestPublished(t *testing.T) {
 			}
 		})
 	}
+}
+
+// delegation is the hash of a zone's DS records as a Step has it, taken from what a resolver answers.
+func delegation(d *dnssectest.DNS, zone string) [32]byte {
+	var list []string
+	for _, r := range d.Query(zone, dnssectest.DS).Answer {
+		if r.Type == dnssectest.DS {
+			list = append(list, fmt.Sprintf("%c%c%s", len(r.Data)>>8, len(r.Data), r.Data))
+		}
+	}
+	slices.Sort(list)
+	return sha256.Sum256([]byte(string(dnssectest.Name(zone)) + strings.Join(list, "")))
 }
 
 // Every signature must be valid at the time, as far as a chain of two weeks from noon goes.
@@ -580,4 +595,146 @@ func TestCheckDomain(t *testing.T) {
 			t.Errorf("%q: %v", s, err)
 		}
 	}
+}
+
+// A step that leads on tells one set of DS records from another, and not one signature of a set from another; one that ends tells nothing.
+func TestStepDelegation(t *testing.T) {
+	d := world(dnssectest.Options{}, dnssectest.Options{})
+	z := d.Zone(domain, dnssectest.Options{Algorithm: 15})
+	d.Publish(domain, record(1))
+	said := func() [3][32]byte {
+		t.Helper()
+		_, r := mustVerify(t, d, domain)
+		return [3][32]byte{r.Steps[0].Delegation, r.Steps[1].Delegation, r.Steps[2].Delegation}
+	}
+	first := said()
+	d.Window(from.Add(time.Minute), until.Add(day))
+	if again := said(); again != first || first[0] == first[1] || first[2] != [32]byte{} {
+		t.Errorf("signed anew: %x, was %x", again, first)
+	}
+	z.AddKSK()
+	both := said()
+	z.DropKSK()
+	other := said()
+	if both[1] == first[1] || other[1] == first[1] || other[1] == both[1] || other[0] != first[0] {
+		t.Errorf("%x, %x and %x", first, both, other)
+	}
+	d.Publish(domain)
+	if said() != other {
+		t.Error("a denial changes what the zones above say")
+	}
+	d.Zone(domain, dnssectest.Options{Digest: 1})
+	if _, r := mustVerify(t, d, domain); r.Outcome != dnssec.Insecure || r.Steps[1].Delegation != [32]byte{} {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Each zone's step has the time of what it says itself, whatever was signed when above it or beside it.
+func TestSteps(t *testing.T) {
+	at := noon.Add(2 * day)
+	// steps are those of a chain in which the sets of one name and type are signed a day later than the others.
+	steps := func(t *testing.T, d *dnssectest.DNS, owner string, typ uint16) []dnssec.Step {
+		t.Helper()
+		of := func(r dnssec.RR) bool {
+			covers := r.Type
+			if covers == dnssectest.RRSIG {
+				covers = uint16(r.Data[0])<<8 | uint16(r.Data[1])
+			}
+			return covers == typ && r.Name == string(dnssectest.Name(owner))
+		}
+		d.Window(from, until)
+		records := slices.DeleteFunc(d.Records(domain), of)
+		d.Window(from.Add(day), until.Add(day))
+		for _, r := range d.Records(domain) {
+			if of(r) {
+				records = append(records, r)
+			}
+		}
+		_, r, err := dnssec.Build(domain, records, d.Anchors(), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Steps
+	}
+	check := func(t *testing.T, got []dnssec.Step, later string) {
+		t.Helper()
+		var zones []string
+		for _, s := range got {
+			zones = append(zones, s.Zone)
+			want := from
+			if s.Zone == later {
+				want = from.Add(day)
+			}
+			if !s.Signed.Equal(want) {
+				t.Errorf("%s said it at %v, want %v", s.Zone, s.Signed, want)
+			}
+		}
+		if all := []string{".", "example", domain}; !slices.Equal(zones, all[:len(zones)]) {
+			t.Errorf("steps of %q", zones)
+		}
+	}
+	for _, c := range []struct {
+		name, owner string
+		typ         uint16
+		later       string // whose step is
+	}{
+		{"the records", dnssec.Owner(domain), dnssectest.TXT, domain},
+		{"keys", domain, dnssectest.DNSKEY, ""},
+		{"the root's keys", "", dnssectest.DNSKEY, ""},
+		{"a delegation", domain, dnssectest.DS, "example"},
+		{"the first delegation", "example", dnssectest.DS, "."},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			check(t, steps(t, world(dnssectest.Options{}, dnssectest.Options{}), c.owner, c.typ), c.later)
+		})
+	}
+	t.Run("a digest that is not known", func(t *testing.T) {
+		check(t, steps(t, world(dnssectest.Options{}, dnssectest.Options{Digest: 1}), domain, dnssectest.DS), "example")
+	})
+	t.Run("a delegation without keys", func(t *testing.T) {
+		check(t, steps(t, world(dnssectest.Options{}, dnssectest.Options{Unsigned: true}), domain, dnssectest.NSEC), "example")
+	})
+	denying := func(o dnssectest.Options) *dnssectest.DNS {
+		d := world(dnssectest.Options{}, dnssectest.Options{})
+		z := d.Zone(domain, o)
+		for _, name := range []string{"0.", "a.", "k.", "z."} {
+			z.SetTXT(name+domain, name)
+		}
+		return d
+	}
+	t.Run("the denial of the name", func(t *testing.T) {
+		check(t, steps(t, denying(dnssectest.Options{}), "0."+domain, dnssectest.NSEC), domain)
+	})
+	t.Run("the denial of a wildcard", func(t *testing.T) {
+		check(t, steps(t, denying(dnssectest.Options{}), domain, dnssectest.NSEC), "")
+	})
+	t.Run("by hashes", func(t *testing.T) {
+		d := denying(dnssectest.Options{NSEC3: true})
+		var owners []string // of the records of denial, in the order of their hashes
+		base := base32.HexEncoding.WithPadding(base32.NoPadding)
+		for _, r := range d.Records(domain) {
+			if r.Type == dnssectest.NSEC3 {
+				owners = append(owners, strings.ToLower(r.Name[1:33]))
+			}
+		}
+		slices.Sort(owners)
+		owners = slices.Compact(owners)
+		hash := strings.ToLower(base.EncodeToString(dnssec.Hash(dnssec.Owner(domain))))
+		gap := owners[len(owners)-1]
+		for _, o := range owners {
+			if o < hash {
+				gap = o
+			}
+		}
+		for _, o := range owners {
+			later := ""
+			if o == gap {
+				later = domain
+			}
+			check(t, steps(t, d, o+"."+domain, dnssectest.NSEC3), later)
+		}
+		if len(owners) < 2 {
+			t.Error("one record denies all of it")
+		}
+	})
 }

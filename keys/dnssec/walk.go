@@ -1,6 +1,8 @@
 package dnssec
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"maps"
 	"slices"
 	"time"
@@ -39,6 +41,7 @@ type walk struct {
 
 	notBefore, notAfter time.Time
 	zones               []string
+	steps               []Step
 	algorithms          map[uint8]bool
 	anchor              *Anchor
 }
@@ -78,11 +81,13 @@ func (w *walk) step(s *set) error {
 		if err := w.check(s, w.keys); err != nil {
 			return err
 		}
+		w.said(s)
 		w.above = delegations(s.data)
 		if len(w.above) == 0 {
 			w.outcome, w.cut = Insecure, s.owner
 			return nil
 		}
+		w.steps[len(w.steps)-1].Delegation = delegationHash(s)
 		w.zone, w.keys = s.owner, nil
 		return nil
 	case typeTXT:
@@ -93,6 +98,7 @@ func (w *walk) step(s *set) error {
 			return bogus(problemZone)
 		}
 		w.outcome, w.leaf = Published, s
+		w.said(s)
 		return w.check(s, w.keys)
 	case typeNSEC, typeNSEC3:
 		if len(s.data) != 1 || !within(s.owner, w.zone) {
@@ -175,6 +181,20 @@ func (w *walk) check(s *set, from []zoneKey) error {
 	return bogus(problemBad)
 }
 
+// said notes from when on a zone says what it says.
+func (w *walk) said(s *set) {
+	w.steps = append(slices.Clip(w.steps), Step{Zone: textName(w.zone), Signed: serial(s.sig.incepts, w.at)})
+}
+
+// delegationHash is Step.Delegation of a DS set.
+func delegationHash(s *set) [32]byte {
+	b := []byte(s.owner)
+	for _, data := range s.data {
+		b = append(binary.BigEndian.AppendUint16(b, uint16(len(data))), data...)
+	}
+	return sha256.Sum256(b)
+}
+
 // serial returns the time that is nearest to at among those that a serial number means (RFC 4034 section 3.1.5,
 // RFC 1982).
 func serial(n uint32, at time.Time) time.Time {
@@ -199,6 +219,7 @@ func (w *walk) end() (used int, err error) {
 		if w.outcome, w.cut, needed, err = deny(w.denial, w.zone, w.owner); err != nil {
 			return 0, err
 		}
+		w.said(needed[0])
 		return len(needed), nil
 	}
 	if w.outcome == 0 {
@@ -214,7 +235,7 @@ func (w *walk) result() (*Result, error) {
 	}
 	r := &Result{
 		Outcome: w.outcome, Domain: w.domain, Zone: textName(w.zone), NotBefore: w.notBefore, NotAfter: w.notAfter,
-		Zones: w.zones, Algorithms: slices.Sorted(maps.Keys(w.algorithms)), Anchor: *w.anchor,
+		Zones: w.zones, Steps: w.steps, Algorithms: slices.Sorted(maps.Keys(w.algorithms)), Anchor: *w.anchor,
 	}
 	if w.outcome == Insecure {
 		r.Cut = textName(w.cut)

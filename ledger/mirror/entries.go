@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/keys/dnssec"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
 )
@@ -27,7 +28,55 @@ func (w *Watch) events(state *roll.State, index uint64, l *entry.Leaf) []Event {
 	case *entry.Endorsement:
 		events = append(events, w.endorsement(about, state, b)...)
 	}
-	return append(events, w.vouched(about, e)...)
+	events = append(events, w.vouched(about, e)...)
+	switch b, ok := e.Body.(*entry.Evidence); {
+	case ok && b.Type == entry.DNSSEC:
+		events = append(events, w.domainWord(about, state, index, b.Member)...)
+	case len(l.Chain) > 0:
+		events = append(events, w.domainWord(about, state, index, e.Signer)...)
+	}
+	return events
+}
+
+// domainWord tells which keys a domain has begun to publish in the DNS, and which it no longer does. It is good news that it does, and no news that a
+// key is gone that the record knows as replaced or revoked.
+func (w *Watch) domainWord(about Event, state *roll.State, index uint64, domain string) []Event {
+	shown, gone, outcome := state.News(domain, index)
+	about.Domain = domain
+	by := w.named(domain)
+	which := func(refs []keys.Ref) string {
+		if len(refs) == 1 {
+			return "one of its keys"
+		}
+		return fmt.Sprintf("%d of its keys", len(refs))
+	}
+	tell := func(typ EventType, refs []keys.Ref, level Level, format string) []Event {
+		if len(refs) == 0 {
+			return nil
+		}
+		about := about
+		about.brings(refs...)
+		events := w.tell(about, typ, "", by, nil, LevelInfo, format, keys.DisplayDomain(domain), which(refs))
+		for i := range events {
+			events[i].Level = level
+		}
+		return events
+	}
+	level := LevelInfo
+	for _, ref := range gone {
+		if k, _ := state.Key(ref); !k.Revoked && len(by) > 0 {
+			level = LevelAlert
+		}
+	}
+	why := "its zone says, signed, that it is not there"
+	if len(gone) > 1 {
+		why = "its zone says, signed, that they are not there"
+	}
+	if outcome == dnssec.Insecure {
+		why = "its zone is no longer signed"
+	}
+	return append(tell(EventKeyPublished, shown, LevelInfo, "%s itself publishes %s in the DNS, signed."),
+		tell(EventKeyGone, gone, level, "%s no longer publishes %s in the DNS: "+why+".")...)
 }
 
 // named returns the lines of the watch that name one of the domains.
@@ -55,6 +104,9 @@ func (w *Watch) texts(hashes ...entry.Hash) []string {
 // tell makes an event of an entry if somebody watches: by a domain or a name it is an alert, otherwise of this level.
 func (w *Watch) tell(about Event, typ EventType, action string, byDomain, byText []string, otherwise Level, format string, args ...any) []Event {
 	about.Type, about.action, about.Sentence = typ, action, fmt.Sprintf(format, args...)
+	if u := keys.DomainToUnicode(about.Domain); u != about.Domain {
+		about.Unicode = u
+	}
 	about.Watched = append(byDomain, byText...)
 	about.Level = otherwise
 	switch {
@@ -98,12 +150,12 @@ func (w *Watch) charter(about Event, index uint64, b *entry.Charter) []Event {
 	var events []Event
 	if index == 0 {
 		if by := w.named(domains...); len(by) > 0 || w.All {
-			events = w.tell(about, EventCharter, "", by, nil, LevelInfo, "The record begins with its charter, “%s”, of the operator %s.", b.Title, b.Operator)
+			events = w.tell(about, EventCharter, "", by, nil, LevelInfo, "The record begins with its charter, “%s”, of the operator %s.", b.Title, keys.DisplayDomain(b.Operator))
 			events[0].Level = LevelInfo // there is nothing that it changes
 		}
 	} else {
 		events = w.tell(about, EventCharter, "amend", w.named(domains...), nil, LevelAlert,
-			"%s changed the rules of the record from entry %d on. It is called “%s”, and its operator is %s.", about.Signer, index, b.Title, b.Operator)
+			"%s changed the rules of the record from entry %d on. It is called “%s”, and its operator is %s.", keys.DisplayDomain(about.Signer), index, b.Title, keys.DisplayDomain(b.Operator))
 	}
 	for _, d := range slices.Compact(slices.Sorted(slices.Values(domains))) {
 		about.Domain = d
@@ -118,16 +170,16 @@ func (w *Watch) statement(about Event, b *entry.Statement) []Event {
 	by, texts := w.named(about.Signer), w.texts(b.Statement)
 	switch b.Action {
 	case entry.Close:
-		return w.tell(about, EventStatementClosed, "close", by, texts, LevelWarning, "%s closed a statement: nobody can endorse it any more.", about.Signer)
+		return w.tell(about, EventStatementClosed, "close", by, texts, LevelWarning, "%s closed a statement: nobody can endorse it any more.", keys.DisplayDomain(about.Signer))
 	case entry.Reopen:
-		return w.tell(about, EventStatementReopened, "reopen", by, texts, LevelWarning, "%s opened a statement again for endorsements.", about.Signer)
+		return w.tell(about, EventStatementReopened, "reopen", by, texts, LevelWarning, "%s opened a statement again for endorsements.", keys.DisplayDomain(about.Signer))
 	}
-	events := w.tell(about, EventStatementPublished, "publish", by, texts, LevelInfo, "%s published the statement “%s”.", about.Signer, b.Title)
+	events := w.tell(about, EventStatementPublished, "publish", by, texts, LevelInfo, "%s published the statement “%s”.", keys.DisplayDomain(about.Signer), b.Title)
 	if b.Supersedes != nil {
 		old := about
 		old.hashes, old.Statement = nil, b.Supersedes.String()
 		events = append(events, w.tell(old, EventStatementSuperseded, "", by, w.texts(*b.Supersedes), LevelWarning,
-			"%s published another statement, “%s” (%s), in the place of this one.", about.Signer, b.Title, b.Statement)...)
+			"%s published another statement, “%s” (%s), in the place of this one.", keys.DisplayDomain(about.Signer), b.Title, b.Statement)...)
 	}
 	return events
 }
@@ -138,12 +190,12 @@ func (w *Watch) membership(about Event, b *entry.Membership) []Event {
 	by := w.named(b.Member, about.Signer)
 	switch b.Action {
 	case entry.Leave:
-		return w.tell(about, EventLeave, "leave", by, nil, LevelInfo, "%s left.", b.Member)
+		return w.tell(about, EventLeave, "leave", by, nil, LevelInfo, "%s left.", keys.DisplayDomain(b.Member))
 	case entry.Update:
-		events := w.tell(about, EventUpdate, "update", by, nil, LevelInfo, "%s changed what is said about it; its name is now “%s”.", b.Member, b.Name)
+		events := w.tell(about, EventUpdate, "update", by, nil, LevelInfo, "%s changed what is said about it; its name is now “%s”.", keys.DisplayDomain(b.Member), b.Name)
 		return append(events, w.lookAlikes(about, b.Member, "changed its entry", b.Name, b.LegalName)...)
 	}
-	events := w.tell(about, EventRegistration, "register", by, nil, LevelInfo, "%s registered as “%s”.", b.Member, b.Name)
+	events := w.tell(about, EventRegistration, "register", by, nil, LevelInfo, "%s registered as “%s”.", keys.DisplayDomain(b.Member), b.Name)
 	return append(events, w.lookAlikes(about, b.Member, "registered", b.Name, b.LegalName)...)
 }
 
@@ -169,7 +221,7 @@ func (w *Watch) lookAlikes(about Event, domain, did string, names ...string) []E
 				called = " as “" + names[0] + "”"
 			}
 			events = append(events, w.tell(about, EventLookAlike, "", []string{of.kind + watched}, nil, LevelAlert,
-				"%s %s%s, which can be mistaken for %s.", domain, did, called, watched)...)
+				"%s %s%s, which can be mistaken for %s.", keys.DisplayDomain(domain), did, called, keys.DisplayDomain(watched))...)
 		}
 	}
 	return events
@@ -186,17 +238,17 @@ func (w *Watch) keyEvent(about Event, b *entry.KeyEvent) []Event {
 	by := w.named(b.Member, about.Signer)
 	switch b.Action {
 	case entry.Add:
-		return w.tell(about, EventKeyAdded, "add-key", by, nil, LevelInfo, "%s has one more key.", b.Member)
+		return w.tell(about, EventKeyAdded, "add-key", by, nil, LevelInfo, "%s has one more key.", keys.DisplayDomain(b.Member))
 	case entry.Rotate:
-		return w.tell(about, EventKeyRotated, "rotate-key", by, nil, LevelInfo, "%s replaced a key by a new one.", b.Member)
+		return w.tell(about, EventKeyRotated, "rotate-key", by, nil, LevelInfo, "%s replaced a key by a new one.", keys.DisplayDomain(b.Member))
 	case entry.Suspend:
-		return w.tell(about, EventKeySuspended, "suspend-key", by, nil, LevelInfo, "%s suspended a key of %s.", about.Signer, b.Member)
+		return w.tell(about, EventKeySuspended, "suspend-key", by, nil, LevelInfo, "%s suspended a key of %s.", keys.DisplayDomain(about.Signer), keys.DisplayDomain(b.Member))
 	}
 	disputed := ""
 	if b.CompromisedAfter != nil {
 		disputed = fmt.Sprintf(" What it signed from entry %d on is disputed.", *b.CompromisedAfter)
 	}
-	return w.tell(about, EventKeyRevoked, "revoke-key", by, nil, LevelInfo, "A key of %s was revoked.%s", b.Member, disputed)
+	return w.tell(about, EventKeyRevoked, "revoke-key", by, nil, LevelInfo, "A key of %s was revoked.%s", keys.DisplayDomain(b.Member), disputed)
 }
 
 func (w *Watch) endorsement(about Event, state *roll.State, b *entry.Endorsement) []Event {
@@ -208,9 +260,9 @@ func (w *Watch) endorsement(about Event, state *roll.State, b *entry.Endorsement
 	}
 	by, texts := w.named(about.Signer), w.texts(b.Statement)
 	if b.Action == entry.Withdraw {
-		return w.tell(about, EventWithdrawal, "withdraw", by, texts, LevelWarning, "%s no longer endorses %s.", about.Signer, title)
+		return w.tell(about, EventWithdrawal, "withdraw", by, texts, LevelWarning, "%s no longer endorses %s.", keys.DisplayDomain(about.Signer), title)
 	}
-	return w.tell(about, EventEndorsement, "endorse", by, texts, LevelInfo, "%s endorsed %s.", about.Signer, title)
+	return w.tell(about, EventEndorsement, "endorse", by, texts, LevelInfo, "%s endorsed %s.", keys.DisplayDomain(about.Signer), title)
 }
 
 // vouched tells of keys of watched domains that signed for somebody else.
@@ -225,7 +277,7 @@ func (w *Watch) vouched(about Event, e *entry.Entry) []Event {
 	for _, d := range w.Domains {
 		if d != e.Signer && slices.ContainsFunc(e.Named(), func(n entry.Named) bool { return n.Domain == d }) {
 			about.Domain = d
-			events = append(events, w.tell(about, EventVouched, "vouch", []string{"domain " + d}, nil, LevelAlert, "A key of %s signed for what %s did.", d, e.Signer)...)
+			events = append(events, w.tell(about, EventVouched, "vouch", []string{"domain " + d}, nil, LevelAlert, "A key of %s signed for what %s did.", keys.DisplayDomain(d), keys.DisplayDomain(e.Signer))...)
 		}
 	}
 	return events

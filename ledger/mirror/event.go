@@ -25,6 +25,8 @@ const (
 	EventKeyRotated          EventType = "key-rotated"
 	EventKeyRevoked          EventType = "key-revoked"
 	EventKeySuspended        EventType = "key-suspended"
+	EventKeyPublished        EventType = "key-published"
+	EventKeyGone             EventType = "key-gone"
 	EventStatementPublished  EventType = "statement-published"
 	EventStatementSuperseded EventType = "statement-superseded"
 	EventStatementClosed     EventType = "statement-closed"
@@ -82,10 +84,11 @@ type Event struct {
 	Index     *uint64    `json:"index,omitempty"` // of the entry that it is about
 	Entry     string     `json:"entry,omitempty"` // hash of its text
 	Admitted  *time.Time `json:"admitted,omitempty"`
-	Domain    string     `json:"domain,omitempty"` // of the organization that it is about
-	Signer    string     `json:"signer,omitempty"` // who signed the entry
+	Domain    string     `json:"domain,omitempty"`  // of the organization that it is about
+	Unicode   string     `json:"unicode,omitempty"` // how that reads, if it has A-labels
+	Signer    string     `json:"signer,omitempty"`  // who signed the entry
 	Statement string     `json:"statement,omitempty"`
-	Keys      []string   `json:"keys,omitempty"`     // that the entry brings, revokes or suspends: "<suite> sha256:…"
+	Keys      []string   `json:"keys,omitempty"`     // that the entry brings, revokes or suspends, or shows or misses in the DNS: "<suite> sha256:…"
 	Like      string     `json:"like,omitempty"`     // what is watched and looks alike
 	Watched   []string   `json:"watched,omitempty"`  // the lines of the watch that it answers
 	Expected  *bool      `json:"expected,omitempty"` // of what entries do: whether it was announced
@@ -103,7 +106,7 @@ var kinds = map[EventType]struct {
 	code  int
 }{
 	EventCharter: {level: LevelAlert}, EventRegistration: {}, EventUpdate: {}, EventLeave: {}, EventLookAlike: {level: LevelAlert}, EventVouched: {},
-	EventKeyAdded: {}, EventKeyRotated: {}, EventKeyRevoked: {}, EventKeySuspended: {},
+	EventKeyAdded: {}, EventKeyRotated: {}, EventKeyRevoked: {}, EventKeySuspended: {}, EventKeyPublished: {level: LevelInfo}, EventKeyGone: {},
 	EventStatementPublished: {}, EventStatementSuperseded: {}, EventStatementClosed: {}, EventStatementReopened: {},
 	EventEndorsement: {}, EventWithdrawal: {}, EventExpectedMissing: {level: LevelWarning},
 

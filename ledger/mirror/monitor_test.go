@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/keys/dnssec"
+	"github.com/tccm/undersigned/keys/dnssec/dnssectest"
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
@@ -360,6 +362,101 @@ func TestMonitorLookAlikeDomain(t *testing.T) {
 	s.publish()
 	s.expect(m, 0, EventLookAlike)
 	if e := s.last(); e.Like != "modern.example" || e.Level != LevelAlert || e.Domain != "rnodern.example" || e.Expected != nil {
+		t.Errorf("%+v", e)
+	}
+}
+
+// Who watches a domain hears of each key that it is seen to publish in the DNS, and of each that it no longer does; not of months in which nothing changes.
+func TestMonitorDomainWord(t *testing.T) {
+	const domain, reads, fake = "xn--mnchen-3ya.example", "xn--mnchen-3ya.example (münchen.example)", "xn--rnnchen-o2a.example"
+	s := newStage(t, 0, 0)
+	d := dnssectest.New(s.rec.Now, s.rec.Now)
+	d.Zone("example", dnssectest.Options{})
+	d.Zone(domain, dnssectest.Options{})
+	dnssectest.Trust(d.Anchors()...)
+	our := rolltest.NewOrg(domain, 2, 1, 1)
+	chain := func(ks ...*rolltest.Key) []byte {
+		t.Helper()
+		s.rec.Now = s.rec.Now.Add(24 * time.Hour)
+		d.Window(s.rec.Now.Add(-time.Hour), s.rec.Now.Add(14*24*time.Hour))
+		var list []dnssec.Record
+		for _, k := range ks {
+			list = append(list, dnssec.Record{Ledger: rolltest.Origin, Key: k.Ref().Fingerprint})
+		}
+		d.Publish(domain, list...)
+		b, _, err := d.Chain(domain, s.rec.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	evidence := func(chain []byte) {
+		t.Helper()
+		s.rec.Must(&entry.Entry{Ledger: rolltest.Origin, Body: &entry.Evidence{Type: entry.DNSSEC, Member: domain, Data: chain}})
+		s.publish()
+	}
+	told := func(typ EventType, level Level, sentence string, ks ...*rolltest.Key) {
+		t.Helper()
+		var refs []string
+		for _, k := range ks {
+			refs = append(refs, k.Ref().String())
+		}
+		e := s.last()
+		if e.Type != typ || e.Level != level || !strings.Contains(e.Sentence, sentence) || !strings.Contains(e.Sentence, reads) || !slices.Equal(e.Keys, refs) || e.Domain != domain || e.Unicode != "münchen.example" || *e.Index+1 != uint64(len(s.rec.Leaves)) || e.Expected != nil {
+			t.Errorf("%+v", e)
+		}
+	}
+	m := s.monitor("domain " + domain + "\n")
+	s.expect(m, 0)
+	if err := s.rec.ApplyWith(s.rec.Registration(our), chain(our.Keys...)); err != nil {
+		t.Fatal(err)
+	}
+	s.publish()
+	s.expect(m, 0, EventRegistration, EventKeyPublished)
+	told(EventKeyPublished, LevelInfo, "publishes 2 of its keys", our.Keys...)
+	evidence(chain(our.Keys...))
+	s.expect(m, 0)
+	evidence(chain(our.Keys[0]))
+	s.expect(m, 0, EventKeyGone)
+	told(EventKeyGone, LevelAlert, "no longer publishes one of its keys in the DNS: its zone says, signed, that it is not there", our.Keys[1])
+	evidence(chain(our.Keys...))
+	s.expect(m, 0, EventKeyPublished)
+	told(EventKeyPublished, LevelInfo, "publishes one of its keys", our.Keys[1])
+	// A key that was replaced goes.
+	next := rolltest.NewKey("our next")
+	line, ref := next.Line(), our.Keys[1].Ref()
+	s.rec.Must(rolltest.Sign(s.rec.Draft(&entry.KeyEvent{Action: entry.Rotate, Member: domain, Revokes: &ref, PublicKey: &line}, our, our.Keys[0], next)))
+	evidence(chain(our.Keys[0]))
+	s.expect(m, 0, EventKeyRotated, EventKeyGone)
+	told(EventKeyGone, LevelInfo, "no longer publishes one of its keys", our.Keys[1])
+	// Its zone is signed no more.
+	d.Zone(domain, dnssectest.Options{Unsigned: true})
+	evidence(chain())
+	s.expect(m, 0, EventKeyGone)
+	told(EventKeyGone, LevelAlert, "its zone is no longer signed", our.Keys[0])
+	// Others do not hear of it, but who watches everything does.
+	for watch, times := range map[string]int{"domain somebody.example\n": 0, "all\n": 5} {
+		other := newStage(t, 0, 0)
+		other.rec, other.logs, other.files, other.now = s.rec, s.logs, s.files, s.now
+		n := 0
+		_, types := other.look(other.monitor(watch))
+		for _, typ := range types {
+			if typ == EventKeyGone || typ == EventKeyPublished {
+				n++
+			}
+		}
+		if n != times {
+			t.Errorf("%s: told %d times", watch, n)
+		}
+	}
+	// Somebody imitates it, where it has not registered itself.
+	other := newStage(t, 0, 0)
+	m = other.monitor("domain " + domain + "\n")
+	other.expect(m, 0)
+	other.rec.Join(fake)
+	other.publish()
+	other.expect(m, 0, EventLookAlike)
+	if e := other.last(); e.Like != domain || e.Domain != fake || e.Unicode != "rnünchen.example" || e.Level != LevelAlert || !strings.Contains(e.Sentence, fake+" (rnünchen.example) registered") || !strings.Contains(e.Sentence, "mistaken for "+reads) {
 		t.Errorf("%+v", e)
 	}
 }
@@ -967,7 +1064,7 @@ func TestMonitorEventsAreDocumented(t *testing.T) {
 	}
 	fields := regexp.MustCompile("(?m)^\\| `([a-z]+)`(?:, `([a-z]+)`)* \\| [^|]+ \\|$").FindAllString(string(b), -1)
 	raw, err := json.Marshal(Event{
-		Size: new(uint64), Index: new(uint64), Entry: "x", Admitted: new(time.Time), Origin: "x", Domain: "x", Signer: "x", Statement: "x",
+		Size: new(uint64), Index: new(uint64), Entry: "x", Admitted: new(time.Time), Origin: "x", Domain: "x", Unicode: "x", Signer: "x", Statement: "x",
 		Keys: []string{"x"}, Like: "x", Watched: []string{"x"}, Expected: new(bool), Witness: "x", About: "x", Evidence: "x", Notice: "x",
 	})
 	if err != nil {

@@ -248,6 +248,32 @@ type keyJSON struct {
 	SuspendedAt      *uint64    `json:"suspended_at,omitempty"`
 	RevokedAt        *uint64    `json:"revoked_at,omitempty"`
 	CompromisedAfter *uint64    `json:"compromised_after,omitempty"`
+
+	Published []publishedJSON `json:"published,omitempty"` // the newest
+}
+
+// publishedJSON says over which time the record shows that the domain itself published a key in the DNS.
+type publishedJSON struct {
+	Index     uint64  `json:"index"` // of the first chain
+	Since     string  `json:"since"`
+	LastIndex uint64  `json:"last_index"`
+	Until     string  `json:"until"` // the signatures of the last one were valid
+	GoneIndex *uint64 `json:"gone_index,omitempty"`
+	Gone      string  `json:"gone,omitempty"`
+}
+
+// maxPublished bounds how many times of one key are listed.
+const maxPublished = 16
+
+func publishedOf(spans []roll.Span) (list []publishedJSON) {
+	for _, p := range spans[max(0, len(spans)-maxPublished):] {
+		j := publishedJSON{Index: p.First.Index, Since: entry.FormatTime(p.First.Admitted), LastIndex: p.Last.Index, Until: entry.FormatTime(p.Last.NotAfter)}
+		if p.Ended {
+			j.GoneIndex, j.Gone = &p.End.Index, entry.FormatTime(p.End.Admitted)
+		}
+		list = append(list, j)
+	}
+	return list
 }
 
 func keyOf(k roll.Key) keyJSON {
@@ -260,6 +286,7 @@ func keyOf(k roll.Key) keyJSON {
 	return keyJSON{
 		Suite: k.Ref.Suite, Fingerprint: k.Ref.Fingerprint.String(), SPKI: k.Public.SPKI(), Registered: k.Registered, Current: k.Current,
 		SuspendedAt: when(k.Suspended, k.SuspendedAt), RevokedAt: when(k.Revoked, k.RevokedAt), CompromisedAfter: when(k.Compromised, k.CompromisedAfter),
+		Published: publishedOf(k.Published),
 	}
 }
 
@@ -358,7 +385,7 @@ func (s *Server) memberOf(m roll.Member) signatoryJSON {
 	j.RecoveryKeys, more = keysOf(m.RecoveryKeys)
 	j.KeysOmitted += more
 	for _, v := range m.Vouchers {
-		j.Vouchers = append(j.Vouchers, voucherJSON(v))
+		j.Vouchers = append(j.Vouchers, voucherJSON{v.Domain, v.Index, v.Operator, v.Member, v.Disputed})
 	}
 	return j
 }

@@ -33,6 +33,7 @@ type entryView struct {
 	LaterGone bool            // and it withdraws
 	Disputed  bool
 
+	Chain     int       // bytes of the DNSSEC chain that came with it; 0: none did
 	Covered   uint64    // size of the first published checkpoint that holds it
 	NotBefore time.Time // signed after, if known
 	NoLater   time.Time // existed by, if known
@@ -98,7 +99,7 @@ func (s *Server) entryView(ctx context.Context, index uint64) (*entryView, error
 	if err != nil {
 		return nil, err
 	}
-	v.Covered, v.NotBefore, v.NoLater = bounds.Size, bounds.NotBefore, bounds.NoLater
+	v.Covered, v.NotBefore, v.NoLater, v.Chain = bounds.Size, bounds.NotBefore, bounds.NoLater, len(leaf.Chain)
 	if hash, ok := aboutStatement(e); ok {
 		err := s.ledger.View(func(st *roll.State) {
 			if about, ok := st.Statement(hash); ok {
@@ -190,6 +191,9 @@ func (s *Server) sentence(v *entryView, e *entry.Entry) any {
 	case *entry.Roll:
 		return message("said.roll", "time", body.AsOf.UTC().Format(timeFormat), "title", title)
 	case *entry.Evidence:
+		if body.Type == entry.DNSSEC {
+			return message("said.dnssec", "domain", body.Member)
+		}
 		return message("said.evidence", "type", body.Type)
 	}
 	return message("said.other", "kind", e.Body.Kind())

@@ -93,6 +93,7 @@ func newMetrics(s *Server) *metrics {
 		}, func() float64 { return s.behind().Seconds() }),
 		witnesses{s},
 		stampings{s},
+		keeping{s},
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "undersigned_certificate_expiry_timestamp_seconds", Help: "When the TLS certificate expires; 0 if the server speaks plain HTTP.",
 		}, func() float64 {
@@ -285,5 +286,41 @@ func (t stampings) Collect(ch chan<- prometheus.Metric) {
 		}
 		ch <- prometheus.MustNewConstMetric(stampTime, prometheus.GaugeValue, at, st.Who)
 		ch <- prometheus.MustNewConstMetric(stampFailures, prometheus.CounterValue, float64(st.Failures), st.Who)
+	}
+}
+
+// keeping collects how it goes to ask the members' domains which keys they publish.
+type keeping struct{ s *Server }
+
+var (
+	dnsTime     = prometheus.NewDesc("undersigned_dns_success_timestamp_seconds", "When a member's domain could be asked last which keys it publishes, or there was none to ask; 0: not since the start.", nil, nil)
+	dnsFailing  = prometheus.NewDesc("undersigned_dns_failing", "Members' domains that could not be asked the last time.", nil, nil)
+	dnsFailures = prometheus.NewDesc("undersigned_dns_failures_total", "How often a member's domain could not be asked, or its answer not be recorded.", nil, nil)
+	dnsRecorded = prometheus.NewDesc("undersigned_dns_recorded_total", "Answers of members' domains that were recorded, by what they say of keys: published, gone, or unchanged.", []string{"says"}, nil)
+)
+
+// Describe is of prometheus.Collector.
+func (k keeping) Describe(ch chan<- *prometheus.Desc) {
+	ch <- dnsTime
+	ch <- dnsFailing
+	ch <- dnsFailures
+	ch <- dnsRecorded
+}
+
+// Collect is of prometheus.Collector.
+func (k keeping) Collect(ch chan<- prometheus.Metric) {
+	if k.s.keeping == nil {
+		return
+	}
+	st := k.s.keeping()
+	at := 0.0
+	if !st.Success.IsZero() {
+		at = float64(st.Success.Unix())
+	}
+	ch <- prometheus.MustNewConstMetric(dnsTime, prometheus.GaugeValue, at)
+	ch <- prometheus.MustNewConstMetric(dnsFailing, prometheus.GaugeValue, float64(st.Failing))
+	ch <- prometheus.MustNewConstMetric(dnsFailures, prometheus.CounterValue, float64(st.Failures))
+	for says, n := range map[string]uint64{"published": st.Changes, "gone": st.Gone, "unchanged": st.Still} {
+		ch <- prometheus.MustNewConstMetric(dnsRecorded, prometheus.CounterValue, float64(n), says)
 	}
 }

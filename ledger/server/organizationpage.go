@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -202,12 +203,13 @@ func (s *Server) keyViews(all []roll.Key, history []roll.Event, size uint64) (vi
 				continue
 			}
 		}
-		view := keyView{Key: k} // what else the record holds of a key joins these events
+		view := keyView{Key: k}
 		for _, e := range history {
-			if e.Index < size {
-				view.Events = append(view.Events, keyEvents(k, e)...)
-			}
+			view.Events = append(view.Events, keyEvents(k, e)...)
 		}
+		view.Events = append(view.Events, publishedEvents(k.Domain, k.Published)...)
+		view.Events = slices.DeleteFunc(view.Events, func(e keyEvent) bool { return e.Index >= size })
+		slices.SortStableFunc(view.Events, func(a, b keyEvent) int { return cmp.Compare(a.Index, b.Index) })
 		views = append(views, view)
 	}
 	slices.Reverse(views)
@@ -235,6 +237,21 @@ func keyEvents(k roll.Key, e roll.Event) (events []keyEvent) {
 			add(message("key.revoked"))
 		case e.Action == entry.Suspend:
 			add(message("key.suspended", "domain", e.Signer))
+		}
+	}
+	return events
+}
+
+// publishedEvents returns what the DNSSEC chains in the record say of a key: the newest maxPublished times over which its domain was shown
+// to publish it.
+func publishedEvents(domain string, spans []roll.Span) (events []keyEvent) {
+	for _, p := range spans[max(0, len(spans)-maxPublished):] {
+		events = append(events, keyEvent{p.First.Mark, message("key.published", "domain", domain)})
+		if p.Last.Index != p.First.Index {
+			events = append(events, keyEvent{p.Last.Mark, message("key.published.still", "domain", domain)})
+		}
+		if p.Ended {
+			events = append(events, keyEvent{p.End.Mark, message("key.published.gone", "domain", domain)})
 		}
 	}
 	return events

@@ -20,7 +20,8 @@ type recordView struct {
 	Policy        bool      // the server was given one, so that it knows its witnesses
 	Witnesses     []witnessView
 	Stampings     []ledger.Stamping
-	Alarms        []any // of the catalogue
+	Keeping       *ledger.Keeping // nil: the server does not ask the DNS, or has not yet
+	Alarms        []any           // of the catalogue
 	Statements    int
 	Organizations int
 	Charter       *roll.Charter
@@ -84,6 +85,11 @@ func (s *Server) recordView(ctx context.Context, size uint64) (*recordView, erro
 	s.seenBy(v, size)
 	if s.stampings != nil {
 		v.Stampings = s.stampings()
+	}
+	if s.keeping != nil {
+		if k := s.keeping(); !k.Success.IsZero() {
+			v.Keeping = &k
+		}
 	}
 	v.Alarms = s.alarms(ctx)
 	return v, nil

@@ -562,3 +562,25 @@ func TestRecordPage(t *testing.T) {
 		}
 	}
 }
+
+// What the DNS was seen to say of a key is part of its history, and no more than maxPublished times of it.
+func TestPublishedEvents(t *testing.T) {
+	chain := func(index uint64) roll.Chain { return roll.Chain{Mark: roll.Mark{Index: index}} }
+	says := func(spans ...roll.Span) (all []string) {
+		for _, e := range publishedEvents("a.example", spans) {
+			all = append(all, fmt.Sprint(e.Index, " ", e.What))
+		}
+		return all
+	}
+	got := says(roll.Span{First: chain(3), Last: chain(3), Ended: true, End: chain(5)}, roll.Span{First: chain(7), Last: chain(9)})
+	want := []string{
+		"3 a.example was shown to publish it, with DNSSEC", "5 a.example was shown not to publish it any more",
+		"7 a.example was shown to publish it, with DNSSEC", "9 a.example was still shown to publish it",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := says(make([]roll.Span, maxPublished+1)...); len(got) != maxPublished {
+		t.Errorf("%d events", len(got))
+	}
+}

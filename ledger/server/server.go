@@ -42,7 +42,9 @@
 //	 "duplicate":false,"published":true,"receipt_url":"/api/v1/receipt/57","receipt":"c2sp.org/…"}
 //
 // The answer is 200 when a published checkpoint covers the entry, and 202 when it is stored for good
-// but that takes longer than wait, 0s to 60s. The same entry again gives the same index. Many
+// but that takes longer than wait, 0s to 60s. The same entry again gives the same index. Of a DNSSEC chain that came with
+// it "chain_index" says in which entry it is: in this one, or, if the entry was there before, as evidence in another; else "chain_detail" says
+// why it is not recorded, which takes nothing from the entry. Many
 // entries come as application/octet-stream, each after its length as a big-endian uint16, at most
 // 4096 and 16 MiB in all; the framing is checked before anything is submitted. The answer is
 // application/x-ndjson: for each entry in order one line with its own "status", which is that of the
@@ -126,6 +128,8 @@ type Config struct {
 	Witnesses func() []ledger.Lag
 	// Stampings, if set, tells how each time-stamping authority of the ledger does.
 	Stampings func() []ledger.Stamping
+	// Keeping, if set, tells how it goes to ask the members' domains which keys they publish.
+	Keeping func() ledger.Keeping
 	// Policy, if set, is the one whose witnesses' word tells between which times an entry was signed and recorded.
 	Policy *verify.Policy
 	// PolicyText is the policy file that the operator offers to readers, at /policy; nil: none.
@@ -150,6 +154,7 @@ type Server struct {
 	history   *history
 	witnesses func() []ledger.Lag
 	stampings func() []ledger.Stamping
+	keeping   func() ledger.Keeping
 	policy    *verify.Policy // nil: no times of witnesses are told
 	offered   []byte         // the policy for readers; nil: none
 	metrics   *metrics
@@ -204,6 +209,7 @@ func New(cfg Config) *Server {
 		history:   newHistory(cfg.Ledger),
 		witnesses: cfg.Witnesses,
 		stampings: cfg.Stampings,
+		keeping:   cfg.Keeping,
 		policy:    cfg.Policy,
 		offered:   offeredPolicy(cfg.PolicyText),
 	}

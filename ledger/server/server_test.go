@@ -24,6 +24,7 @@ import (
 	"github.com/tccm/undersigned/ledger/storetest"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
+	"github.com/tccm/undersigned/verify/roll"
 	"github.com/tccm/undersigned/verify/roll/rolltest"
 )
 
@@ -544,6 +545,24 @@ func TestMetrics(t *testing.T) {
 	if got := (&world{TB: t, server: secure}).get("/metrics").Body.String(); !strings.Contains(got, "\nundersigned_certificate_expiry_timestamp_seconds 1.234567e+06\n") {
 		t.Errorf("the certificate's end is not to be seen: %s", got)
 	}
+	if strings.Contains(got, "undersigned_dns_") {
+		t.Error("a server that asks no domains tells how that goes")
+	}
+	keeping := ledger.Keeping{Failing: 1, Failures: 2, Changes: 3, Gone: 4, Still: 5}
+	asking := New(Config{Ledger: w.ledger, Keeping: func() ledger.Keeping { return keeping }})
+	for _, lines := range [][]string{
+		{"undersigned_dns_success_timestamp_seconds 0", "undersigned_dns_failing 1", "undersigned_dns_failures_total 2", `undersigned_dns_recorded_total{says="published"} 3`,
+			`undersigned_dns_recorded_total{says="gone"} 4`, `undersigned_dns_recorded_total{says="unchanged"} 5`},
+		{"undersigned_dns_success_timestamp_seconds 1.234567e+06"},
+	} {
+		got := (&world{TB: t, server: asking}).get("/metrics").Body.String()
+		for _, line := range lines {
+			if !strings.Contains(got, "\n"+line+"\n") {
+				t.Errorf("no line %s", line)
+			}
+		}
+		keeping.Success = time.Unix(1234567, 0)
+	}
 	w.advance(-time.Hour)
 	if got := w.get("/metrics").Body.String(); !strings.Contains(got, "\nundersigned_clock_behind_seconds 3600\n") {
 		t.Errorf("a clock that went back is not to be seen: %s", got)
@@ -869,6 +888,27 @@ func TestAnnouncedBodies(t *testing.T) {
 		read.release()
 		if share.free != 10 {
 			t.Errorf("%s: %d bytes are free after the release", name, share.free)
+		}
+	}
+}
+
+// What became of a chain that came with an entry is told beside what became of the entry.
+func TestChainAnswers(t *testing.T) {
+	at := uint64(9)
+	for _, c := range []struct {
+		name   string
+		result ledger.Result
+		want   string
+	}{
+		{"no chain", ledger.Result{}, `"published":true,"receipt_url"`},
+		{"recorded", ledger.Result{ChainIndex: &at}, `"chain_index":9,"receipt_url"`},
+		{"refused", ledger.Result{ChainErr: &ledger.Refusal{Rule: roll.RuleEvidence, Detail: "its DNSSEC chain is older than one in the record"}},
+			`"chain_detail":"The DNSSEC chain is not recorded: its DNSSEC chain is older than one in the record.","receipt_url"`},
+		{"busy", ledger.Result{ChainErr: ledger.ErrBusy}, `"chain_detail":"The DNSSEC chain is not recorded for now: submit it again.","receipt_url"`},
+	} {
+		c.result.Stored, c.result.Published = true, true
+		if got := string(encode(accepted(c.result))); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %s", c.name, got)
 		}
 	}
 }

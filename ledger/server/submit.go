@@ -35,7 +35,9 @@ type submitted struct {
 	Stands     bool       `json:"stands"`
 	Duplicate  bool       `json:"duplicate"`
 	Published  bool       `json:"published"`
-	Detail     string     `json:"detail,omitempty"` // if not published
+	Detail     string     `json:"detail,omitempty"`       // if not published
+	ChainIndex *uint64    `json:"chain_index,omitempty"`  // if a DNSSEC chain came: where it is in the record
+	ChainNote  string     `json:"chain_detail,omitempty"` // if it is not: why
 	ReceiptURL string     `json:"receipt_url"`
 	Receipt    string     `json:"receipt,omitempty"` // the file, if published; not in lines
 }
@@ -184,7 +186,14 @@ func accepted(r ledger.Result) submitted {
 		Status: http.StatusOK,
 		Index:  r.Index, ID: r.ID, Admitted: r.Admitted.UTC().Format(entry.TimeFormat),
 		Stands: r.Stands, Duplicate: r.Duplicate, Published: r.Published,
-		ReceiptURL: receiptPath(r.Index),
+		ReceiptURL: receiptPath(r.Index), ChainIndex: r.ChainIndex,
+	}
+	var refused *ledger.Refusal
+	switch {
+	case errors.As(r.ChainErr, &refused):
+		a.ChainNote = "The DNSSEC chain is not recorded: " + refused.Detail + "."
+	case r.ChainErr != nil:
+		a.ChainNote = "The DNSSEC chain is not recorded for now: submit it again."
 	}
 	if !r.Published {
 		a.Status = http.StatusAccepted

@@ -438,11 +438,11 @@ func (c *Checker) Organization(ctx context.Context, domain string, about []byte)
 	if keys.CheckDomain(domain) != nil {
 		return unanswered(a.Kind, Failf(verify.CodeMalformed, "this is not a domain as the record writes them; an internationalized one is written with xn--")), nil
 	}
-	r, err := c.sound()
-	if err != nil {
+	if _, err := c.sound(); err != nil {
 		return unanswered(a.Kind, err), nil
 	}
-	if r, err = c.record.beside(ctx, c, verify.AuditOptions{About: domain}); err != nil {
+	r, err := c.record.beside(ctx, c, verify.AuditOptions{About: domain})
+	if err != nil {
 		return nil, err
 	}
 	a.judged(verify.Input{Policy: c.policy, Record: r, Domain: domain, Statement: about, Now: c.now()})

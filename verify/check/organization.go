@@ -52,6 +52,21 @@ type KeyView struct {
 	SuspendedAt      *uint64    `json:"suspended_at,omitempty"`
 	RevokedAt        *uint64    `json:"revoked_at,omitempty"`
 	CompromisedAfter *uint64    `json:"compromised_after,omitempty"`
+
+	Published []PublishedView `json:"published"`
+}
+
+// A PublishedView says over which time the record shows that the domain itself published a key in the DNS.
+type PublishedView struct {
+	Index       uint64     `json:"index"` // of the first chain
+	Since       time.Time  `json:"since"`
+	LastIndex   uint64     `json:"last_index"`
+	Last        time.Time  `json:"last"`  // when the last one was recorded
+	Until       time.Time  `json:"until"` // the signatures of the last one were valid
+	GoneIndex   *uint64    `json:"gone_index,omitempty"`
+	Gone        *time.Time `json:"gone,omitempty"`
+	GoneOutcome string     `json:"gone_outcome,omitempty"` // published: other keys; absent: none; insecure: the zone is not signed
+	InTime      bool       `json:"in_time"`                // witnesses saw each of these chains before its signatures ended
 }
 
 // A VoucherView says who vouched for an organization.
@@ -113,10 +128,10 @@ func OrganizationOf(r *verify.Report, domain string) (Organization, bool) {
 			v.Left = &left
 		}
 		for _, k := range slices.Concat(m.Keys, m.RecoveryKeys) {
-			v.Keys = append(v.Keys, viewMemberKey(k))
+			v.Keys = append(v.Keys, viewMemberKey(r, k))
 		}
 		for _, w := range m.Vouchers {
-			v.Vouchers = append(v.Vouchers, VoucherView(w))
+			v.Vouchers = append(v.Vouchers, VoucherView{w.Domain, w.Index, w.Operator, w.Member, w.Disputed})
 		}
 		for _, e := range m.History {
 			v.History = append(v.History, EventView{MarkOf(e.Mark), e.ID, e.Action, e.Signer, refStrings(e.Keys), refString(e.Added), refString(e.About)})
@@ -153,8 +168,18 @@ func known(t time.Time) *time.Time {
 	return &t
 }
 
-func viewMemberKey(k roll.Key) KeyView {
-	v := KeyView{Suite: k.Ref.Suite, Fingerprint: k.Ref.Fingerprint.String(), Role: k.Role.String(), SPKI: k.Public.SPKI(), Registered: k.Registered, Current: k.Current}
+func viewMemberKey(r *verify.Report, k roll.Key) KeyView {
+	v := KeyView{Suite: k.Ref.Suite, Fingerprint: k.Ref.Fingerprint.String(), Role: k.Role.String(), SPKI: k.Public.SPKI(), Registered: k.Registered, Current: k.Current, Published: []PublishedView{}}
+	for _, p := range k.Published {
+		view := PublishedView{
+			Index: p.First.Index, Since: p.First.Admitted, LastIndex: p.Last.Index, Last: p.Last.Admitted, Until: p.Last.NotAfter,
+			InTime: r.ChainInTime(p.First.Index) && r.ChainInTime(p.Last.Index) && (!p.Ended || r.ChainInTime(p.End.Index)),
+		}
+		if p.Ended {
+			view.GoneIndex, view.Gone, view.GoneOutcome = &p.End.Index, &p.End.Admitted, p.End.Outcome.String()
+		}
+		v.Published = append(v.Published, view)
+	}
 	if k.Suspended {
 		v.SuspendedAt = &k.SuspendedAt
 	}

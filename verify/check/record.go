@@ -356,7 +356,7 @@ func (c *Checker) Roll(ctx context.Context, statement entry.Hash, asOf string, s
 		at = m.Time
 	}
 	v := &RollView{Statement: statement, Title: st.Title, AsOf: asOf, Size: size, RecordSize: r.Size, RecordRoot: r.Root, Items: []RollItem{}, Gone: []RollItem{}}
-	for _, w := range r.State.Words(statement, size, at) {
+	for _, w := range r.State.LastWords(statement, size, at) {
 		item, err := c.rollItem(ctx, w.Domain, w.Index, size, at)
 		if err != nil {
 			return nil, err

@@ -20,7 +20,7 @@ func BenchmarkParse(b *testing.B) {
 }
 
 func BenchmarkParseLeaf(b *testing.B) {
-	data := (&Leaf{example(b).leaf.Admitted, benchEntry(b)}).Bytes()
+	data := (&Leaf{Admitted: example(b).leaf.Admitted, Entry: benchEntry(b)}).Bytes()
 	b.SetBytes(int64(len(data)))
 	for b.Loop() {
 		if _, err := ParseLeaf(data); err != nil {

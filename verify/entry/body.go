@@ -109,6 +109,7 @@ type Charter struct {
 type Admission struct {
 	Operator bool // the operator vouches
 	Vouched  int  // this many members or the operator vouch, 1 to MaxVouched; 0: no such rule
+	DNSSEC   bool // each public key is published in the domain's own signed zone: a chain comes with the registration (Leaf.Chain)
 }
 
 // A Statement publishes a text, or closes or reopens it for endorsements.
@@ -192,17 +193,22 @@ type Roll struct {
 // Evidence is something that proves itself, kept in the record so that it has a
 // place and a time in it.
 type Evidence struct {
-	Type EvidenceType
-	Size uint64 // tree size of the published checkpoint that it is about, at most 2^63-1
-	Data []byte // 1 to MaxEvidence bytes
+	Type   EvidenceType
+	Size   uint64 // RFC3161: tree size of the published checkpoint that it is about, at most 2^63-1
+	Member string // DNSSEC: domain of the member that it is about
+	Data   []byte // 1 to MaxEvidence bytes
 }
 
 // An EvidenceType says what the bytes of Evidence are.
 type EvidenceType string
 
 // RFC3161 is a TimeStampToken (RFC 3161, section 2.4.2), DER, over the published
-// note checkpoints/<size>, byte for byte.
-const RFC3161 EvidenceType = "rfc3161"
+// note checkpoints/<size>, byte for byte. DNSSEC is a chain of DNSSEC signatures
+// (keys/dnssec) that says which keys the member's domain publishes.
+const (
+	RFC3161 EvidenceType = "rfc3161"
+	DNSSEC  EvidenceType = "dnssec"
+)
 
 // Kind returns KindCharter.
 func (*Charter) Kind() Kind { return KindCharter }

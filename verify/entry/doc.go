@@ -117,12 +117,12 @@
 //	operator <domain>
 //	public-key+ <suite> <base64>                      SPKIs, at most 8, none twice
 //	publisher* <domain>                               at most 32, none twice
-//	admission+ operator, or admission vouched <number>
+//	admission+ operator, admission vouched <number>, or admission dnssec
 //	roll on-change, roll daily hh:mm, or roll manual
 //	voucher* <domain> <key reference>                 at most 32, no key twice
 //
-// Each admission rule stands at most once, operator before vouched, whose number is
-// from 1 to 16; hh:mm is from 00:00 to 23:59 UTC. Entry 0, which has no previous
+// Each admission rule stands at most once, operator before vouched before dnssec;
+// the number of vouched is from 1 to 16; hh:mm is from 00:00 to 23:59 UTC. Entry 0, which has no previous
 // line, has no vouchers either:
 //
 //	undersigned/charter/v1
@@ -445,13 +445,14 @@
 // Evidence proves itself, and the log keeps it: nobody signs it, and it cannot be
 // submitted. After its ledger line stands nothing but
 //
-//	about checkpoint <number>                         the tree size of a published checkpoint
-//	type rfc3161
+//	about checkpoint <number>, or about member <domain>
+//	type rfc3161, or type dnssec                      the one about a checkpoint, the other about a member
 //	data+ <base64>                                    48 bytes each but the last, at most 24,576 together
 //
-// The bytes are a time-stamp token (RFC 3161, section 2.4.2) over the note that was
+// About a checkpoint the bytes are a time-stamp token (RFC 3161, section 2.4.2) over the note that was
 // published as checkpoints/<number>, byte for byte. Whether it is one is not looked
-// at here nor by the fold. Entry 16, with bytes that are none:
+// at here nor by the fold. About a member they are a chain of DNSSEC signatures (package keys/dnssec), which says
+// which keys its domain publishes, and which the fold judges. Entry 16, with bytes that are none:
 //
 //	undersigned/evidence/v1
 //	ledger ledger.example/tccm
@@ -482,12 +483,19 @@
 //
 //	— north.example gZ4F+2kdgCHSaFXG3eQ2AQ3W36Xc8F3pymHl20ZCF9P/HLbEzpL1W2snL1B/FC7QK9hf/dXOQQYu7jQhYYyxeE0oZAg=
 //
+// An entry that registers or updates a member, or adds or rotates a key, can come with a chain of
+// DNSSEC signatures about the member. It is submitted with the entry and logged as
+// it was submitted: after the signature lines an empty line and one line
+//
+//	dnssec <base64>                                   at most 24,576 bytes
+//
+// Nobody signs it, and it is no part of the entry's identity.
+//
 // # What a later version may add
 //
 // Some lines are no mistake and yet not known here: a first line
 // undersigned/<kind>/v<number> of another kind or version, another version of the
-// leaf, rules other than 1, "admission dnssec", evidence "about member" or of another
-// type, and, in a leaf, an empty line and evidence lines ("<type> <base64>") after
-// the entry. Reading stops there with an [UnknownError], unless an earlier line is
+// leaf, rules other than 1, evidence of another
+// type, and, after an entry, an empty line and an evidence line ("<type> <base64>") of another type. Reading stops there with an [UnknownError], unless an earlier line is
 // malformed, and nothing after it is judged.
 package entry

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,7 +101,7 @@ func TestRejectLeaf(t *testing.T) {
 		{"cut before the signatures", leaf[strings.LastIndex(leaf, "\n\n")+1:], "", 14, problemNoEmptyLine},
 		{"no final LF", leaf[len(leaf)-2:], "g", 15, problemFinalLF},
 		{"roll without fields", leaf[len(leafStart):], "undersigned/roll/v1\nledger ledger.example/tccm\n", 6, missing(formStatement)},
-		{"evidence about a member", leaf[len(leafStart):], "undersigned/evidence/v1\nledger ledger.example/tccm\nabout member north.example\n\r", -1, unknownAboutMember},
+		{"evidence about a member", leaf[len(leafStart):], "undersigned/evidence/v1\nledger ledger.example/tccm\nabout member north.example\ntype key\n\r", -1, unknownEvidence},
 		{"bytes of a kind to come", leaf[len(leafStart):], "undersigned/image/v1\n\r\xff\x00", -1, unknownKind},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -116,7 +117,8 @@ func TestRejectLeaf(t *testing.T) {
 		{"empty line", "\n", 17, problemAfterLeaf},
 		{"two empty lines", "\n\n", 17, problemEvidence},
 		{"line without an empty one", "dnssec AAAA\n", 16, problemAfterLeaf},
-		{"evidence", "\ndnssec AAAA\n", -1, unknownAttachment},
+		{"chain", "\ndnssec AAAA\n", 17, problemNoChain},
+		{"other evidence", "\nhttps AAAA\n", -1, unknownAttachment},
 		{"evidence of a type to come", "\nrfc3161 AAAA\r\xff", 17, problemFinalLF},
 		{"evidence without data", "\ndnssec\n", 17, problemEvidence},
 		{"evidence in capitals", "\nDNSSEC AAAA\n", 17, problemEvidence},
@@ -287,7 +289,7 @@ func TestParsedFields(t *testing.T) {
 		t.Errorf("the leaf reads as %+v (%v)", l, err)
 	}
 	for _, e := range r.entries[15:] {
-		leaf := &Leaf{r.leaf.Admitted, e}
+		leaf := &Leaf{Admitted: r.leaf.Admitted, Entry: e}
 		l, err := ParseLeaf(leaf.Bytes())
 		if err != nil || !reflect.DeepEqual(l, leaf) {
 			t.Errorf("the leaf of a %s reads as %+v (%v)", e.Body.Kind(), l, err)
@@ -305,6 +307,82 @@ func TestParsedFields(t *testing.T) {
 		previous.Previous = new(Hash)
 		if err := previous.Check(); err == nil {
 			t.Errorf("a %s with a previous entry passes", e.Body.Kind())
+		}
+	}
+}
+
+// A chain stands after the entries that it can be about, on one line, in a leaf and in what is submitted.
+func TestChain(t *testing.T) {
+	r := example(t)
+	for i, e := range r.entries {
+		if e.byLog() {
+			continue
+		}
+		takes := slices.Contains([]int{1, 2, 5, 8, 9}, i)
+		if e.TakesChain() != takes {
+			t.Errorf("entry %d: TakesChain is %v", i, !takes)
+		}
+		for _, n := range []int{0, 1, 2, 3, 3000, MaxEvidence, MaxEvidence + 1} {
+			leaf := &Leaf{Admitted: r.leaf.Admitted, Entry: e}
+			if n > 0 {
+				leaf.Chain = bytes.Repeat([]byte{0xfb}, n)
+			}
+			ok := n == 0 || takes && n <= MaxEvidence
+			l, err := ParseLeaf(leaf.Bytes())
+			if ok != (err == nil) || ok && !reflect.DeepEqual(l, leaf) {
+				t.Errorf("entry %d with a chain of %d bytes: %v", i, n, err)
+			}
+			sub := Submission(e, leaf.Chain)
+			if !bytes.HasSuffix(leaf.Bytes(), sub) || len(leaf.Bytes()) != len(leafStart)+len(sub) {
+				t.Errorf("entry %d with a chain of %d bytes: it is not submitted as it is logged", i, n)
+			}
+			read, chain, err := ParseSubmission(sub)
+			if ok != (err == nil) || ok && (!reflect.DeepEqual(read, e) || !bytes.Equal(chain, leaf.Chain)) {
+				t.Errorf("entry %d, submitted with a chain of %d bytes: %v", i, n, err)
+			}
+		}
+	}
+	whole := string(Submission(r.entries[9], []byte("abc")))
+	lines := strings.Count(whole, "\n")
+	for _, c := range []struct {
+		name, old, new string
+		line           int
+		problem        string
+	}{
+		{"two", "dnssec YWJj\n", "dnssec YWJj\ndnssec YWJj\n", lines + 1, problemAfterChain},
+		{"an empty line after it", "dnssec YWJj\n", "dnssec YWJj\n\n", lines + 1, problemAfterChain},
+		{"bits left over", "dnssec YWJj\n", "dnssec YWK=\ndnssec", lines, problemBase64},
+		{"no padding", "dnssec YWJj", "dnssec YWI", lines, problemBase64},
+		{"base64url", "dnssec YWJj", "dnssec _-_-", lines, problemBase64},
+		{"no data", "dnssec YWJj", "dnssec", lines, problemEvidence},
+		{"another type", "dnssec YWJj", "https YWJj", -1, unknownAttachment},
+		{"no empty line", "\ndnssec YWJj", "dnssec YWJj", lines - 1, problemAfterLeaf},
+		{"no line", "dnssec YWJj\n", "", lines, problemAfterLeaf},
+		{"in the text", "signer north.example\n", "dnssec YWJj\nsigner north.example\n", 8, misplaced(formSigner)},
+	} {
+		_, _, err := ParseSubmission([]byte(edit(t, whole, c.old, c.new)))
+		t.Run(c.name, func(t *testing.T) { wantError(t, "ParseSubmission", err, c.line, c.problem) })
+	}
+	for _, body := range []Body{
+		&Evidence{Type: DNSSEC, Member: "north.example", Data: []byte("a chain")},
+		&Evidence{Type: RFC3161, Size: 3, Data: []byte("a token")},
+	} {
+		e := &Entry{Ledger: exampleOrigin, Body: body}
+		if read, err := ParseText(e.Text()); err != nil || !reflect.DeepEqual(read, e) {
+			t.Errorf("evidence reads as %+v (%v)", read, err)
+		}
+		if _, _, err := ParseSubmission(e.Text()); err == nil {
+			t.Error("evidence can be submitted")
+		}
+	}
+	for _, body := range []Body{
+		&Evidence{Type: DNSSEC, Member: "north.example", Size: 3, Data: []byte("a chain")},
+		&Evidence{Type: DNSSEC, Size: 3, Data: []byte("a chain")},
+		&Evidence{Type: RFC3161, Member: "north.example", Data: []byte("a token")},
+		&Evidence{Type: DNSSEC, Member: "north", Data: []byte("a chain")},
+	} {
+		if err := (&Entry{Ledger: exampleOrigin, Body: body}).Check(); err == nil {
+			t.Errorf("%+v passes", body)
 		}
 	}
 }

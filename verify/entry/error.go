@@ -29,13 +29,10 @@ func (e *UnknownError) Error() string {
 
 const (
 	unknownLeaf       = "leaves of this version"
-	unknownAttachment = "evidence in leaves"
+	unknownAttachment = "evidence of this type in leaves"
 	unknownEvidence   = "evidence of this type"
 	unknownKind       = "entries of this kind or version"
 	unknownRules      = "rules other than number 1"
-	unknownAdmission  = "admission by dnssec"
-
-	unknownAboutMember = "evidence about members"
 )
 
 // Lines as problems show them.
@@ -47,7 +44,7 @@ const (
 	formTitle     = "title <text>"
 	formOperator  = "operator <domain>"
 	formPublicKey = "public-key <suite> <base64 of the SPKI>"
-	formAdmission = "admission <operator, or vouched and a number>"
+	formAdmission = "admission <operator, vouched and a number, or dnssec>"
 	formRoll      = "roll <on-change, daily HH:MM or manual>"
 	formVoucher   = "voucher <domain> <suite> sha256:…"
 	formAction    = "action <action>"
@@ -69,8 +66,8 @@ const (
 	formAsOf      = "asof <YYYY-MM-DDThh:mm:ss.mmmZ>"
 	formCount     = "count <number of signatories>"
 	formRoot      = "root <base64 of 32 bytes>"
-	formAbout     = "about checkpoint <tree size>"
-	formType      = "type rfc3161"
+	formAbout     = "about <checkpoint and its tree size, or member and a domain>"
+	formType      = "type <rfc3161 or dnssec>"
 	formData      = "data <base64>"
 	formAdmitted  = "admitted <YYYY-MM-DDThh:mm:ss.mmmZ>"
 )
@@ -133,7 +130,7 @@ const (
 	problemTitleSize         = "a title has at most 256 bytes"
 	problemManyPublishers    = "at most 32 publishers may be named"
 	problemRepeatedPublisher = "this publisher is named twice"
-	problemAdmission         = "admission must be operator or vouched and a number, each at most once and in this order"
+	problemAdmission         = "admission must be operator, vouched and a number, or dnssec, each at most once and in this order"
 	problemVouched           = "vouched must be followed by a number of members from 1 to 16"
 	problemRoll              = "roll must be on-change, daily and a time of day from 00:00 to 23:59, or manual"
 	problemGenesisVoucher    = "the charter that is entry 0 has no vouchers: there are no members yet"
@@ -170,8 +167,9 @@ const (
 	// What the log makes.
 	problemMade  = "entries of the kinds roll and evidence are made by the log itself, and by nobody else"
 	problemRoot  = "a root hash is 32 bytes in base64"
-	problemAbout = "evidence is about a checkpoint and its tree size"
+	problemAbout = "evidence is about a checkpoint and its tree size, or about a member and its domain"
 	problemType  = "the type of evidence is a word in lower case, such as rfc3161"
+	problemPair  = "evidence about a checkpoint is of the type rfc3161, and evidence about a member of the type dnssec"
 	problemData  = "every data line but the last holds 48 bytes in base64, and all of them at most 24576 bytes"
 
 	// Leaves.
@@ -179,4 +177,7 @@ const (
 	problemAfterMade  = "a leaf of the kinds roll and evidence ends with its text"
 	problemAfterLeaf  = "after its entry a leaf ends, or goes on with an empty line and evidence lines"
 	problemEvidence   = "an evidence line is a type in lower case, a space and base64"
+	problemNoChain    = "a dnssec line stands only after entries that register or update a member, or add or rotate a key"
+	problemChainSize  = "a DNSSEC chain has at most 24576 bytes"
+	problemAfterChain = "it must end here: at most one dnssec line stands after an entry"
 )

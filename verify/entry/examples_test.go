@@ -220,7 +220,7 @@ func example(t testing.TB) *record {
 	})
 	made(&Evidence{Type: RFC3161, Size: 15, Data: []byte("example time stamp token: two lines, to show how they are cut")})
 
-	r.leaf = &Leaf{time.Date(2024, 6, 11, 9, 30, 0, 123e6, time.UTC), endorse}
+	r.leaf = &Leaf{Admitted: time.Date(2024, 6, 11, 9, 30, 0, 123e6, time.UTC), Entry: endorse}
 	return r
 }
 
@@ -450,7 +450,7 @@ func DocLeaves(t testing.TB) (leaves [][]byte) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		leaves = append(leaves, (&Leaf{day, e}).Bytes())
+		leaves = append(leaves, (&Leaf{Admitted: day, Entry: e}).Bytes())
 	}
 	return leaves
 }

@@ -90,6 +90,7 @@ func FuzzParseLeaf(f *testing.F) {
 			example = append([]byte(leafStart), example...)
 		}
 		f.Add(example)
+		f.Add(append(bytes.Clone(example), "\ndnssec YWJj\n"...))
 	})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l, err := ParseLeaf(b)
@@ -103,6 +104,13 @@ func FuzzParseLeaf(f *testing.F) {
 		parse := Parse
 		if l.Entry.Body.Kind().ByLog() {
 			parse = ParseText
+		}
+		if rest := b[len(leafStart):]; !l.Entry.byLog() {
+			if e, chain, err := ParseSubmission(rest); err != nil || e.ID() != l.Entry.ID() || !bytes.Equal(chain, l.Chain) || !bytes.Equal(Submission(e, chain), rest) {
+				t.Errorf("as it was submitted: %v", err)
+			}
+		} else if _, _, err := ParseSubmission(rest); err == nil {
+			t.Error("what the log makes can be submitted")
 		}
 		if e, err := parse(l.Entry.Bytes()); err != nil || e.ID() != l.Entry.ID() {
 			t.Errorf("the entry alone: %v", err)

@@ -1,6 +1,7 @@
 package entry
 
 import (
+	"encoding/base64"
 	"strings"
 	"time"
 )
@@ -17,6 +18,7 @@ const MaxEntry = MaxLeaf - len(leafHeader+"\n"+"admitted "+TimeFormat+"\n"+"\n")
 type Leaf struct {
 	Admitted time.Time // by the sequencer's clock; UTC, whole milliseconds, the years 1970 to 9999
 	Entry    *Entry    // complete, or made by the log
+	Chain    []byte    // a DNSSEC chain (keys/dnssec) that came with it, at most MaxEvidence bytes; nil: none. See Entry.TakesChain
 }
 
 // Bytes returns the leaf as it is logged. The caller owns it.
@@ -26,12 +28,57 @@ func (l *Leaf) Bytes() []byte {
 	p.end()
 	p.time("admitted", l.Admitted)
 	p.end()
-	p.note(l.Entry)
+	p.submission(l.Entry, l.Chain)
 	return p.b
 }
 
+func (p *printer) submission(e *Entry, chain []byte) {
+	p.note(e)
+	if len(chain) > 0 {
+		p.end()
+		p.begin(string(DNSSEC))
+		p.b = base64.StdEncoding.AppendEncode(append(p.b, ' '), chain)
+		p.end()
+	}
+}
+
+// Submission returns an entry as it is submitted: its Bytes and, if there is a chain,
+// an empty line and the chain's evidence line, as they will stand in the leaf. The caller owns it.
+func Submission(e *Entry, chain []byte) []byte {
+	p := printer{b: make([]byte, 0, 1024+256*len(e.Signatures)+2*len(chain))}
+	p.submission(e, chain)
+	return p.b
+}
+
+// ParseSubmission reads what Submission prints, at most MaxEntry bytes; the chain is nil if there is none. The errors are those of ParseText.
+func ParseSubmission(b []byte) (e *Entry, chain []byte, err error) {
+	p := newParser(b, MaxEntry, problemEntrySize)
+	e = p.entry()
+	p.bySomebody(e)
+	p.signatures(e)
+	if p.peek() {
+		chain = p.evidence(e)
+	}
+	if p.err != nil {
+		return nil, nil, p.err
+	}
+	return e, chain, nil
+}
+
+// TakesChain reports whether a DNSSEC chain can come with the entry: it
+// registers or updates a member, or adds or rotates a key.
+func (e *Entry) TakesChain() bool {
+	switch b := e.Body.(type) {
+	case *Membership:
+		return b.Action == Register || b.Action == Update
+	case *KeyEvent:
+		return b.Action == Add || b.Action == Rotate
+	}
+	return false
+}
+
 // ParseLeaf reads a leaf, at most MaxLeaf bytes. The errors are those of
-// ParseText; an evidence line of any type is an *UnknownError.
+// ParseText; an evidence line of another type than DNSSEC is an *UnknownError.
 func ParseLeaf(b []byte) (*Leaf, error) {
 	p := newParser(b, MaxLeaf, problemLeafSize)
 	p.leafHeader()
@@ -41,11 +88,12 @@ func ParseLeaf(b []byte) (*Leaf, error) {
 	}
 	p.empty()
 	e := p.entry()
+	var chain []byte
 	switch {
 	case !e.byLog():
 		p.signatures(e)
 		if p.peek() {
-			p.evidence()
+			chain = p.evidence(e)
 		}
 	case p.peek():
 		p.fail(problemAfterMade)
@@ -53,7 +101,7 @@ func ParseLeaf(b []byte) (*Leaf, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	return &Leaf{admitted, e}, nil
+	return &Leaf{admitted, e, chain}, nil
 }
 
 func (p *parser) leafHeader() {
@@ -70,16 +118,39 @@ func (p *parser) leafHeader() {
 	p.fail(problemLeafHeader)
 }
 
-func (p *parser) evidence() {
+// evidence takes the empty line after an entry's signature lines and the evidence line after it, and returns the chain in it.
+func (p *parser) evidence(e *Entry) []byte {
 	if p.cur != "" {
 		p.fail(problemAfterLeaf)
 	}
 	p.held = false
 	if !p.peek() {
 		p.fail(problemAfterLeaf)
+		return nil
 	}
-	if kind, data, _ := strings.Cut(p.cur, " "); data == "" || !isToken(kind, 32, "-") {
+	kind, data, _ := strings.Cut(p.cur, " ")
+	if data == "" || !isToken(kind, 32, "-") {
 		p.fail(problemEvidence)
+		return nil
 	}
-	p.unknown(unknownAttachment)
+	if EvidenceType(kind) != DNSSEC {
+		p.unknown(unknownAttachment)
+		return nil
+	}
+	if !e.TakesChain() {
+		p.fail(problemNoChain)
+		return nil
+	}
+	chain, err := base64Encoding.DecodeString(data)
+	switch {
+	case err != nil:
+		p.fail(problemBase64)
+	case len(chain) > MaxEvidence:
+		p.fail(problemChainSize)
+	}
+	p.held = false
+	if p.peek() {
+		p.fail(problemAfterChain)
+	}
+	return chain
 }

@@ -25,8 +25,8 @@ const (
 	rules             = "1"
 	admissionOperator = "operator"
 	admissionVouched  = "vouched"
-	admissionDNSSEC   = "dnssec" // a later version's
-	aboutMember       = "member" // a later version's
+	admissionDNSSEC   = "dnssec"
+	aboutMember       = "member"
 	aboutCheckpoint   = "checkpoint"
 )
 
@@ -465,11 +465,11 @@ func (p *parser) admission(a *Admission) {
 		v := p.field("admission", formAdmission)
 		m, vouched := strings.CutPrefix(v, admissionVouched+" ")
 		switch {
-		case v == admissionDNSSEC:
-			p.unknown(unknownAdmission)
-		case v == admissionOperator && !a.Operator && a.Vouched == 0:
+		case v == admissionDNSSEC && !a.DNSSEC:
+			a.DNSSEC = true
+		case v == admissionOperator && *a == Admission{}:
 			a.Operator = true
-		case vouched && a.Vouched == 0:
+		case vouched && a.Vouched == 0 && !a.DNSSEC:
 			a.Vouched = int(p.number(m, 1, MaxVouched, problemVouched))
 		default:
 			p.fail(problemAdmission)
@@ -500,13 +500,18 @@ func (p *parser) evidenceEntry() *Evidence {
 	w := p.words(p.field("about", formAbout), 2, formAbout)
 	switch w[0] {
 	case aboutMember:
-		p.unknown(unknownAboutMember)
+		v.Member = p.domain(w[1])
 	case aboutCheckpoint:
 		v.Size = p.number(w[1], 0, math.MaxInt64, problemNumber)
 	default:
 		p.fail(problemAbout)
 	}
-	if v.Type = EvidenceType(p.field("type", formType)); v.Type != RFC3161 {
+	switch v.Type = EvidenceType(p.field("type", formType)); v.Type {
+	case RFC3161, DNSSEC:
+		if (v.Type == DNSSEC) != (v.Member != "") {
+			p.fail(problemPair)
+		}
+	default:
 		if !isToken(string(v.Type), 32, "-") {
 			p.fail(problemType)
 		}

@@ -98,6 +98,9 @@ func (c *Charter) print(p *printer) {
 		p.number(int64(c.Admission.Vouched))
 		p.end()
 	}
+	if c.Admission.DNSSEC {
+		p.str("admission", admissionDNSSEC)
+	}
 	p.optional("roll", c.Roll)
 	p.vouchers(c.Vouchers)
 }
@@ -180,10 +183,18 @@ func (r *Roll) print(p *printer) {
 const evidenceLine = 48
 
 func (v *Evidence) print(p *printer) {
-	p.begin("about")
-	p.word(aboutCheckpoint)
-	p.b = strconv.AppendUint(append(p.b, ' '), v.Size, 10)
-	p.end()
+	if v.Member == "" || v.Size != 0 {
+		p.begin("about")
+		p.word(aboutCheckpoint)
+		p.b = strconv.AppendUint(append(p.b, ' '), v.Size, 10)
+		p.end()
+	}
+	if v.Member != "" {
+		p.begin("about")
+		p.word(aboutMember)
+		p.word(v.Member)
+		p.end()
+	}
 	p.str("type", string(v.Type))
 	for rest := v.Data; len(rest) > 0; {
 		line := rest[:min(evidenceLine, len(rest))]

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify/entry"
@@ -150,4 +151,41 @@ func BenchmarkRegister(b *testing.B) {
 	for b.Loop() {
 		r.State.CheckSignatures(e)
 	}
+}
+
+// BenchmarkEvidence judges one more chain about a member of which there are 10, and one of which there are 1,000 in the record, each of which shows
+// another key than the one before, in turns, and prints what each takes and the ratio.
+func BenchmarkEvidence(b *testing.B) {
+	judge := func(n int) func() time.Duration {
+		s := newDomainScene(b, entry.Admission{Operator: true})
+		s.Register(s.org)
+		next := func() *entry.Entry {
+			s.Now = s.Now.Add(time.Hour)
+			s.resign()
+			s.dns.Publish("our.example", records(rolltest.Origin, s.org.Keys[s.State.Size()%2])...)
+			return s.evidence("our.example")
+		}
+		for range n {
+			s.Must(next())
+		}
+		l, err := entry.ParseLeaf(s.Leaf(next()))
+		if err != nil {
+			b.Fatal(err)
+		}
+		return func() time.Duration {
+			begin := time.Now()
+			if err := s.State.Judge(l, nil); err != nil {
+				b.Fatal(err)
+			}
+			return time.Since(begin)
+		}
+	}
+	few, many := judge(10), judge(1000)
+	var ten, thousand time.Duration
+	for b.Loop() {
+		ten, thousand = ten+few(), thousand+many()
+	}
+	b.ReportMetric(float64(ten.Nanoseconds())/float64(b.N), "ns/of-10")
+	b.ReportMetric(float64(thousand.Nanoseconds())/float64(b.N), "ns/of-1000")
+	b.ReportMetric(float64(thousand)/float64(ten), "ratio")
 }

@@ -31,7 +31,7 @@ func (s *State) Signatories(h entry.Hash) []Signatory {
 		r := s.standings.at(i)
 		m := s.ordered[r.member]
 		name, legalName := m.nameAt(r.index)
-		list = append(list, Signatory{s.view(r), name, legalName, KeyEvents(m.view().History)})
+		list = append(list, Signatory{s.view(r), name, legalName, KeyEvents(m.events())})
 	}
 	slices.SortFunc(list, func(a, b Signatory) int { return cmp.Compare(a.Domain, b.Domain) })
 	return list

@@ -72,7 +72,7 @@ func changesOf(c roll.Change) string {
 // TestCompare holds the changes between any two sizes of random records against what the entries say.
 func TestCompare(t *testing.T) {
 	var found struct{ added, withdrew, again, renamed, rekeyed, nothing int }
-	for seed := uint64(1); seed <= 30; seed++ {
+	for seed := uint64(1); seed <= 40; seed++ {
 		h := newHistory(t, seed)
 		type moment struct {
 			size  int

@@ -50,7 +50,7 @@ func FuzzApply(f *testing.F) {
 			f.Fatal(err)
 		}
 		leaves, sigs = append(leaves, l), append(sigs, s.State.CheckSignatures(l.Entry))
-		reference.log = append(reference.log, admitted{l.Admitted, l.Entry})
+		reference.log = append(reference.log, admitted{l.Admitted, l.Entry, l.Chain})
 	}
 	fold := func() *roll.State {
 		state := roll.New(rolltest.Origin)
@@ -82,7 +82,7 @@ func FuzzApply(f *testing.F) {
 		}
 		forge(l.Entry)
 		got := state.Admit(l, state.CheckSignatures(l.Entry))
-		if want := reference.admissible(l.Admitted, l.Entry); want != (got == nil) {
+		if want := reference.admissible(l); want != (got == nil) {
 			t.Fatalf("the fold says %v, the reference %v", got, want)
 		}
 		if got == nil {

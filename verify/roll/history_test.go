@@ -45,7 +45,7 @@ func TestHistories(t *testing.T) {
 		}
 	}
 	for _, kind := range []string{"charter amend", "statement publish", "statement close", "statement reopen", "membership register",
-		"membership update", "membership leave", "endorsement endorse", "endorsement withdraw", "key add", "key rotate", "key revoke", "key suspend", "roll", "evidence"} {
+		"membership update", "membership leave", "endorsement endorse", "endorsement withdraw", "key add", "key rotate", "key revoke", "key suspend", "roll", "evidence rfc3161", "evidence dnssec", "key published", "key vanished"} {
 		if *histories >= 300 && total.admitted[kind] < 20 {
 			t.Errorf("%s was admitted %d times only", kind, total.admitted[kind])
 		}
@@ -134,6 +134,7 @@ func newHistory(t *testing.T, seed uint64) *history {
 		h.texts = append(h.texts, entry.Sum([]byte{byte(i)}))
 	}
 	admission := []entry.Admission{{Operator: true}, {Vouched: 2}, {Operator: true, Vouched: 1 + h.IntN(3)}}[h.IntN(3)]
+	admission.DNSSEC = h.chance(8)
 	c := &entry.Charter{Title: "A record", Operator: h.op.Domain, PublicKeys: lines(h.op.Keys), Publishers: []string{"publisher.example"}, Admission: admission, Roll: "manual"}
 	e := h.draft(c, h.op.Domain, h.op.Keys)
 	e.Genesis = true
@@ -300,7 +301,7 @@ func (h *history) honest() *entry.Entry {
 			Quorum: min(o.Quorum, len(ks)), Vouchers: h.vouchers(o.Domain),
 		}, o.Domain, slices.Concat(ks, recovery))
 
-	case len(h.state.Statements()) == 0 || h.chance(9):
+	case len(h.state.Statements()) == 0 || h.chance(7):
 		signer, ks := c.Operator, h.some(h.operatorKeys(), 1)
 		if p, ok := h.state.Member("publisher.example"); ok && h.chance(2) {
 			signer, ks = p.Domain, h.authority(p, false, false)
@@ -554,6 +555,11 @@ func (h *history) step() {
 func (h *history) sealing(at time.Time) *entry.Entry {
 	size := h.state.Size()
 	e := &entry.Entry{Ledger: rolltest.Origin}
+	if h.chance(3) {
+		domain := pick(h, h.orgs).Domain
+		e.Body = &entry.Evidence{Type: entry.DNSSEC, Member: domain, Data: h.chain(domain)}
+		return e
+	}
 	if h.chance(5) {
 		e.Body = &entry.Evidence{Type: entry.RFC3161, Size: h.Uint64N(size + 2), Data: []byte{byte(h.IntN(3))}}
 		return e
@@ -702,6 +708,22 @@ func (h *history) spoil(e *entry.Entry) {
 	}
 }
 
+// chain returns a chain about a domain, or now and then about another.
+func (h *history) chain(domain string) []byte {
+	if h.chance(12) {
+		domain = pick(h, h.orgs).Domain
+	}
+	of := chainsOf()[domain]
+	if len(of) == 0 {
+		return []byte("a chain")
+	}
+	chain := slices.Clone(pick(h, of))
+	if h.chance(12) {
+		chain[h.IntN(len(chain))] ^= 1 << h.IntN(8)
+	}
+	return chain
+}
+
 // offer hands an entry to the fold and the reference.
 func (h *history) offer(e *entry.Entry, at time.Time) {
 	h.Helper()
@@ -709,7 +731,11 @@ func (h *history) offer(e *entry.Entry, at time.Time) {
 		h.Errorf("seed %d: %s has nothing left to sign with", h.seed, e.Signer)
 		return
 	}
-	leaf := (&entry.Leaf{Admitted: at, Entry: e}).Bytes()
+	whole := &entry.Leaf{Admitted: at, Entry: e}
+	if e.TakesChain() && !h.chance(3) {
+		whole.Chain = h.chain(e.Signer)
+	}
+	leaf := whole.Bytes()
 	l, err := entry.ParseLeaf(leaf)
 	if err != nil {
 		h.Fatalf("seed %d: a leaf does not parse: %v\n%s", h.seed, err, leaf)
@@ -727,7 +753,7 @@ func (h *history) offer(e *entry.Entry, at time.Time) {
 		sigs = roll.New(rolltest.Origin).CheckSignatures(l.Entry)
 	}
 	err = h.state.Admit(l, sigs)
-	if want := h.ref.admissible(at, l.Entry); want != (err == nil) {
+	if want := h.ref.admissible(l); want != (err == nil) {
 		h.Fatalf("seed %d, entry %d: the fold says %v, the reference %v\n%s", h.seed, size, err, want, leaf)
 	}
 	if err != nil {
@@ -742,7 +768,7 @@ func (h *history) offer(e *entry.Entry, at time.Time) {
 		return
 	}
 	h.size += len(leaf)
-	h.ref.log = append(h.ref.log, admitted{at, l.Entry})
+	h.ref.log = append(h.ref.log, admitted{at, l.Entry, l.Chain})
 	h.admitted[kindOf(l.Entry)]++
 	if err := h.clean.Apply(size, leaf); err != nil {
 		h.Fatalf("seed %d: admitted, but Apply says %v", h.seed, err)
@@ -761,7 +787,9 @@ func kindOf(e *entry.Entry) string {
 		return "endorsement " + string(b.Action)
 	case *entry.KeyEvent:
 		return "key " + string(b.Action)
-	case *entry.Roll, *entry.Evidence:
+	case *entry.Evidence:
+		return "evidence " + string(b.Type)
+	case *entry.Roll:
 		return string(b.Kind())
 	}
 	if e.Genesis {
@@ -837,6 +865,27 @@ func (h *history) end() {
 			lowest, compromised := h.ref.compromised(k.Ref)
 			if k.Revoked != h.ref.revoked(k.Ref) || k.Compromised != compromised || k.CompromisedAfter != lowest {
 				h.Errorf("seed %d: %s: the key %s: %+v", h.seed, m.Domain, k.Ref, k)
+			}
+		}
+		for _, k := range slices.Concat(m.Keys, m.RecoveryKeys) {
+			var spans []refSpan
+			for _, p := range k.Published {
+				spans = append(spans, refSpan{p.First.Index, p.Last.Index, p.End.Index, p.Ended})
+			}
+			want, wantWords := h.ref.words(m.Domain, k.Ref)
+			if !slices.Equal(spans, want) {
+				h.Errorf("seed %d: %s published the key %s over %v, the reference says %v", h.seed, m.Domain, k.Ref, spans, want)
+			}
+			var words []refWord
+			for _, w := range h.state.Words(k.Ref) {
+				words = append(words, refWord{w.Index, w.Shown})
+			}
+			if !slices.Equal(words, wantWords) {
+				h.Errorf("seed %d: chains about %s say of the key %s %v, the reference says %v", h.seed, m.Domain, k.Ref, words, wantWords)
+			}
+			h.admitted["key published"] += len(spans)
+			if len(spans) > 0 && spans[0].ended {
+				h.admitted["key vanished"]++
 			}
 		}
 		for _, k := range m.RecoveryKeys {

@@ -78,18 +78,19 @@ func (t *trial) register(b *entry.Membership) (func(), error) {
 		for _, k := range m.recovery {
 			k.current = false
 		}
+		m.registered, m.updated, m.named = t.Mark, t.Mark, t.Mark
 		n := len(b.PublicKeys)
 		m.keys = t.enrol(m.domain, MemberKey, 0, n)
 		m.recovery = t.enrol(m.domain, RecoveryKey, n, len(t.fresh))
 		m.name, m.legalName, m.quorum, m.vouchers = strings.Clone(b.Name), strings.Clone(b.LegalName), b.Quorum, vouchers
-		m.registered, m.updated, m.named = t.Mark, t.Mark, t.Mark
 		m.left, m.leftAt = false, Mark{}
 		s.joined++
 		t.record(m, Event{Action: b.Action})
 	}, nil
 }
 
-// admission refuses a registration for which not enough domains vouch.
+// admission refuses a registration for which not enough domains vouch, or without a
+// chain where the charter asks for one. What the chain shows is looked at last (attached).
 func (t *trial) admission(vouchers []voucher) error {
 	c, subject := t.s.charter, t.e.Signer
 	operator, others := false, 0
@@ -110,6 +111,9 @@ func (t *trial) admission(vouchers []voucher) error {
 	}
 	if need := min(c.admission.Vouched, electorate); others < need {
 		return t.refuse(RuleAdmission, "%d domains vouch where it takes %d", others, need)
+	}
+	if c.admission.DNSSEC && len(t.chain) == 0 {
+		return t.refuse(RuleAdmission, "no DNSSEC chain comes with it, which shows that %s itself publishes its keys", subject)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/keys/dnssec"
 	"github.com/tccm/undersigned/verify/entry"
 )
 
@@ -302,6 +303,16 @@ func (x *snapshotParts) readKeys(l *snapshotItems) bool {
 		if k.compromised {
 			k.compromisedAfter = r.most(math.MaxInt64)
 		}
+		if n := r.len(math.MaxInt32); n > 0 {
+			k.published = make([]span, n)
+		}
+		for i := range k.published {
+			p := &k.published[i]
+			p.first, p.last = uint32(r.most(math.MaxInt32)), uint32(r.most(math.MaxInt32))
+			if p.ended = r.flag(); p.ended {
+				p.end = uint32(r.most(math.MaxInt32))
+			}
+		}
 	})
 	if !ok {
 		return false
@@ -317,7 +328,7 @@ func (x *snapshotParts) readKeys(l *snapshotItems) bool {
 }
 
 func (x *snapshotParts) readMembers(l *snapshotItems) bool {
-	return l.each(func(r *snapshotReader, i int) {
+	ok := l.each(func(r *snapshotReader, i int) {
 		m := &x.members[i]
 		m.name, m.legalName = r.text(), r.text()
 		m.registered, m.updated, m.named = r.mark(), r.mark(), r.mark()
@@ -358,7 +369,40 @@ func (x *snapshotParts) readMembers(l *snapshotItems) bool {
 			m.lastID = ev.ID
 		}
 		r.require(len(m.history) > 0)
+		for n := r.len(math.MaxInt32); n > 0 && !r.bad; n-- {
+			var c chain
+			c.index, c.admitted, c.outcome = r.most(math.MaxInt64), r.int(minTime, maxTime), dnssec.Outcome(r.below(byte(dnssec.Insecure)+1))
+			r.require(c.outcome != 0)
+			c.notBefore, c.notAfter, c.hash = r.int(minTime/1000, maxTime/1000), r.int(minTime/1000, maxTime/1000), r.hash()
+			m.keep(c)
+		}
+		if n := r.len(math.MaxInt32); n > 0 {
+			m.words = make([]word, n)
+		}
+		for i := range m.words {
+			n := r.of(2 * 128)
+			said := &m.words[i]
+			*said = word{labels: n / 2, final: n%2 == 1, signed: r.int(minTime/1000, maxTime/1000)}
+			if said.final {
+				said.gone = x.keyList(r)
+			} else {
+				said.delegation = r.hash()
+			}
+		}
+		m.seen = x.keyList(r)
 	})
+	if !ok {
+		return false
+	}
+	for i := range x.keys {
+		for _, p := range x.keys[i].published {
+			m := x.s.members[x.keys[i].domain]
+			if m == nil || uint64(max(p.first, p.last, p.end)) >= uint64(len(m.chains)) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (x *snapshotParts) readStatements(l *snapshotItems) bool {
@@ -498,7 +542,7 @@ func (x *snapshotParts) charter(r *snapshotReader) *charter {
 	for i := range c.publishers {
 		c.publishers[i] = r.text()
 	}
-	c.admission = entry.Admission{Operator: r.flag(), Vouched: int(r.most(entry.MaxVouched))}
+	c.admission = entry.Admission{Operator: r.flag(), Vouched: int(r.most(entry.MaxVouched)), DNSSEC: r.flag()}
 	c.roll = r.text()
 	return c
 }

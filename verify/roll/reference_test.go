@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/keys/dnssec"
 	"github.com/tccm/undersigned/keys/unicode15"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
@@ -23,8 +24,160 @@ type reference struct {
 }
 
 type admitted struct {
-	at time.Time
-	e  *entry.Entry
+	at    time.Time
+	e     *entry.Entry
+	chain []byte
+}
+
+// word returns the DNSSEC chain in an entry, and whom it is about.
+func (x admitted) word() (domain string, chain []byte) {
+	if b, ok := x.e.Body.(*entry.Evidence); ok && b.Type == entry.DNSSEC {
+		return b.Member, b.Data
+	}
+	return x.e.Signer, x.chain
+}
+
+// A refSpan is a roll.Span by the indexes of entries.
+type refSpan struct {
+	first, last, end uint64
+	ended            bool
+}
+
+// A refWord is a roll.Word by the index of its entry.
+type refWord struct {
+	index uint64
+	shown bool
+}
+
+// published goes through all chains that were recorded while a key was one of a domain, since the registration under which it became that last.
+func (r *reference) published(domain string, ref keys.Ref) (spans []refSpan) {
+	spans, _ = r.words(domain, ref)
+	return spans
+}
+
+func (r *reference) words(domain string, ref keys.Ref) (spans []refSpan, words []refWord) {
+	had := false
+	for i, x := range r.log {
+		b, ok := x.e.Body.(*entry.Membership)
+		registers := ok && b.Member == domain && b.Action == entry.Register
+		then := (&reference{origin: r.origin, log: r.log[:i+1]}).life(domain)
+		if has := then.all[ref]; has && (!had || registers) {
+			spans, words = nil, nil
+		}
+		had = then.all[ref]
+		about, chain := x.word()
+		if about != domain || len(chain) == 0 || !had {
+			continue
+		}
+		result, err := dnssec.Verify(domain, chain, dnssec.RootAnchors(), x.at)
+		if err != nil {
+			panic(err)
+		}
+		shown := result.Outcome == dnssec.Published && slices.Contains(result.Records, dnssec.Record{Ledger: r.origin, Key: ref.Fingerprint})
+		open := len(spans) > 0 && !spans[len(spans)-1].ended
+		switch {
+		case shown && open:
+			spans[len(spans)-1].last = uint64(i)
+		case shown:
+			spans = append(spans, refSpan{uint64(i), uint64(i), 0, false})
+		case open:
+			spans[len(spans)-1].end, spans[len(spans)-1].ended = uint64(i), true
+		}
+		if len(spans) > 0 {
+			words = append(words, refWord{uint64(i), shown})
+		}
+	}
+	return spans, words
+}
+
+// older compares what the zones of a chain said with what they said in each chain about the domain before.
+func (r *reference) older(domain string, result *dnssec.Result) bool {
+	seen := map[keys.Fingerprint]bool{}
+	leads := map[string]dnssec.Step{} // by zone: its last delegation, and when that was signed last
+	for i, x := range r.log {
+		about, chain := x.word()
+		if about != domain || len(chain) == 0 {
+			continue
+		}
+		before, err := dnssec.Verify(domain, chain, dnssec.RootAnchors(), x.at)
+		if err != nil {
+			panic(err)
+		}
+		for i, a := range before.Steps {
+			for j, b := range result.Steps {
+				ends := i+1 == len(before.Steps) || j+1 == len(result.Steps)
+				if a.Zone == b.Zone && ends && b.Signed.Before(a.Signed) {
+					return true
+				}
+			}
+		}
+		for ref := range (&reference{origin: r.origin, log: r.log[:i+1]}).life(domain).all {
+			if before.Publishes(r.origin, ref.Fingerprint) {
+				seen[ref.Fingerprint] = true
+			}
+		}
+		end := before.Steps[len(before.Steps)-1]
+		for _, b := range result.Steps {
+			for key := range seen {
+				if b.Zone == end.Zone && b.Signed.Equal(end.Signed) && !before.Publishes(r.origin, key) && result.Publishes(r.origin, key) {
+					return true
+				}
+			}
+		}
+		for _, a := range before.Steps[:len(before.Steps)-1] {
+			if last := leads[a.Zone]; last.Delegation != a.Delegation || last.Signed.Before(a.Signed) {
+				leads[a.Zone] = a
+			}
+		}
+	}
+	for _, b := range result.Steps[:len(result.Steps)-1] {
+		if last, ok := leads[b.Zone]; ok && last.Delegation != b.Delegation && !b.Signed.After(last.Signed) {
+			return true
+		}
+	}
+	return false
+}
+
+// chainOK judges a chain that came with an entry.
+func (r *reference) chainOK(e *entry.Entry, chain []byte, at time.Time) bool {
+	result, err := dnssec.Verify(e.Signer, chain, dnssec.RootAnchors(), at)
+	if err != nil || r.older(e.Signer, result) {
+		return false
+	}
+	shown := refs{}
+	for _, x := range result.Records {
+		for _, ref := range e.Keys {
+			if x.Ledger == r.origin && x.Key == ref.Fingerprint {
+				shown[ref] = true
+			}
+		}
+	}
+	b, ok := e.Body.(*entry.Membership)
+	if ok && b.Action == entry.Register && r.charter().Admission.DNSSEC && len(minus(refsOf(b.PublicKeys...), shown)) > 0 {
+		return false
+	}
+	return len(shown) > 0
+}
+
+// wordOK judges a chain that the log records.
+func (r *reference) wordOK(b *entry.Evidence, at time.Time) bool {
+	l := r.life(b.Member)
+	result, err := dnssec.Verify(b.Member, b.Data, dnssec.RootAnchors(), at)
+	if err != nil || !l.member || r.older(b.Member, result) {
+		return false
+	}
+	for _, x := range r.log {
+		if about, chain := x.word(); about == b.Member && string(chain) == string(b.Data) {
+			return false
+		}
+	}
+	for ref := range l.all {
+		spans := r.published(b.Member, ref)
+		if len(spans) > 0 && !spans[len(spans)-1].ended || result.Publishes(r.origin, ref.Fingerprint) {
+			return true
+		}
+	}
+	return false
 }
 
 type refs map[keys.Ref]bool
@@ -419,7 +572,8 @@ func (r *reference) signed(e *entry.Entry) bool {
 }
 
 // admissible is the law.
-func (r *reference) admissible(at time.Time, e *entry.Entry) bool {
+func (r *reference) admissible(l *entry.Leaf) bool {
+	at, e := l.Admitted, l.Entry
 	index := uint64(len(r.log))
 	c := r.charter()
 	if e.Ledger != r.origin || e.Genesis != (index == 0) || index == 0 && e.Body.Kind() != entry.KindCharter {
@@ -432,6 +586,9 @@ func (r *reference) admissible(at time.Time, e *entry.Entry) bool {
 	case *entry.Roll:
 		return r.rollOK(b, index, at)
 	case *entry.Evidence:
+		if b.Type == entry.DNSSEC {
+			return r.wordOK(b, at)
+		}
 		return b.Size >= 1 && b.Size <= index && !slices.ContainsFunc(r.log, func(x admitted) bool { return x.e.ID() == e.ID() })
 	}
 	date, err := time.Parse(time.DateOnly, e.Date)
@@ -463,7 +620,10 @@ func (r *reference) admissible(at time.Time, e *entry.Entry) bool {
 	case *entry.KeyEvent:
 		ok = r.keyEventOK(b, e, lines, operator, index)
 	}
-	return ok && r.signed(e)
+	if b, is := e.Body.(*entry.Membership); is && b.Action == entry.Register && c.Admission.DNSSEC && len(l.Chain) == 0 {
+		return false
+	}
+	return ok && r.signed(e) && (len(l.Chain) == 0 || r.chainOK(e, l.Chain, at))
 }
 
 func (r *reference) charterOK(b *entry.Charter, e *entry.Entry, lines refs) bool {

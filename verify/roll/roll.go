@@ -73,6 +73,18 @@
 // (SPKI) serves one suite, one domain and one Role for ever, and none once
 // revoked. A new registration inherits nothing of an earlier one.
 //
+// # What a domain says itself
+//
+// With an entry that registers or updates a member, or adds or rotates a key, can
+// come a chain of DNSSEC signatures (keys/dnssec), and the log puts others into the record as evidence. The
+// fold judges a chain at the time of its own leaf's admission, by the root's anchors that rules 1 know. It must hold and be valid
+// then. With an entry it must show that the member's domain publishes one
+// of the keys that sign, for this ledger; where the charter says "admission dnssec", all that a registration
+// brings but recovery keys. Evidence must show a key of the member as published, or miss one that was.
+// For each key the state keeps from which chain to which the domain published it, and in which it was missing first.
+// Who registers again begins anew. A chain is refused if a zone in it says something other than it said last, or says the end again, with an older signature than
+// then: until signatures end, anybody can replay an older answer under sets above it that were signed anew.
+//
 // # Looking alike
 //
 // A name may look like no domain and no name of another domain that was ever a
@@ -158,8 +170,12 @@ type member struct {
 	vouchers   []voucher
 	lastID     entry.Hash
 	history    []Event
-	former     []former // what earlier registrations called it last, by index
-	said       []uint32 // records in standings, in the order of their coming
+	former     []former              // what earlier registrations called it last, by index
+	chains     []chain               // about it, by index
+	recorded   map[entry.Hash]uint64 // index of each chain, the first time
+	words      []word                // what zones said last in them
+	seen       []*key                // that one of them showed, of any registration, in the order in which they were
+	said       []uint32              // records in standings, in the order of their coming
 }
 
 // former is what a member was called until it was registered again.
@@ -202,6 +218,7 @@ type key struct {
 	revokedAt        uint64
 	compromised      bool
 	compromisedAfter uint64
+	published        []span // what chains about its owner say of it, in their order
 }
 
 // disputed reports whether what the key signed at index is in doubt.
@@ -301,7 +318,7 @@ func (s *State) Judge(l *entry.Leaf, sigs *Signatures) error {
 	if s.beyond != nil {
 		return s.beyond
 	}
-	t := &trial{s: s, Mark: Mark{s.size, l.Admitted.UTC()}, e: l.Entry}
+	t := &trial{s: s, Mark: Mark{s.size, l.Admitted.UTC()}, e: l.Entry, chain: l.Chain}
 	_, err := t.judge(sigs)
 	return err
 }
@@ -317,7 +334,7 @@ func (s *State) admit(l *entry.Leaf, err error, sigs *Signatures) error {
 		}
 		return t.refuse(RuleSyntax, "%s", err)
 	}
-	t.Admitted, t.e = l.Admitted.UTC(), l.Entry
+	t.Admitted, t.e, t.chain = l.Admitted.UTC(), l.Entry, l.Chain
 	commit, err := t.judge(sigs)
 	if err != nil {
 		return err

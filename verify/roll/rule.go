@@ -25,7 +25,7 @@ const (
 	RuleEndorsed  Rule = "endorsed"   // who withdraws is endorsing
 	RuleAfter     Rule = "after"      // after quotes a tree size from 1 to the entry's own index
 	RuleRoll      Rule = "roll"       // a roll is of its own index, of a moment before it, and lists what recomputing gives
-	RuleEvidence  Rule = "evidence"   // it is about a checkpoint from before it, and there is none like it
+	RuleEvidence  Rule = "evidence"   // it is about a checkpoint from before it or about a member, holds and says something, and there is none like it
 
 	RuleKey         Rule = "key"               // each key line names a key that may sign this
 	RulePossession  Rule = "possession"        // each key that is registered signs too
@@ -36,7 +36,7 @@ const (
 	RuleKeyLimit    Rule = "key-limit"         // at most 8 current keys
 	RuleKeyReuse    Rule = "key-reuse"         // one suite, one member, one role for ever; never again once revoked
 	RuleVoucher     Rule = "voucher"           // each voucher line is of another member's quorum, or of the operator
-	RuleAdmission   Rule = "admission"         // enough members and the operator vouch, as the charter demands
+	RuleAdmission   Rule = "admission"         // enough members and the operator vouch and the domain publishes its keys, as the charter demands
 	RuleName        Rule = "name"              // a name has a letter, and no word or label mixes scripts
 	RuleLookAlike   Rule = "look-alike"        // domain and names are not mistaken for another member's or the operator's
 	RuleWeakKey     Rule = "weak-key"          // a key to register is sound (keys.ParsePublicKey)

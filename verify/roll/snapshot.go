@@ -22,16 +22,20 @@ import (
 // none, by the number of members plus its place among the operators. A mark is
 // an index and a time.
 //
-//	"undersigned/state/v2" LF, origin, size, admitted
+//	"undersigned/state/v5" LF, origin, size, admitted
 //	0, or 1 and the leaf beyond which nothing is known: index, what
 //	[n]: domains of members
 //	[n]: domains of operators
 //	[n]: key: suite, SPKI, domain, role, registered, flags,
 //	     suspended at, revoked at, compromised after (where the flag is set)
+//	     published: first and last chain of the owner, 0 or 1 and the one in which it is missing
 //	[n]: member: name, legal name, registered, updated and named mark, 0 or 1 and the mark of leaving, quorum, keys, recovery keys,
 //	     former names: index, name, legal name
 //	     vouchers: domain, index, flags, keys
 //	     history: mark, id, action, signer, keys, 0 or key added + 1, 0 or key about + 1
+//	     chains: index, admitted, outcome, not before, not after (Unix seconds), hash
+//	     what zones said last in them: 2 × labels, + 1 at the end, signed (Unix seconds), hash of the delegation; at the end instead: keys that are gone
+//	     keys that they showed
 //	[n]: statement: mark, id, hash, publisher, title, language, media type, size,
 //	     renditions: language, hash, size, media type
 //	     0 or statement superseded + 1, 0 or 1 and the mark of closing, 0 or 1 and closes, last id
@@ -40,11 +44,11 @@ import (
 //	[n]: endorsement: id, after note, index, after size, admitted, date, member, statement, set, renditions, withdrawn
 //	[n]: what endorsements have followed, by statement, in the order of following: endorsement, id, index, admitted, withdrawn
 //	[n]: time stamp: index, admitted, size, id
-//	0, or 1 and the charter: mark, id, title, operator, keys, publishers, operator admits, vouched, roll
+//	0, or 1 and the charter: mark, id, title, operator, keys, publishers, operator admits, vouched, dnssec, roll
 //
 // What follows from these is not written: who stands behind what, how many
 // are members, what looks like what.
-const snapshotMagic = "undersigned/state/v2\n"
+const snapshotMagic = "undersigned/state/v5\n"
 
 const snapshotGroup = 1024
 
@@ -212,6 +216,7 @@ func (w *snapshotWriter) charter(c *charter) {
 	}
 	w.flag(c.admission.Operator)
 	w.len(c.admission.Vouched)
+	w.flag(c.admission.DNSSEC)
 	w.text(c.roll)
 }
 
@@ -235,6 +240,14 @@ func (w *snapshotWriter) key(k *key) {
 	}
 	if k.compromised {
 		w.uint(k.compromisedAfter)
+	}
+	w.len(len(k.published))
+	for _, p := range k.published {
+		w.len(int(p.first))
+		w.len(int(p.last))
+		if w.flag(p.ended); p.ended {
+			w.len(int(p.end))
+		}
 	}
 }
 
@@ -283,6 +296,30 @@ func (w *snapshotWriter) member(m *member) {
 			}
 		}
 	}
+	w.len(len(m.chains))
+	for _, c := range m.chains {
+		w.uint(c.index)
+		w.int(c.admitted)
+		w.b = append(w.b, byte(c.outcome))
+		w.int(c.notBefore)
+		w.int(c.notAfter)
+		w.hash(c.hash)
+	}
+	w.len(len(m.words))
+	for _, x := range m.words {
+		n := 2 * x.labels
+		if x.final {
+			n++
+		}
+		w.len(n)
+		w.int(x.signed)
+		if x.final {
+			w.keys(x.gone)
+		} else {
+			w.hash(x.delegation)
+		}
+	}
+	w.keys(m.seen)
 }
 
 func (w *snapshotWriter) statement(st *statement) {

@@ -22,6 +22,7 @@ type trial struct {
 	Mark
 	s     *State
 	e     *entry.Entry
+	chain []byte // that came with it; empty: none
 	id    entry.Hash
 	text  []byte
 	sigs  *Signatures // of this entry, or nil
@@ -52,6 +53,9 @@ func (t *trial) judge(sigs *Signatures) (commit func(), err error) {
 	if year := t.Admitted.Year(); year < 1970 || year > 9999 {
 		return nil, t.refuse(RuleSyntax, "admitted is not in the years 1970 to 9999")
 	}
+	if len(t.chain) > 0 && !e.TakesChain() {
+		return nil, t.refuse(RuleSyntax, "a DNSSEC chain comes with it, and can be about nothing in it")
+	}
 	t.text = e.Text()
 	t.id = entry.Sum(t.text)
 	if sigs != nil && sigs.id == t.id {
@@ -76,6 +80,9 @@ func (t *trial) judge(sigs *Signatures) (commit func(), err error) {
 	case *entry.Roll:
 		return t.roll(b)
 	case *entry.Evidence:
+		if b.Type == entry.DNSSEC {
+			return t.domainWord(b)
+		}
 		return t.evidence(b)
 	}
 	date, err := time.Parse(time.DateOnly, e.Date)
@@ -113,6 +120,9 @@ func (t *trial) judge(sigs *Signatures) (commit func(), err error) {
 	}
 	if err := t.signatures(); err != nil {
 		return nil, err
+	}
+	if len(t.chain) > 0 {
+		return t.attached(commit)
 	}
 	return commit, nil
 }
@@ -219,6 +229,9 @@ func (t *trial) enrol(domain string, role Role, from, to int) []*key {
 			k = &key{id: uint32(len(t.s.keysByID)), public: f.public, ref: f.public.Ref(), domain: domain, role: role}
 			t.s.keysByID = append(t.s.keysByID, k)
 			t.s.keys[f.ref.Fingerprint] = k
+		}
+		if m, n := t.s.members[domain], len(k.registered); n > 0 && m != nil && k.registered[n-1] < m.registered.Index {
+			k.published = nil // that was of an earlier registration
 		}
 		k.registered = append(k.registered, t.Index)
 		k.current, k.suspended, k.suspendedAt = true, false, 0

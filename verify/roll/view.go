@@ -46,6 +46,7 @@ type Member struct {
 	Vouchers     []Voucher // of the latest registration and later updates, sorted by domain
 	LastID       entry.Hash
 	History      []Event // every membership and key entry about it, by index
+	Chains       []Chain // about it, by index
 }
 
 // NameAt returns what a domain that is or was a member is called as far as what it
@@ -90,15 +91,17 @@ type Key struct {
 	RevokedAt        uint64 // index, if Revoked
 	Compromised      bool   // what it signed from CompromisedAfter on is disputed
 	CompromisedAfter uint64 // index, if Compromised
+	Published        []Span // over which its owner's domain was shown to publish it, in their order; the last may go on
 }
 
 // A Voucher is a member or operator that vouched for a member.
 type Voucher struct {
 	Domain   string
-	Index    uint64 // of its latest voucher lines for this registration
-	Operator bool   // signed with an operator key
-	Member   bool   // signed with a quorum of its own keys as a member
-	Disputed bool   // a key that signed has been declared compromised from before Index
+	Mark                // of its latest voucher lines for this registration
+	Operator bool       // signed with an operator key
+	Member   bool       // signed with a quorum of its own keys as a member
+	Disputed bool       // a key that signed has been declared compromised from before Index
+	Keys     []keys.Ref // that signed
 }
 
 // An Event is one membership or key entry about a member.
@@ -204,6 +207,31 @@ func (s *State) Member(domain string) (Member, bool) {
 	return m.view(), true
 }
 
+// Vouched returns what Member does but for keys, History and Chains, which may be large: for whoever follows vouchers from one to the next.
+func (s *State) Vouched(domain string) (Member, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	m := s.members[domain]
+	if m == nil {
+		return Member{}, false
+	}
+	return m.vouched(), true
+}
+
+// Domains returns the domains of all that are members now, sorted.
+func (s *State) Domains() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	domains := make([]string, 0, s.joined)
+	for _, m := range s.ordered {
+		if !m.left {
+			domains = append(domains, m.domain)
+		}
+	}
+	slices.Sort(domains)
+	return domains
+}
+
 // Members returns all that are or were members, sorted by domain.
 func (s *State) Members() []Member {
 	s.mu.RLock()
@@ -217,26 +245,48 @@ func (s *State) Members() []Member {
 }
 
 func (m *member) view() Member {
+	view := m.vouched()
+	view.History = m.events()
+	for _, k := range m.keys {
+		view.Keys = append(view.Keys, k.view(m.chains))
+	}
+	for _, k := range m.recovery {
+		view.RecoveryKeys = append(view.RecoveryKeys, k.view(m.chains))
+	}
+	for _, c := range m.chains {
+		view.Chains = append(view.Chains, c.view())
+	}
+	return view
+}
+
+// vouched is the view without keys, history and chains.
+func (m *member) vouched() Member {
 	view := Member{
 		Domain: m.domain, Name: m.name, LegalName: m.legalName,
 		Registered: m.registered, Updated: m.updated, Named: m.named, Left: m.left, LeftAt: m.leftAt,
-		Quorum: m.quorum, LastID: m.lastID, History: slices.Clone(m.history),
-	}
-	for _, k := range m.keys {
-		view.Keys = append(view.Keys, k.view())
-	}
-	for _, k := range m.recovery {
-		view.RecoveryKeys = append(view.RecoveryKeys, k.view())
+		Quorum: m.quorum, LastID: m.lastID,
 	}
 	for _, v := range m.vouchers {
 		disputed := slices.ContainsFunc(v.keys, func(k *key) bool { return k.disputed(v.index) })
-		view.Vouchers = append(view.Vouchers, Voucher{v.domain, v.index, v.operator, v.member, disputed})
-	}
-	for i, ev := range view.History {
-		view.History[i].Keys = slices.Clone(ev.Keys)
-		view.History[i].Added, view.History[i].About = clone(ev.Added), clone(ev.About)
+		w := Voucher{v.domain, Mark{Index: v.index}, v.operator, v.member, disputed, nil}
+		if i, ok := slices.BinarySearchFunc(m.history, v.index, func(ev Event, index uint64) int { return cmp.Compare(ev.Index, index) }); ok {
+			w.Admitted = m.history[i].Admitted
+		}
+		for _, k := range v.keys {
+			w.Keys = append(w.Keys, k.ref)
+		}
+		view.Vouchers = append(view.Vouchers, w)
 	}
 	return view
+}
+
+func (m *member) events() []Event {
+	events := slices.Clone(m.history)
+	for i, ev := range events {
+		events[i].Keys = slices.Clone(ev.Keys)
+		events[i].Added, events[i].About = clone(ev.Added), clone(ev.About)
+	}
+	return events
 }
 
 // Key returns what is known about a key that was ever registered.
@@ -247,14 +297,19 @@ func (s *State) Key(ref keys.Ref) (Key, bool) {
 	if k == nil {
 		return Key{}, false
 	}
-	return k.view(), true
+	var chains []chain
+	if m := s.members[k.domain]; m != nil {
+		chains = m.chains
+	}
+	return k.view(chains), true
 }
 
-func (k *key) view() Key {
+func (k *key) view(chains []chain) Key {
 	return Key{
 		Ref: k.ref, Public: k.public, Domain: k.domain, Role: k.role, Registered: slices.Clone(k.registered),
 		Current: k.current, Suspended: k.suspended, SuspendedAt: k.suspendedAt, Revoked: k.revoked, RevokedAt: k.revokedAt,
 		Compromised: k.compromised, CompromisedAfter: k.compromisedAfter,
+		Published: k.spans(chains),
 	}
 }
 

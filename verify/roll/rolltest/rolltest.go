@@ -290,8 +290,11 @@ func (r *Record) Leaf(e *entry.Entry) []byte {
 
 // Apply hands e to the fold, now. If it is refused, neither State nor Leaves
 // change; otherwise the clock moves on by a second.
-func (r *Record) Apply(e *entry.Entry) error {
-	leaf := r.Leaf(e)
+func (r *Record) Apply(e *entry.Entry) error { return r.ApplyWith(e, nil) }
+
+// ApplyWith is Apply for an entry with which a DNSSEC chain comes.
+func (r *Record) ApplyWith(e *entry.Entry, chain []byte) error {
+	leaf := (&entry.Leaf{Admitted: r.Now, Entry: e, Chain: chain}).Bytes()
 	l, err := entry.ParseLeaf(leaf)
 	if err != nil {
 		return err

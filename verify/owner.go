@@ -1,0 +1,638 @@
+package verify
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/keys/dnssec"
+	"github.com/tccm/undersigned/verify/roll"
+)
+
+// What evidence there is that a key is its owner's, the strongest first.
+const (
+	ByMembers  = "vouched"  // members of the record vouched for the organization
+	ByDNSSEC   = "dnssec"   // its domain itself published the keys that signed
+	ByOperator = "operator" // the word of the record's operator
+)
+
+// OwnerEvidence is one reason to take the keys that signed for the organization's own.
+type OwnerEvidence struct {
+	Kind     string           `json:"kind"`
+	Sentence string           `json:"sentence"`
+	Counts   bool             `json:"counts"`             // it stands, and comes down neither to the operator's word alone nor to that of members who vouch for each other
+	Domains  []string         `json:"domains,omitempty"`  // ByMembers: who vouched
+	Vouchers []VouchingMember `json:"vouchers,omitempty"` // ByMembers: the same, with what each of them rests on
+	Index    *uint64          `json:"index,omitempty"`    // of the entry that holds the newest vouching or the first chain
+	Since    *time.Time       `json:"since,omitempty"`    // when that was recorded
+	Last     *time.Time       `json:"last,omitempty"`     // ByDNSSEC: when the last chain was recorded that shows the keys
+	Until    *time.Time       `json:"until,omitempty"`    // ByDNSSEC: until when that chain was valid
+	Gone     *time.Time       `json:"gone,omitempty"`     // ByDNSSEC: when a chain was recorded in which a key is missing, and still is
+
+	doubt   bool // it stands against a plain yes, whatever else counts
+	renamed bool // ByOperator: the organization has taken its name since
+}
+
+// A VouchingMember is a member of the record that vouched for another.
+type VouchingMember struct {
+	Domain  string     `json:"domain"`
+	Index   uint64     `json:"index"` // of the entry that says so
+	Since   time.Time  `json:"since"` // when that was recorded, UTC
+	Counts  bool       `json:"counts"`
+	Rests   string     `json:"rests"`             // what that member's own key rests on: one of the Rests constants
+	Through []string   `json:"through,omitempty"` // RestsOnVouching: who vouched for it, and so on, up to one who is known or whose domain published its key; of a long way the first and the last
+	Left    *time.Time `json:"left,omitempty"`    // when it left the record, UTC
+
+	more  int    // are left out of Through, before the last
+	under string // RestsWithin: whose domain it is part of
+	again uint64 // RestsOnFormer: the entry that registers the domain again
+}
+
+// What the keys with which a member vouched rest on.
+const (
+	RestsOnReader   = "known"    // whoever asks knows that member (Input.Known)
+	RestsOnDNSSEC   = "dnssec"   // its domain had published them when they vouched, and still does or has replaced them in the record
+	RestsOnVouching = "vouched"  // the vouching of others, which leads to one of these two
+	RestsOnCircle   = "circle"   // the vouching of others, which leads only to each other and to the operator's word
+	RestsOnOperator = "operator" // the operator's word
+	RestsOnNothing  = "nothing"  // nobody vouched for it, and no chain counts
+	RestsDisputed   = "disputed" // a key that vouched has been declared compromised from before that
+	RestsOnFormer   = "former"   // nothing any more: its domain has been registered again since, perhaps by somebody else
+	RestsOnOldName  = "renamed"  // whatever it is, that was for another name: the organization has taken its present one since
+	RestsWithin     = "within"   // the organization's own domain, or that of another voucher that counts, which its domain is below
+)
+
+// Require is what a reader asks of the evidence for a key's owner.
+type Require struct {
+	Vouched int  // so many members that count (VouchingMember); 0: not asked
+	DNSSEC  bool // the domain published each key that signed, about the time when it did (aboutThen)
+}
+
+// ParseRequire reads "vouched:M" and "dnssec", with a comma between if both are asked for.
+func ParseRequire(s string) (r Require, err error) {
+	for part := range strings.SplitSeq(s, ",") {
+		m, vouched := strings.CutPrefix(part, "vouched:")
+		n, bad := strconv.Atoi(m)
+		switch {
+		case vouched && bad == nil && n >= 1 && n <= 99 && strconv.Itoa(n) == m && r.Vouched == 0:
+			r.Vouched = n
+		case part == "dnssec" && !r.DNSSEC:
+			r.DNSSEC = true
+		default:
+			return Require{}, fmt.Errorf("what is required is vouched:M, dnssec or both with a comma between, each at most once")
+		}
+	}
+	return r, nil
+}
+
+// aboutThen is how long before or after an endorsement a chain may have been valid to say whose the key was then. The ledger asks each
+// domain about its keys, and records an answer at least once a month.
+const aboutThen = 45 * 24 * time.Hour
+
+// A publication is what chains say of one key and one entry that it signed. To show the key, a chain must have been seen in time. To miss it, it is enough that it
+// was not proven to be late: which copies there are is the ledger's word, and a ledger that could hide when a key was withdrawn could hide that it was.
+type publication struct {
+	first, last roll.Chain  // of those that show the key, with none between that misses it: around the entry, else before it, else after it
+	prior, next *roll.Chain // of these the one before the entry and the one after it
+	near        bool        // one of the two was valid about the time of the entry
+	gone        *roll.Chain // it misses the key, and so do all later ones
+	back        bool        // but for one whose time nothing bears out
+	ended       *roll.Chain // it misses the key, and came before the entry
+}
+
+// counts reports whether the domain itself answers for the key.
+func (p *publication) counts() bool { return p.near && p.ended == nil }
+
+// rank orders publications, the weakest first.
+func (p *publication) rank() int {
+	switch {
+	case p.ended != nil:
+		return 0
+	case !p.near:
+		return 1
+	case p.prior == nil:
+		return 2
+	}
+	return 3
+}
+
+// published returns what the DNS says of a key that signed an entry; nil if nothing that was seen in time shows it.
+func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication {
+	var unfixed uint64 // the last chain that shows the key, and may have been in time
+	words := slices.DeleteFunc(j.state.Words(ref), func(w roll.Word) bool {
+		standing := j.in.Record.chains[w.Index].standing
+		if w.Shown && standing != seenAfter {
+			unfixed = w.Index
+		}
+		return standing == seenAfter || w.Shown && standing != seenInTime
+	})
+	here := slices.IndexFunc(words, func(w roll.Word) bool { return w.Shown }) // the last before the entry, else the first
+	if here < 0 {
+		return nil
+	}
+	for i, w := range words {
+		if w.Shown && w.Index <= index {
+			here = i
+		}
+	}
+	from, to := here, here+1
+	for from > 0 && words[from-1].Shown {
+		from--
+	}
+	for to < len(words) && words[to].Shown {
+		to++
+	}
+	p := &publication{first: words[from].Chain, last: words[to-1].Chain}
+	if words[here].Index <= index {
+		p.prior = &words[here].Chain
+		here++
+	}
+	if here < to {
+		p.next = &words[here].Chain
+	}
+	p.near = p.prior != nil && !p.prior.NotAfter.Before(at.Add(-aboutThen)) || p.next != nil && !p.next.NotBefore.After(at.Add(aboutThen))
+	if to < len(words) && words[to].Index <= index {
+		p.ended = &words[to].Chain
+	}
+	if to < len(words) && !words[len(words)-1].Shown {
+		p.gone = &words[to].Chain
+		p.back = unfixed > p.gone.Index
+	}
+	return p
+}
+
+// doubted returns a chain that shows a key but was not seen in time, and says why it does not count; "" if none shows it.
+func (j *judge) doubted(domain string, ref keys.Ref) (c roll.Chain, why string) {
+	words := j.state.Words(ref)
+	i := slices.IndexFunc(words, func(w roll.Word) bool { return w.Shown })
+	if i < 0 {
+		return c, ""
+	}
+	c = words[i].Chain
+	return c, fmt.Sprintf("The DNS is in the record as naming the key for %s, in signatures that ended %s%s.", display(domain), day(c.NotAfter), j.unfixed(c))
+}
+
+// unfixed is the end of a sentence, which says why nobody knows that a chain existed in time; "" if it was seen.
+func (j *judge) unfixed(c roll.Chain) string {
+	switch s := j.in.Record.chains[c.Index]; s.standing {
+	case seenInTime:
+		return ""
+	case seenLate:
+		return fmt.Sprintf("; no quorum of witnesses says that this existed before %s", day(s.by))
+	case seenAfter:
+		return fmt.Sprintf("; witnesses saw the record without it later than that, %s", day(s.since))
+	case seenNobody:
+		return "; the policy asks for no witnesses, so that only the ledger's own word says when this existed"
+	}
+	return "; this audit saw no copy of the record that fixes when this existed"
+}
+
+// domainWord tells what the DNS says of the keys that signed an entry; false: nothing.
+func (j *judge) domainWord(e *endorsed) (ev OwnerEvidence, ok bool) {
+	ev = OwnerEvidence{Kind: ByDNSSEC, Counts: true}
+	var p *publication // the weakest of those that were seen in time
+	var first, last, doubtful roll.Chain
+	shown, doubt := 0, ""
+	for _, ref := range e.keys {
+		q := j.published(ref, e.index, e.admitted)
+		if q == nil {
+			ev.Counts = false
+			if c, why := j.doubted(e.domain, ref); doubt == "" {
+				doubtful, doubt = c, why
+			}
+			continue
+		}
+		ev.Counts = ev.Counts && q.counts()
+		if shown++; shown == 1 || q.first.Index > first.Index {
+			first = q.first
+		}
+		if shown == 1 || q.last.Index < last.Index {
+			last = q.last
+		}
+		if p == nil || q.rank() < p.rank() {
+			p = q
+		}
+		k, _ := j.state.Key(ref)
+		ev.doubt = ev.doubt || q.ended != nil || q.gone != nil && !k.Revoked // of what is known as replaced, its going is no news
+		if q.gone != nil && (ev.Gone == nil || q.gone.Admitted.Before(*ev.Gone)) {
+			ev.Gone = &q.gone.Admitted
+		}
+	}
+	switch {
+	case shown == 0 && doubt == "":
+		return ev, false
+	case shown == 0:
+		ev.Index, ev.Since, ev.Until, ev.Sentence = &doubtful.Index, &doubtful.Admitted, &doubtful.NotAfter, doubt
+		return ev, true
+	}
+	ev.Index, ev.Since, ev.Last, ev.Until = &first.Index, &first.Admitted, &last.Admitted, &last.NotAfter
+	what := "the key"
+	if len(e.keys) > 1 {
+		what = "the keys"
+	}
+	if shown < len(e.keys) {
+		what = fmt.Sprintf("%d of the %d keys that signed", shown, len(e.keys))
+	}
+	s := fmt.Sprintf("The domain %s itself published %s in the DNS, signed", display(e.domain), what)
+	switch {
+	case p.ended != nil:
+		s += fmt.Sprintf(", but no longer when this was signed: %s; by %s, entry %d, %s%s.", sightings(p.first, p.last), day(p.ended.Admitted), p.ended.Index, missing(*p.ended, "was"), j.unfixed(*p.ended))
+	case !p.near && p.prior == nil:
+		s += fmt.Sprintf(", but not within 45 days of this endorsement: %s.", sightings(p.first, p.last))
+	case !p.near:
+		s += fmt.Sprintf(", but not within 45 days of this endorsement: %s", sightings(p.first, *p.prior))
+		if p.next != nil {
+			s += fmt.Sprintf(", and not again before %s, entry %d", day(p.next.Admitted), p.next.Index)
+		}
+		s += "."
+	case p.prior == nil:
+		s += fmt.Sprintf(", as far as the record shows only after this was recorded: %s.", sightings(first, last))
+	default:
+		s += fmt.Sprintf(": %s.", sightings(first, last))
+	}
+	if p.gone != nil && p.ended == nil {
+		is := "is"
+		if p.back {
+			is = "was"
+		}
+		s += fmt.Sprintf(" By %s, entry %d, %s%s.", day(p.gone.Admitted), p.gone.Index, missing(*p.gone, is), j.unfixed(*p.gone))
+	}
+	if shown < len(e.keys) && doubt != "" {
+		s += " " + doubt
+	}
+	ev.Sentence = s
+	return ev, true
+}
+
+// sightings says when a key was seen in the DNS: no more is known than these days.
+func sightings(first, last roll.Chain) string {
+	s := fmt.Sprintf("seen on %s, entry %d", day(first.Admitted), first.Index)
+	if last.Index > first.Index {
+		s += fmt.Sprintf(", last on %s, entry %d", day(last.Admitted), last.Index)
+	}
+	return fmt.Sprintf("%s, in signatures good until %s", s, day(last.NotAfter))
+}
+
+// missing says how a key is missing in a chain.
+func missing(c roll.Chain, is string) string {
+	if c.Outcome == dnssec.Insecure {
+		return "its zone " + is + " no longer signed"
+	}
+	return "it " + is + " no longer there"
+}
+
+// owner lists the evidence that the keys that signed are the organization's, ranked, and says what it comes to.
+func (j *judge) owner(closer func(format string, args ...any)) {
+	e := j.endorsed
+	if j.trail == nil {
+		j.trail = newTrail("")
+	}
+	m := j.credit(j.trail, e.domain).Member
+	again := e.index < m.Registered.Index
+	if again {
+		closer("The organization has been registered again since, by entry %d; who vouched for it before is in the record's history.", m.Registered.Index)
+	} else {
+		j.vouching(m)
+	}
+	word, shown := j.domainWord(e)
+	if shown {
+		j.v.Evidence = append(j.v.Evidence, word)
+		j.how("%s", word.Sentence)
+	}
+	rank := []string{ByMembers, ByDNSSEC, ByOperator}
+	slices.SortStableFunc(j.v.Evidence, func(a, b OwnerEvidence) int {
+		return cmp.Compare(slices.Index(rank, a.Kind), slices.Index(rank, b.Kind))
+	})
+	counts := slices.ContainsFunc(j.v.Evidence, func(v OwnerEvidence) bool { return v.Counts })
+	for i := range j.v.Evidence {
+		v := &j.v.Evidence[i]
+		if v.Kind == ByOperator && len(j.v.Evidence) == 1 {
+			v.Sentence = fmt.Sprintf("That the key is theirs rests on the word of the record's operator alone: it vouched on %s, entry %d.", day(*v.Since), *v.Index)
+			if v.renamed {
+				v.Sentence = fmt.Sprintf("That the key is theirs rests on the word of the record's operator alone, and that was before the organization took its name: it vouched on %s, entry %d.", day(*v.Since), *v.Index)
+			}
+		}
+		if v.doubt = v.doubt || !counts; v.doubt {
+			closer("%s", v.Sentence)
+		}
+	}
+	for _, v := range j.v.Evidence {
+		if !v.doubt {
+			j.reason(didSign, "%s", v.Sentence)
+		}
+	}
+	if !again {
+		j.nameless(m)
+	}
+	if len(j.v.Evidence) == 0 && !again {
+		closer("Nobody vouched for the organization, and nothing in the record shows that its domain published the keys that signed.")
+	}
+	j.require()
+}
+
+// nameless sees to it that what is said leads with the domain, not with the name, where nobody answers for the name: what a domain publishes says nothing of it.
+func (j *judge) nameless(m roll.Member) {
+	proven := false
+	for _, v := range j.v.Evidence {
+		if v.Counts && v.Kind == ByMembers {
+			return
+		}
+		proven = proven || v.Counts
+	}
+	anybody := slices.ContainsFunc(m.Vouchers, func(w roll.Voucher) bool { return !w.Disputed && w.Index >= m.Named.Index })
+	j.nobody = proven || !anybody
+	switch {
+	case proven && !anybody:
+		j.reason(didSign, "Nobody vouched for this name; the domain published the key.")
+	case proven:
+		j.reason(didSign, "Nobody whose word counts here vouched for this name; the domain published the key.")
+	}
+}
+
+// vouching adds what members and the operator say.
+func (j *judge) vouching(m roll.Member) {
+	members := OwnerEvidence{Kind: ByMembers}
+	counts := map[string]bool{} // their domains
+	for _, w := range m.Vouchers {
+		if w.Operator && !w.Disputed {
+			ev := OwnerEvidence{Kind: ByOperator, Index: &w.Index, Since: &w.Admitted, renamed: w.Index < m.Named.Index}
+			ev.Sentence = fmt.Sprintf("The record's operator vouched for the organization: %s, entry %d.", day(w.Admitted), w.Index)
+			if ev.renamed {
+				ev.Sentence = fmt.Sprintf("The record's operator vouched for the organization before it took its name: %s, entry %d.", day(w.Admitted), w.Index)
+			}
+			j.v.Evidence = append(j.v.Evidence, ev)
+		}
+		if !w.Member || j.operator(w.Domain) {
+			continue
+		}
+		v := j.rests(m, w)
+		counts[v.Domain] = v.Counts
+		members.Vouchers = append(members.Vouchers, v)
+		if members.Domains = append(members.Domains, w.Domain); members.Index == nil || w.Index > *members.Index {
+			members.Index, members.Since = &w.Index, &w.Admitted
+		}
+	}
+	if len(members.Vouchers) == 0 {
+		return
+	}
+	var said []string
+	for i := range members.Vouchers {
+		v := &members.Vouchers[i]
+		for d := range parents(v.Domain) {
+			if v.Counts && counts[d] { // whoever has a domain has all below it
+				v.Counts, v.Rests, v.Through, v.under = false, RestsWithin, nil, d
+			}
+		}
+		members.Counts = members.Counts || v.Counts
+		said = append(said, v.sentence())
+	}
+	members.Sentence = fmt.Sprintf("Members of the record vouched for the organization: %s.", strings.Join(said, "; "))
+	if len(said) == 1 {
+		members.Sentence = fmt.Sprintf("A member of the record vouched for the organization: %s.", said[0])
+	}
+	j.v.Evidence = append(j.v.Evidence, members)
+	j.how("Vouched for %s: %s.", display(m.Domain), strings.Join(displays(members.Domains), ", "))
+}
+
+// sentence is what is to be said of a member that vouched.
+func (v VouchingMember) sentence() string {
+	through := displays(v.Through)
+	if n := len(through) - 1; v.more > 0 {
+		through[n] = fmt.Sprintf("others in a row, %d of them, to %s", v.more, through[n])
+	}
+	why := map[string]string{
+		RestsOnReader:   "which you know",
+		RestsOnDNSSEC:   "whose own domain had published its key in the DNS",
+		RestsOnVouching: "vouched for in its turn by " + strings.Join(through, ", and that by ") + ", which you know or whose own domain had published its key in the DNS",
+		RestsOnCircle:   "which rests on members that vouch for each other and on the operator's word, and on nothing else",
+		RestsOnOperator: "for which the operator's word alone speaks",
+		RestsOnNothing:  "for which nobody had vouched whose word counts",
+		RestsDisputed:   "which is disputed: a key that vouched has been declared compromised from before that",
+		RestsOnFormer:   fmt.Sprintf("whose domain has been registered again since, by entry %d, perhaps by somebody else", v.again),
+		RestsOnOldName:  "before the organization took the name that it has now",
+		RestsWithin:     "whose domain is part of " + display(v.under) + " and counts for nothing beside it",
+	}
+	s := fmt.Sprintf("%s on %s, entry %d, %s", display(v.Domain), day(v.Since), v.Index, why[v.Rests])
+	if v.Left != nil {
+		s += fmt.Sprintf(" (it left the record on %s)", day(*v.Left))
+	}
+	return s
+}
+
+func displays(domains []string) (list []string) {
+	for _, d := range domains {
+		list = append(list, display(d))
+	}
+	return list
+}
+
+// parents yields the domains that a domain is below, the nearest first.
+func parents(domain string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for {
+			_, parent, ok := strings.Cut(domain, ".")
+			if !ok || !yield(parent) {
+				return
+			}
+			domain = parent
+		}
+	}
+}
+
+// below reports whether a domain is another or below it.
+func below(domain, other string) bool {
+	return domain == other || strings.HasSuffix(domain, "."+other)
+}
+
+// maxThrough bounds those who are named on the way from a voucher to where it leads.
+const maxThrough = 16
+
+// rests tells what the keys rest on with which w vouched for m. Vouchers are followed, without those by m itself, to where they end: at a member that the
+// reader knows, at a domain that published the keys with which it vouched, or in a circle or at the operator's word, to which all in such a circle may owe
+// their admission. Each must have been vouched for before it vouched, and be the one that did: who registers a domain again may be somebody else.
+func (j *judge) rests(m roll.Member, w roll.Voucher) VouchingMember {
+	voucher := j.credit(j.trail, w.Domain)
+	v := VouchingMember{Domain: w.Domain, Index: w.Index, Since: w.Admitted, Counts: true}
+	if voucher.Left && w.Index >= voucher.Registered.Index {
+		v.Left = &voucher.LeftAt.Admitted
+	}
+	before := func(x roll.Voucher) bool { return x.Index < w.Index }
+	switch {
+	case w.Disputed:
+		v.Rests, v.Counts = RestsDisputed, false
+	case w.Index < voucher.Registered.Index:
+		v.Rests, v.Counts, v.again = RestsOnFormer, false, voucher.Registered.Index
+	case w.Index < m.Named.Index:
+		v.Rests, v.Counts = RestsOnOldName, false
+	case below(w.Domain, m.Domain):
+		v.Rests, v.Counts, v.under = RestsWithin, false, m.Domain
+	case slices.Contains(j.in.Known, w.Domain):
+		v.Rests = RestsOnReader
+	case j.answered(j.trail, w, m.Domain):
+		v.Rests = RestsOnDNSSEC
+	default:
+		l := j.follow(j.trail, w.Domain, w.Index)
+		if l != nil && l.leadsOver(m.Domain) {
+			t := newTrail(m.Domain)
+			t.wider = j.trail
+			l = j.follow(t, w.Domain, w.Index)
+		}
+		switch {
+		case l != nil:
+			v.Rests = RestsOnVouching
+			v.Through, v.more = l.through()
+		case slices.ContainsFunc(voucher.vouchers, before):
+			v.Rests, v.Counts = RestsOnCircle, false
+		case slices.ContainsFunc(voucher.Vouchers, func(x roll.Voucher) bool { return before(x) && (x.Operator || j.operator(x.Domain)) }):
+			v.Rests, v.Counts = RestsOnOperator, false
+		default:
+			v.Rests, v.Counts = RestsOnNothing, false
+		}
+	}
+	return v
+}
+
+// A trail is what is known of where vouchers lead, so that each vouching is looked at once however many ask.
+type trail struct {
+	credits  map[string]*credit // by domain
+	without  string             // whose vouching is not followed, nor that of domains below it; "": there is nobody
+	wider    *trail             // without nobody: what leads nowhere there leads nowhere here; nil: this is it
+	answered map[[2]string]bool // by whom and for whom: the voucher's domain had published its keys
+}
+
+func newTrail(without string) *trail {
+	return &trail{credits: make(map[string]*credit), without: without, answered: make(map[[2]string]bool)}
+}
+
+// A credit is what is known of where those lead who vouched for a domain.
+type credit struct {
+	roll.Member                // as State.Vouched returns it
+	vouchers    []roll.Voucher // members that vouched for it under its name, by index
+	next        int            // of them: those before it lead nowhere
+	found       bool           // the next leads to somebody who counts by itself
+	over        *credit        // over those who vouched for it; nil: it counts by itself
+}
+
+// credit returns that of a domain.
+func (j *judge) credit(t *trail, domain string) *credit {
+	l := t.credits[domain]
+	if l == nil {
+		l = new(credit)
+		if t.wider != nil {
+			wider := j.credit(t.wider, domain)
+			l.Member, l.vouchers = wider.Member, wider.vouchers
+		} else {
+			l.Member, _ = j.state.Vouched(domain)
+			for _, x := range l.Vouchers {
+				if x.Member && !x.Disputed && x.Index >= l.Named.Index && !j.operator(x.Domain) {
+					l.vouchers = append(l.vouchers, x)
+				}
+			}
+			slices.SortFunc(l.vouchers, func(a, b roll.Voucher) int { return cmp.Compare(a.Index, b.Index) })
+		}
+		t.credits[domain] = l
+	}
+	return l
+}
+
+// follow returns the credit of a domain if one who vouched for it before an index leads to somebody who counts by itself; nil: nobody does. As a vouching rests
+// only on earlier ones, there are no circles.
+func (j *judge) follow(t *trail, domain string, index uint64) *credit {
+	l := j.credit(t, domain)
+	for ; !l.found && l.next < len(l.vouchers) && l.vouchers[l.next].Index < index; l.next++ {
+		x := l.vouchers[l.next]
+		switch {
+		case t.without != "" && below(x.Domain, t.without), below(x.Domain, domain), x.Index < j.credit(t, x.Domain).Registered.Index:
+			continue
+		case slices.Contains(j.in.Known, x.Domain), j.answered(t, x, domain):
+			l.found = true
+		case t.wider != nil && j.follow(t.wider, x.Domain, x.Index) == nil:
+			continue
+		default:
+			l.over = j.follow(t, x.Domain, x.Index)
+			l.found = l.over != nil
+		}
+		if l.found {
+			break
+		}
+	}
+	if l.found && l.vouchers[l.next].Index < index {
+		return l
+	}
+	return nil
+}
+
+// leadsOver reports whether a domain, or one below it, is on the way.
+func (l *credit) leadsOver(domain string) bool {
+	for ; l != nil; l = l.over {
+		if below(l.vouchers[l.next].Domain, domain) {
+			return true
+		}
+	}
+	return false
+}
+
+// through returns who is on the way, at most maxThrough, and how many are left out before the last.
+func (l *credit) through() (list []string, more int) {
+	for ; l != nil; l = l.over {
+		if len(list) == maxThrough {
+			list = list[:maxThrough-1]
+			more++
+		}
+		list = append(list, l.vouchers[l.next].Domain)
+	}
+	return list, more
+}
+
+// answered reports whether the domain of a voucher had published the keys that vouched for another, and did not take one of them away later without
+// telling the record.
+func (j *judge) answered(t *trail, w roll.Voucher, of string) bool {
+	if t.wider != nil {
+		t = t.wider
+	}
+	id := [2]string{w.Domain, of}
+	yes, known := t.answered[id]
+	if !known {
+		yes = len(w.Keys) > 0 && !slices.ContainsFunc(w.Keys, func(ref keys.Ref) bool {
+			p := j.published(ref, w.Index, w.Admitted)
+			k, _ := j.state.Key(ref)
+			return p == nil || p.prior == nil || !p.counts() || p.gone != nil && !k.Revoked
+		})
+		t.answered[id] = yes
+	}
+	return yes
+}
+
+const requireTakesRecord = "Who answers for the key, as is required, takes a copy of the whole record to tell."
+
+// require says what of a reader's own demands does not hold.
+func (j *judge) require() {
+	for _, sentence := range j.unmet() {
+		j.problem(CodeUnchecked, didSign, "%s", sentence)
+	}
+}
+
+// unmet says what of a reader's own demands the evidence does not meet.
+func (j *judge) unmet() (sentences []string) {
+	want := j.in.Require
+	count := 0
+	for _, v := range j.v.Evidence {
+		for _, w := range v.Vouchers {
+			if w.Counts {
+				count++
+			}
+		}
+	}
+	if count < want.Vouched {
+		sentences = append(sentences, fmt.Sprintf("It is required that %d members vouch for the organization, and %d do whose own keys rest on more than the operator's word and each other.", want.Vouched, count))
+	}
+	if want.DNSSEC && !slices.ContainsFunc(j.v.Evidence, func(v OwnerEvidence) bool { return v.Kind == ByDNSSEC && v.Counts }) {
+		sentences = append(sentences, "It is required that the domain itself published the keys that signed, in the DNS, and the record does not show that.")
+	}
+	return sentences
+}
