@@ -15,7 +15,7 @@ FAST = math/bits internal/byteorder crypto/internal/fips140deps/byteorder crypto
   crypto/internal/fips140/sha256 crypto/internal/fips140/sha512 crypto/internal/fips140/sha3 filippo.io/mldsa/internal/fips140/mldsa
 WASMFLAGS = -buildvcs=false -trimpath -gcflags=all=-l $(FAST:%=-gcflags=%=) -ldflags '-s -w -buildid='
 
-.PHONY: demo test check build wasm wasm-test wasm-again fuzz mutants vectors cover frozen torture sabotage interop cosign
+.PHONY: demo test check build wasm wasm-test wasm-again browser-tools browser-bench fuzz mutants vectors cover frozen torture sabotage interop cosign
 
 demo: wasm
 	$(GO) build -o $(BIN) ./cmd/undersigned

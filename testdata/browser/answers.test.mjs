@@ -15,6 +15,7 @@ const sample = (name) => (page) => page.locator(`[data-sample=${name}]`).click()
 const statement = fs.readFileSync(file('statement.txt'), 'utf8')
 const sentence = 'This approach enables stakeholders to come together on an equal footing to discuss or make decisions about the Internet'
 
+// Members of this record vouch for each other, and nobody else does: who they are is to be looked at closer.
 // What is brought, then the state and the exit code of the answer, what its first sentence says, and the states of the four questions.
 const groups = {
 	texts: [
@@ -34,10 +35,10 @@ const groups = {
 		['quote-invented', type('The signatories will pay for all of it.'), 'could-not-check', 3, /in no endorsed version/],
 	],
 	receipts: [
-		['receipt', bring('apnic.tlog-proof'), 'confirmed', 0, /APNIC.* endorsed .*still stands/, 'confirmed could-not-check confirmed confirmed'],
-		['receipt-text', bring('apnic.tlog-proof', 'statement.txt'), 'confirmed', 0, /endorsed this text on 11 June 2024, and the endorsement still stands/, 'confirmed confirmed confirmed confirmed', 'apnic'],
-		['receipt-altered', bring('apnic.tlog-proof', 'altered.txt'), 'no', 10, /not this text/, 'confirmed no confirmed confirmed'],
-		['receipt-gone', bring('guest.tlog-proof', 'statement.txt'), 'look-closer', 12, /^Withdrawn/, 'confirmed confirmed confirmed look-closer', 'guest'],
+		['receipt', bring('apnic.tlog-proof'), 'look-closer', 0, /APNIC.* endorsed .*/, 'look-closer could-not-check confirmed confirmed'],
+		['receipt-text', bring('apnic.tlog-proof', 'statement.txt'), 'look-closer', 0, /endorsed this text on 11 June 2024/, 'look-closer confirmed confirmed confirmed', 'apnic'],
+		['receipt-altered', bring('apnic.tlog-proof', 'altered.txt'), 'no', 10, /not this text/, 'look-closer no confirmed confirmed'],
+		['receipt-gone', bring('guest.tlog-proof', 'statement.txt'), 'look-closer', 12, /^Withdrawn/, 'look-closer confirmed confirmed look-closer', 'guest'],
 		['receipt-withdrawal', bring('withdrawal.tlog-proof', 'statement.txt'), 'look-closer', 12, /withdrew/, undefined, 'withdrawal'],
 		['receipt-stolen', bring('stolen.tlog-proof', 'statement.txt'), 'look-closer', 0, /disputed/, 'look-closer confirmed confirmed look-closer', 'stolen'],
 		['receipt-broken', bring('broken.tlog-proof'), 'no', 20, /^No\. /],
@@ -47,17 +48,17 @@ const groups = {
 		['two-texts', bring('altered.txt', 'statement.txt'), 'could-not-check', 3, /One thing at a time/],
 	],
 	names: [
-		['domain', type('apnic.net'), 'confirmed', 0, /APNIC.* endorsed/, 'confirmed could-not-check confirmed confirmed'],
-		['name', type('Blacknight'), 'confirmed', 0, /Blacknight, blacknight\.com, endorsed/],
+		['domain', type('apnic.net'), 'look-closer', 0, /APNIC.* endorsed/, 'look-closer could-not-check confirmed confirmed'],
+		['name', type('Blacknight'), 'look-closer', 0, /Blacknight, blacknight\.com, endorsed/],
 		['name-withdrawn', type('guest.undersigned.example'), 'look-closer', 12, /^Withdrawn/],
-		['name-idn', type('bücher.example'), 'confirmed', 0, /bücher\.example/],
+		['name-idn', type('bücher.example'), 'look-closer', 0, /bücher\.example/],
 		['name-stolen', type('stolen.example'), 'look-closer', 0, /disputed/],
 		['name-silent', type('absent.example'), 'no', 11, /^No endorsement by absent\.example/],
 		['name-stranger', type('stranger.example'), 'no', 11, /^No endorsement by stranger\.example/],
 		['name-nonsense', type('zzz'), 'could-not-check', 3, /./],
 		['name-many', type('registry'), 'could-not-check', 3, /choose one/],
-		['name-chosen', (page) => page.getByRole('button', { name: 'jprs.co.jp' }).click(), 'confirmed', 0, /jprs\.co\.jp, endorsed/],
-		['sample-genuine', sample('genuine'), 'confirmed', 0, /endorsed this text/, 'confirmed confirmed confirmed confirmed'],
+		['name-chosen', (page) => page.getByRole('button', { name: 'jprs.co.jp' }).click(), 'look-closer', 0, /jprs\.co\.jp, endorsed/],
+		['sample-genuine', sample('genuine'), 'look-closer', 0, /endorsed this text/, 'look-closer confirmed confirmed confirmed'],
 		['sample-altered', sample('altered'), 'no', 10, /1 word differs and 1 place has characters that look alike/],
 		['sample-unsigned', sample('unsigned'), 'no', 11, /^No endorsement by /],
 		['policy', bring('policy.txt'), 'confirmed', 0, /at least 2 of 3 witnesses/],

@@ -21,20 +21,25 @@ export const file = (name) => path.join(plan.files, name)
 
 const axeSource = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
+let server
 let browser
 const contexts = new Map()
 
 // launch starts the browser at first use. It can reach this machine alone.
 async function launch() {
-	browser ??= await chromium.launch({
-		executablePath: plan.chromium,
-		args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic', '--no-first-run',
-			'--disable-extensions', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'],
-	})
+	browser ??= (async () => {
+		server = await chromium.launchServer({
+			executablePath: plan.chromium,
+			args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic', '--no-first-run',
+				'--disable-extensions', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'],
+		})
+		return chromium.connect(server.wsEndpoint())
+	})()
 	return browser
 }
 
-after(() => browser?.close())
+// Nothing is kept, so that it need not end gently.
+after(() => server?.kill())
 
 // The context of pages with these options: js (true), offline (false), bypassCSP (false).
 async function contextOf({ js = true, offline = false, bypassCSP = false, fresh = false }) {
