@@ -110,9 +110,8 @@ func browserLiars(t *testing.T, r *browserRecord, f *browserFacts) map[string]st
 		// The page of a size, from before the guest withdrew, as if it were today's.
 		"older list": {
 			"/statement/" + f.Statements["tccm"].Hash: "/statement/" + f.Statements["tccm"].Hash + "?size=" + strconv.FormatUint(f.Entries["withdrawal"], 10),
-			"/": "/?size=" + strconv.FormatUint(f.Entries["withdrawal"], 10),
 		},
-		"another day": {"/statement/" + f.Statements["tccm"].Hash: "/statement/" + f.Statements["tccm"].Hash},
+		"another day": {"/": "/?as-of=2024-07-18", "/statement/" + f.Statements["tccm"].Hash: "/statement/" + f.Statements["tccm"].Hash},
 	}
 	addresses := map[string]string{}
 	for name, lie := range lies {

@@ -163,6 +163,9 @@ export async function tabThrough(page, where, js = true) {
 		const radios = (e) => e.type !== 'radio' || e.checked || ![...document.querySelectorAll(`input[name="${CSS.escape(e.name)}"]`)].some((o) => o.checked || o.compareDocumentPosition(e) & 4)
 		globalThis.stops = new Set([...document.querySelectorAll(interactive)].filter((e) => shown(e) && radios(e)))
 		globalThis.reached = new Set()
+		// What has the focus in a drawing is drawn otherwise.
+		globalThis.drawn = (e) => [...e.children].map((c) => { const s = getComputedStyle(c); return `${s.stroke} ${s.strokeWidth} ${s.fill}` }).join()
+		globalThis.before = new Map([...globalThis.stops].filter((e) => e.ownerSVGElement).map((e) => [e, globalThis.drawn(e)]))
 		document.activeElement?.blur()
 		getSelection()?.removeAllRanges()
 		scrollTo(0, 0)
@@ -186,8 +189,8 @@ export async function tabThrough(page, where, js = true) {
 			const rect = (e.matches('.away, [type=file]') && label ? label : e).getBoundingClientRect()
 			return {
 				name: e.outerHTML.slice(0, 160),
-				seen: focused.outline || focused.shadow !== 'none' || (label && look(label).outline),
-				inView: !frames || rect.width > 1 && rect.height > 1 && rect.bottom > 0 && rect.top < innerHeight && rect.right > 0 && rect.left < innerWidth,
+				seen: (e.ownerSVGElement && globalThis.drawn(e) !== globalThis.before.get(e)) || focused.outline || focused.shadow !== 'none' || (label && look(label).outline),
+				inView: !frames || (e.ownerSVGElement || rect.width > 1 && rect.height > 1) && rect.bottom > 0 && rect.top < innerHeight && rect.right > 0 && rect.left < innerWidth,
 			}
 		}, js)
 		if (at.out && ++ends < 2) continue
