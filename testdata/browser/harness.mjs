@@ -176,7 +176,6 @@ export async function tabThrough(page, where, js = true) {
 	for (let i = 0; i < 6 * total + 20; i++) {
 		await page.keyboard.press('Tab')
 		const at = await page.evaluate(async (frames) => {
-			if (frames) await new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(f))) // until it has scrolled
 			const e = document.activeElement
 			if (!e || e === document.body) return { out: true }
 			// A date field has a stop for each of its parts.
@@ -186,11 +185,16 @@ export async function tabThrough(page, where, js = true) {
 			const look = (e) => { const s = getComputedStyle(e); return { outline: s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0 && s.outlineColor !== 'rgba(0, 0, 0, 0)', shadow: s.boxShadow } }
 			const focused = look(e)
 			const label = e.closest('label')
-			const rect = (e.matches('.away, [type=file]') && label ? label : e).getBoundingClientRect()
+			const shown = e.matches('.away, [type=file]') && label ? label : e
+			const inView = () => {
+				const rect = shown.getBoundingClientRect()
+				return (e.ownerSVGElement || rect.width > 1 && rect.height > 1) && rect.bottom > 0 && rect.top < innerHeight && rect.right > 0 && rect.left < innerWidth
+			}
+			if (frames && !inView()) await new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(f))) // until it has scrolled
 			return {
 				name: e.outerHTML.slice(0, 160),
 				seen: (e.ownerSVGElement && globalThis.drawn(e) !== globalThis.before.get(e)) || focused.outline || focused.shadow !== 'none' || (label && look(label).outline),
-				inView: !frames || (e.ownerSVGElement || rect.width > 1 && rect.height > 1) && rect.bottom > 0 && rect.top < innerHeight && rect.right > 0 && rect.left < innerWidth,
+				inView: !frames || inView(),
 			}
 		}, js)
 		if (at.out && ++ends < 2) continue

@@ -25,6 +25,8 @@ describe('screens', { concurrency: 2 }, () => {
 	for (const screen of screens) {
 		const { name, whole } = screen
 		test(name, { timeout }, () => visit({ expected }, async (page) => {
+			// What the modules do is the same on all of them.
+			if (!whole) await scriptless(page)
 			await open(page, screen)
 			await accessible(page, `${name}, light`)
 			await fits(page, name)
