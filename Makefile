@@ -15,14 +15,14 @@ FAST = math/bits internal/byteorder crypto/internal/fips140deps/byteorder crypto
   crypto/internal/fips140/sha256 crypto/internal/fips140/sha512 crypto/internal/fips140/sha3 filippo.io/mldsa/internal/fips140/mldsa
 WASMFLAGS = -buildvcs=false -trimpath -gcflags=all=-l $(FAST:%=-gcflags=%=) -ldflags '-s -w -buildid='
 
-.PHONY: demo test check build wasm wasm-test wasm-again fuzz mutants vectors cover frozen torture sabotage interop cosign
+.PHONY: demo test check build wasm wasm-test wasm-again browser-tools browser-bench fuzz mutants vectors cover frozen torture sabotage interop cosign
 
 demo: wasm
 	$(GO) build -o $(BIN) ./cmd/undersigned
 	$(BIN) demo
 
 test:
-	$(GO) test -shuffle=on ./...
+	$(GO) test -shuffle=on -timeout 30m ./...
 
 build: wasm
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN) ./cmd/undersigned
@@ -48,6 +48,14 @@ wasm-again: wasm
 	$(GO) run ./ledger/server/assets/pack bin/again/undersigned.wasm "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" bin/again/made
 	for f in undersigned.wasm.br undersigned.wasm.gz wasm_exec.js; do cmp bin/again/made/$$f $(BUILT)/$$f || exit 1; done
 	chmod -R u+w bin/again && rm -rf bin/again
+
+# What the tests in a browser need beside node, npm and chromium; see testdata/browser.
+browser-tools:
+	cd testdata/browser && npm ci --ignore-scripts --no-audit --no-fund
+
+# Sizes, and how long a browser takes from loading a page to a verdict, and for 10,000 entries.
+browser-bench: wasm
+	UNDERSIGNED_BROWSER_BENCH=1 $(GO) test ./cmd/undersigned -run TestBrowser/bench -count=1 -v
 
 # What CI checks beside the tests.
 check:

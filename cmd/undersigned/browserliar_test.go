@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// browserLiars are servers that show a record otherwise than it is, each in one way. It returns their addresses.
+func browserLiars(t *testing.T, r *browserRecord, f *browserFacts) map[string]string {
+	t.Helper()
+	pages := func(path string) bool {
+		return path == "/" || strings.HasPrefix(path, "/statement/") || strings.HasPrefix(path, "/entry/") || strings.HasPrefix(path, "/organization/")
+	}
+	// What is forged looks like what is not.
+	item := regexp.MustCompile(`(?s)<li[^>]* data-(?:domain|statement)="[^"]*"[^>]*>.*?</li>\s*`)
+	items := func(path string, body []byte, about string, change func(li []byte) []byte) []byte {
+		if !pages(path) {
+			return body
+		}
+		return item.ReplaceAllFunc(body, func(li []byte) []byte {
+			if bytes.Contains(li, []byte(about)) {
+				return change(bytes.Clone(li))
+			}
+			return li
+		})
+	}
+	const victim, forged = "blacknight.com", "forged.example"
+	forge := func(li []byte) []byte {
+		li = bytes.ReplaceAll(li, []byte(victim), []byte(forged))
+		return bytes.ReplaceAll(li, []byte("Blacknight"), []byte("Forged Example"))
+	}
+	another := func(body []byte) []byte { return bytes.ReplaceAll(body, []byte("on an equal footing "), nil) }
+	text := "/blobs/sha256/" + f.Statements["tccm"].Hash
+	receipt := func(index uint64) string { return "/api/v1/receipt/" + strconv.FormatUint(index, 10) }
+	lies := map[string]func(path string, body []byte) []byte{
+		"hash tile": func(path string, body []byte) []byte {
+			if strings.HasPrefix(path, "/tile/0/") {
+				body[0] ^= 1
+			}
+			return body
+		},
+		// A name of the same length.
+		"entry tile": func(path string, body []byte) []byte {
+			if strings.HasPrefix(path, "/tile/entries/") {
+				return bytes.ReplaceAll(body, []byte("Blacknight"), []byte("Whitemight"))
+			}
+			return body
+		},
+		"another root": func(path string, body []byte) []byte {
+			if path == "/checkpoint" {
+				lines := bytes.SplitN(body, []byte("\n"), 4)
+				lines[2] = []byte("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=")
+				return bytes.Join(lines, []byte("\n"))
+			}
+			return body
+		},
+		"no witnesses": func(path string, body []byte) []byte {
+			if path == "/checkpoint" {
+				return regexp.MustCompile(`(?m)^— [a-z]+\.example/.*\n`).ReplaceAll(body, nil)
+			}
+			return body
+		},
+		"dropped from the page": func(path string, body []byte) []byte {
+			return items(path, body, victim, func([]byte) []byte { return nil })
+		},
+		"added to the page": func(path string, body []byte) []byte {
+			return items(path, body, victim, func(li []byte) []byte { return append(li, forge(li)...) })
+		},
+		"renamed on the page": func(path string, body []byte) []byte { return items(path, body, victim, forge) },
+		// Who withdrew is left out, or shown as if it had not.
+		"withdrawal hidden": func(path string, body []byte) []byte {
+			if strings.HasPrefix(path, "/organization/") {
+				return bytes.ReplaceAll(body, []byte(" data-gone"), nil)
+			}
+			return items(path, body, demoGuest, func([]byte) []byte { return nil })
+		},
+		"another text": func(path string, body []byte) []byte {
+			if path == text || pages(path) {
+				return another(body)
+			}
+			return body
+		},
+		"another article": func(path string, body []byte) []byte {
+			if pages(path) {
+				return another(body)
+			}
+			return body
+		},
+		"another receipt": func(path string, body []byte) []byte {
+			if path == receipt(f.Entries["apnic"]) {
+				// Within a signature of the entry.
+				i := bytes.LastIndexByte(body, '\n')
+				body[i/2] ^= 1
+			}
+			return body
+		},
+	}
+	// These answer with what they have for another address.
+	swaps := map[string]map[string]string{
+		"receipt of another":   {receipt(f.Entries["apnic"]): receipt(f.Entries["apnic"] + 1)},
+		"another organization": {"/organization/" + victim: "/organization/apnic.net"},
+		// The page of a size, from before the guest withdrew, as if it were today's.
+		"older list": {
+			"/statement/" + f.Statements["tccm"].Hash: "/statement/" + f.Statements["tccm"].Hash + "?size=" + strconv.FormatUint(f.Entries["withdrawal"], 10),
+		},
+		"another day": {"/": "/?as-of=2024-07-18", "/statement/" + f.Statements["tccm"].Hash: "/statement/" + f.Statements["tccm"].Hash},
+	}
+	addresses := map[string]string{}
+	for name, lie := range lies {
+		addresses[name] = liar(t, r.url, nil, func(resp *http.Response) error {
+			body, err := io.ReadAll(resp.Body)
+			if err != nil {
+				return err
+			}
+			if err := resp.Body.Close(); err != nil {
+				return err
+			}
+			if resp.StatusCode == http.StatusOK {
+				body = lie(resp.Request.URL.Path, body)
+			}
+			resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			resp.Header.Set("Content-Length", strconv.Itoa(len(body)))
+			return nil
+		})
+	}
+	for name, swap := range swaps {
+		addresses[name] = liar(t, r.url, swap, func(*http.Response) error { return nil })
+	}
+	// These do not lie, they fail: no sign of anything but that.
+	for name, prefix := range map[string]string{"no tiles": "/tile/", "no receipt": "/api/v1/receipt/"} {
+		addresses[name] = liar(t, r.url, nil, func(resp *http.Response) error {
+			if !strings.HasPrefix(resp.Request.URL.Path, prefix) {
+				return nil
+			}
+			resp.StatusCode, resp.Status = http.StatusServiceUnavailable, "503 Service Unavailable"
+			resp.ContentLength = 0
+			resp.Header.Set("Content-Length", "0")
+			err := resp.Body.Close()
+			resp.Body = http.NoBody
+			return err
+		})
+	}
+	addresses["no checkpoint"] = liar(t, r.url, nil, func(resp *http.Response) error {
+		if resp.Request.URL.Path == "/checkpoint" {
+			panic(http.ErrAbortHandler)
+		}
+		return nil
+	})
+	return addresses
+}
+
+// liar serves what another server does, changed, and at some addresses what that has at others.
+func liar(t *testing.T, address string, swap map[string]string, change func(*http.Response) error) string {
+	t.Helper()
+	to, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.SetURL(to)
+			if other, ok := swap[p.In.URL.Path]; ok {
+				path, query, _ := strings.Cut(other, "?")
+				p.Out.URL.Path, p.Out.URL.RawPath, p.Out.URL.RawQuery = path, "", query
+			}
+			// What is compressed cannot be changed.
+			if !strings.HasSuffix(p.In.URL.Path, ".wasm") {
+				p.Out.Header.Del("Accept-Encoding")
+			}
+		},
+		ModifyResponse: change,
+	}
+	server := httptest.NewServer(proxy)
+	t.Cleanup(server.Close)
+	return server.URL + "/"
+}

@@ -1,0 +1,52 @@
+// Sizes and times, printed and never asserted: make browser-bench.
+import { test } from 'node:test'
+import { plan, settled, state, visit } from './harness.mjs'
+
+const rounds = 5
+const median = (all) => all.sort((a, b) => a - b)[Math.floor(all.length / 2)]
+
+test('sizes and times', { skip: !plan.bench, timeout: 600_000 }, async () => {
+	const { url, entries } = plan.main
+	await visit({ fresh: true }, async (page) => {
+		await page.goto(url)
+		await settled(page)
+		const all = await page.evaluate(() => performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation')).map((e) => [new URL(e.name).pathname, e.encodedBodySize, e.decodedBodySize]))
+		const { pathname } = new URL('/assets/undersigned.wasm', url)
+		// What the worker fetches is not in the page's list.
+		const wasm = await page.request.get(url + pathname.slice(1), { headers: { 'accept-encoding': 'br' } })
+		console.log(`undersigned.wasm: ${wasm.headers()['content-length']} bytes over the wire, ${(await wasm.body()).length} unpacked`)
+		for (const [path, encoded, decoded] of all) console.log(`${path}: ${encoded} bytes over the wire, ${decoded} unpacked`)
+	})
+	const loads = []
+	const verdicts = []
+	for (let i = 0; i < rounds; i++) {
+		await visit({ fresh: true }, async (page) => {
+			const begun = performance.now()
+			await page.goto(`${url}entry/${entries.apnic}`)
+			await state(page, '#verdict')
+			loads.push(performance.now() - begun)
+		})
+		await visit({}, async (page) => {
+			await page.goto(url)
+			await settled(page)
+			await page.locator('#answer').evaluate((e) => { e.dataset.state = 'busy' })
+			await page.locator('#check-input').fill('apnic.net')
+			const begun = performance.now()
+			await page.locator('#check-form button[type=submit]').click()
+			await state(page, '#answer')
+			verdicts.push(performance.now() - begun)
+		})
+	}
+	console.log(`from opening a receipt's page to its verdict, nothing cached, ${plan.main.size} entries replayed: ${Math.round(median(loads))} ms (median of ${rounds})`)
+	console.log(`from a name to its verdict, all loaded: ${Math.round(median(verdicts))} ms (median of ${rounds})`)
+	const replays = []
+	for (let i = 0; i < 3; i++) {
+		await visit({}, async (page) => {
+			const begun = performance.now()
+			await page.goto(`${plan.crowd.url}record`)
+			await state(page, '#browser-check')
+			replays.push(performance.now() - begun)
+		})
+	}
+	console.log(`from opening a page to ${plan.crowd.size} entries replayed: ${Math.round(median(replays))} ms (median of 3)`)
+})

@@ -1,0 +1,238 @@
+// What people do on the pages, by mouse and by keyboard alone: differences, quotes, dates, lists, downloads, receipts on paper; and what is
+// said where the verifier cannot run.
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import fs from 'node:fs'
+import { describe, test } from 'node:test'
+import { promisify } from 'node:util'
+import { accessible, file, narrow, phone, picture, plan, settled, state, tabThrough, visit } from './harness.mjs'
+
+const timeout = 300_000
+const { url, statements, entries } = plan.main
+const tccm = `${url}statement/${statements.tccm.hash}`
+
+async function bring(page, ...names) {
+	await page.locator('#answer').evaluate((e) => { e.dataset.state = 'busy' })
+	await page.locator('#check-file').setInputFiles(names.map(file))
+	return state(page, '#answer')
+}
+
+describe('flows', { concurrency: 2 }, () => {
+	test('what differs', { timeout }, () => visit({}, async (page) => {
+		await page.goto(url)
+		await settled(page)
+		await bring(page, 'altered.txt')
+		assert.deepEqual(await page.locator('#answer [data-hunk]').evaluateAll((all) => all.map((e) => e.dataset.hunk)), ['words'])
+		// Side by side on a desk, inline on a phone, in words for who listens.
+		assert.ok(await page.locator('#answer .sides').isVisible())
+		assert.ok(!await page.locator('#answer p.inline').isVisible())
+		assert.match(await page.locator('#answer .hunk .away').first().textContent(), /on an equal footing/)
+		await page.setViewportSize(phone)
+		assert.ok(!await page.locator('#answer .sides').isVisible())
+		assert.ok(await page.locator('#answer p.inline').isVisible())
+		assert.match(await page.locator('#answer p.inline del').textContent(), /on an equal footing/)
+		await bring(page, 'lookalike.txt')
+		const hunks = page.locator('#answer [data-hunk=look-alike]')
+		assert.equal(await hunks.count(), 2)
+		// What cannot be seen is named.
+		const told = await page.locator('#answer .differences').innerText()
+		assert.match(told, /U\+0430/)
+		assert.match(told, /U\+200B/)
+		await page.locator('#answer [data-next]').click()
+		assert.ok(await hunks.first().evaluate((e) => e.classList.contains('current')))
+		await page.locator('#answer [data-next]').click()
+		assert.ok(await hunks.last().evaluate((e) => e.classList.contains('current')))
+		await page.locator('#answer [data-previous]').click()
+		assert.ok(await hunks.first().evaluate((e) => e.classList.contains('current')))
+	}))
+
+	test('a sentence to quote', { timeout }, () => visit({ fresh: true }, async (page) => {
+		await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+		await page.goto(url)
+		await settled(page)
+		await bring(page, 'apnic.tlog-proof')
+		await page.locator('#answer [data-copy]').click()
+		await page.locator('#answer .quotable [role=status]:not(:empty)').waitFor()
+		const quoted = await page.locator('#answer [data-quote]').innerText()
+		assert.equal(await page.evaluate(() => navigator.clipboard.readText()), quoted.trim())
+		assert.match(quoted, /apnic\.net.*11 June 2024/)
+		assert.ok(quoted.includes(`${url}entry/${entries.apnic}`), quoted)
+	}))
+
+	test('keyboard alone', { timeout }, () => visit({ motion: 'reduce' }, async (page) => {
+		await page.goto(url)
+		await settled(page)
+		const focused = (selector) => page.evaluate((s) => document.activeElement?.matches(s), selector)
+		const tabTo = async (selector) => {
+			for (let i = 0; i < 200; i++) {
+				if (await focused(selector)) return
+				await page.keyboard.press('Tab')
+			}
+			assert.fail(`Tab never reaches ${selector}`)
+		}
+		// The first stop leads past the head of the page.
+		await page.keyboard.press('Tab')
+		assert.ok(await focused('.skip'))
+		await page.keyboard.press('Enter')
+		await tabTo('#check-input')
+		await page.keyboard.type('apnic.net')
+		await page.keyboard.press('Control+Enter')
+		assert.equal((await state(page, '#answer')).code, 0)
+		assert.ok(await focused('#answer .said'))
+		await tabTo('#answer summary')
+		assert.equal(await page.locator('#answer details[open] [data-raw]').count(), 0)
+		await page.keyboard.press('Enter')
+		await page.locator('#answer details[open]').first().waitFor()
+		for (const summary of await page.locator('#answer summary').all()) {
+			await summary.evaluate((e) => { e.parentElement.open = true })
+		}
+		await tabThrough(page, 'an answer')
+		await page.locator('[data-sample=altered]').focus()
+		await page.keyboard.press('Enter')
+		assert.equal((await state(page, '#answer')).code, 10)
+		await tabTo('#answer [data-quote] ~ * button, #answer [data-copy]')
+	}))
+
+	test('what is dropped and what is pasted', { timeout }, () => visit({}, async (page) => {
+		await page.goto(url)
+		await settled(page)
+		const drop = async (type, value) => {
+			await page.locator('#answer').evaluate((e) => { e.dataset.state = 'busy' })
+			const data = await page.evaluateHandle(([type, value]) => {
+				const d = new DataTransfer()
+				if (type === 'file') d.items.add(new File([value], 'dropped.txt', { type: 'text/plain' }))
+				else d.setData('text/plain', value)
+				return d
+			}, [type, value])
+			await page.dispatchEvent('main', 'dragenter', { dataTransfer: data })
+			assert.ok(await page.locator('#check-form.over').count() === 1)
+			await page.dispatchEvent('main', 'dragover', { dataTransfer: data })
+			await page.dispatchEvent('main', 'drop', { dataTransfer: data })
+			assert.ok(await page.locator('#check-form.over').count() === 0)
+			return state(page, '#answer')
+		}
+		assert.equal((await drop('file', fs.readFileSync(file('statement.txt'), 'utf8'))).code, 0)
+		assert.equal((await drop('file', fs.readFileSync(file('altered.txt'), 'utf8'))).code, 10)
+		assert.equal((await drop('text', 'guest.undersigned.example')).code, 12)
+		await page.locator('#check-input').fill('')
+		await page.locator('#answer').evaluate((e) => { e.dataset.state = 'busy' })
+		await page.locator('#check-input').evaluate((e) => {
+			const d = new DataTransfer()
+			d.setData('text/plain', 'apnic.net')
+			e.value = '' // what the browser would do
+			e.dispatchEvent(new ClipboardEvent('paste', { clipboardData: d, bubbles: true, cancelable: true }))
+			e.value = 'apnic.net'
+		})
+		assert.equal((await state(page, '#answer')).code, 0)
+	}))
+
+	for (const js of [true, false]) {
+		test(`dates, lists and downloads${js ? '' : ' without JavaScript'}`, { timeout }, () => visit({ js }, async (page) => {
+			await page.goto(tccm)
+			await settled(page)
+			const names = () => page.locator('[data-roll] li[data-domain]:not([data-gone])').count()
+			assert.equal(await names(), 22)
+			assert.equal(await page.locator('[data-roll] li[data-gone]').count(), 1)
+			await page.locator('#as-of').fill('2024-06-11')
+			await page.locator('#as-of').press('Enter')
+			await page.waitForURL(/as-of=2024-06-11/)
+			await settled(page)
+			assert.equal(await names(), 16)
+			assert.match(await page.locator('main').innerText(), /11 June 2024/)
+			if (js) assert.equal((await state(page, '#browser-check')).state, 'confirmed')
+			// The change after it, and the change before that.
+			await page.locator('a[rel=next]').first().click()
+			await page.waitForURL((u) => !/as-of=2024-06-11$/.test(u.href))
+			await page.locator('a[rel=prev]').first().click()
+			await page.waitForLoadState()
+			const downloads = await page.goto(tccm).then(() => page.locator('#downloads a, [data-download], a[href*="roll."], a[href*="feed.atom"]').evaluateAll((all) => [...new Set(all.map((a) => a.href))]))
+			assert.ok(downloads.length >= 5, downloads.join(' '))
+			for (const address of downloads) {
+				const answer = await page.request.get(address)
+				assert.equal(answer.status(), 200, address)
+			}
+		}))
+
+		test(`looking up a name${js ? '' : ' without JavaScript'}`, { timeout }, () => visit({ js, viewport: phone }, async (page) => {
+			await page.goto(url)
+			await page.locator('#find').fill('Blacknight')
+			await page.locator('#find').press('Enter')
+			await page.waitForURL(/search\?q=Blacknight/)
+			await page.locator('a[href="/organization/blacknight.com"]').first().click()
+			await page.waitForURL(/organization\/blacknight\.com/)
+			assert.match(await page.locator('h1').innerText(), /Blacknight/)
+			await page.locator('a[href^="/entry/"]').first().click()
+			await page.waitForURL(/entry\/\d+/)
+			const [download] = await Promise.all([page.waitForEvent('download'), page.locator('a[download][href^="/api/v1/receipt/"]').click()])
+			assert.match(fs.readFileSync(await download.path(), 'utf8'), /^c2sp\.org\/tlog-proof@v1\n/)
+		}))
+	}
+
+	test('without JavaScript the page says so', { timeout }, () => visit({ js: false }, async (page) => {
+		for (const path of ['', `statement/${statements.tccm.hash}`, `entry/${entries.apnic}`, 'organization/apnic.net', 'record']) {
+			await page.goto(url + path)
+			assert.match(await page.locator('#browser-check').innerText(), /browser/i, path)
+			assert.doesNotMatch(await page.locator('main').innerText(), /\bverified\b/i)
+		}
+		await page.goto(url)
+		assert.ok(!await page.locator('#check-form').isVisible(), 'no box that does nothing')
+	}))
+
+	test('a receipt on paper', { timeout }, () => visit({}, async (page) => {
+		await page.goto(`${url}entry/${entries.apnic}`)
+		await settled(page)
+		await page.emulateMedia({ media: 'print', colorScheme: 'light' })
+		assert.ok(await page.locator('.code svg').isVisible(), 'the code is printed')
+		for (const gone of ['header nav', '.skip', 'button']) {
+			for (const e of await page.locator(gone).all()) assert.ok(!await e.isVisible(), `${gone} is printed`)
+		}
+		const pdf = await page.pdf({ format: 'A4', printBackground: false })
+		const to = file('receipt.pdf')
+		fs.writeFileSync(to, pdf)
+		if (plan.screenshots) fs.writeFileSync(`${plan.screenshots}/receipt.pdf`, pdf)
+		const { stdout } = await promisify(execFile)('pdftotext', ['-layout', to, '-'])
+		for (const want of ['apnic.net', 'Did they sign?', 'This exact text?', 'When?', 'Does it still stand?', '11 June 2024', statements.tccm.hash.slice(0, 16), `${url}entry/${entries.apnic}`]) {
+			assert.ok(stdout.replace(/\s+/g, ' ').includes(want), `${want} is not printed: ${stdout}`)
+		}
+		assert.doesNotMatch(stdout, /\bverified\b/i)
+	}))
+
+	test('more signatories than a page has', { timeout }, () => visit({}, async (page) => {
+		await page.goto(`${plan.crowd.url}statement/${plan.crowd.statements.crowd.hash}`)
+		await settled(page)
+		const told = await state(page, '#browser-check')
+		assert.equal(told.state, 'confirmed', told.text)
+		assert.ok(told.text.replaceAll(/[,\u202f\u00a0]/g, '').includes(`all ${plan.crowd.size} entries`), told.text)
+		await accessible(page, 'a long list')
+		const first = await page.locator('[data-roll] li[data-domain]').count()
+		await page.locator('main a[rel=next]').last().click()
+		await page.waitForURL(/page=/)
+		await settled(page)
+		assert.equal((await state(page, '#browser-check')).state, 'confirmed')
+		const rest = await page.locator('[data-roll] li[data-domain]').count()
+		assert.ok(first > 0 && rest > 0)
+		await page.setViewportSize(narrow)
+		await picture(page, 'crowd')
+	}))
+
+	// Where the verifier cannot run everything else works, and nothing is red.
+	for (const [what, pattern, expected] of [
+		['no verifier', '**/assets/undersigned.wasm*', [/Failed to load|ERR_/]],
+		['no worker', '**/assets/worker.js*', [/Failed to load|ERR_/]],
+		['no policy', '**/policy', [/Failed to load|ERR_/]],
+		['no messages', '**/assets/messages.en.json*', [/Failed to load|ERR_/]],
+	]) {
+		test(what, { timeout }, () => visit({ fresh: true, expected }, async (page) => {
+			await page.route(pattern, (route) => route.abort())
+			await page.goto(tccm)
+			if (what === 'no messages') {
+				await page.waitForLoadState('networkidle')
+				assert.match(await page.locator('#browser-check').innerText(), /did not check|not checked|checked nothing/i)
+				return
+			}
+			const told = await state(page, '#browser-check')
+			assert.deepEqual({ state: told.state, code: told.code }, { state: 'could-not-check', code: 3 }, told.text)
+			assert.equal(await page.locator('[data-roll] li[data-domain]:not([data-gone])').count(), 22)
+		}))
+	}
+})
