@@ -175,9 +175,7 @@ func (p *browserPlan) drop(t *testing.T, r *browserRecord, f *browserFacts) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := len(b) / 2
-	b[i] ^= 1
-	write("broken.tlog-proof", b)
+	write("broken.tlog-proof", redated(t, b))
 
 	answer := func(name string, args ...string) {
 		code, out, stderr := runWith(t.Context(), append(args, "--json")...)

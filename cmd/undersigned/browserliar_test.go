@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -96,9 +97,7 @@ func browserLiars(t *testing.T, r *browserRecord, f *browserFacts) map[string]st
 		},
 		"another receipt": func(path string, body []byte) []byte {
 			if path == receipt(f.Entries["apnic"]) {
-				// Within a signature of the entry.
-				i := bytes.LastIndexByte(body, '\n')
-				body[i/2] ^= 1
+				return redated(t, body)
 			}
 			return body
 		},
@@ -181,4 +180,16 @@ func liar(t *testing.T, address string, swap map[string]string, change func(*htt
 	server := httptest.NewServer(proxy)
 	t.Cleanup(server.Close)
 	return server.URL + "/"
+}
+
+// redated is the receipt of an endorsement of 11 June 2024, whose entry, in the line of extra data, has another date.
+func redated(t *testing.T, receipt []byte) []byte {
+	return regexp.MustCompile(`(?m)^extra .*$`).ReplaceAllFunc(receipt, func(line []byte) []byte {
+		extra, err := base64.StdEncoding.DecodeString(string(line[len("extra "):]))
+		if err != nil || !bytes.Contains(extra, []byte("\ndate 2024-06-11\n")) {
+			t.Errorf("the receipt has no date to change: %v", err)
+		}
+		extra = bytes.Replace(extra, []byte("\ndate 2024-06-11\n"), []byte("\ndate 2024-06-12\n"), 1)
+		return append([]byte("extra "), base64.StdEncoding.EncodeToString(extra)...)
+	})
 }
