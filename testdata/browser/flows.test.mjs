@@ -164,7 +164,9 @@ describe('flows', { concurrency: 2 }, () => {
 			await page.locator('a[href^="/entry/"]').first().click()
 			await page.waitForURL(/entry\/\d+/)
 			const [download] = await Promise.all([page.waitForEvent('download'), page.locator('a[download][href^="/api/v1/receipt/"]').click()])
-			assert.match(fs.readFileSync(await download.path(), 'utf8'), /^c2sp\.org\/tlog-proof@v1\n/)
+			const saved = file(`downloaded-${js}.tlog-proof`)
+			await download.saveAs(saved)
+			assert.match(fs.readFileSync(saved, 'utf8'), /^c2sp\.org\/tlog-proof@v1\n/)
 		}))
 	}
 
