@@ -35,10 +35,11 @@ $(BUILT)/undersigned.wasm.br: $(shell find keys verify cmd/undersigned-wasm ledg
 	$(GO) run ./ledger/server/assets/pack bin/undersigned.wasm "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" $(BUILT)
 	@touch $@
 
-# The tests of what the verifier is made of, as it is compiled for browsers, in node.
+# The tests of what the verifier is made of, as it is compiled for browsers, in node: all vectors and all bad receipts. It takes long.
+WASMTESTS ?= ./keys ./keys/dnssec ./keys/unicode15 ./verify ./verify/entry ./verify/roll ./verify/wording ./verify/check
 wasm-test:
-	GOOS=js GOARCH=wasm $(GO) test -timeout 20m $(TESTFLAGS) -exec "$$($(GO) env GOROOT)/lib/wasm/go_js_wasm_exec" -gcflags=all=-l $(FAST:%=-gcflags=%=) \
-	  -skip '$(NOTINWASM)' ./keys ./keys/dnssec ./keys/unicode15 ./verify ./verify/entry ./verify/roll ./verify/wording ./verify/check
+	GOOS=js GOARCH=wasm $(GO) test -timeout 60m $(TESTFLAGS) -exec "$$($(GO) env GOROOT)/lib/wasm/go_js_wasm_exec" -gcflags=all=-l $(FAST:%=-gcflags=%=) \
+	  -skip '$(NOTINWASM)' $(WASMTESTS)
 
 # Compiles and packs the verifier again, from nothing, and wants the same bytes.
 wasm-again: wasm
