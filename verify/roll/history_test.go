@@ -852,6 +852,7 @@ func (h *history) end() {
 	if want := h.ref.charter(); c.Operator != want.Operator || len(c.Keys) != len(want.PublicKeys) || c.Keys[0].Ref() != want.PublicKeys[0].Ref() {
 		h.Errorf("seed %d: the charter is not the last one", h.seed)
 	}
+	doubted := h.ref.doubted()
 	for _, m := range h.state.Members() {
 		l := h.ref.life(m.Domain)
 		current, suspended, recovery := refs{}, refs{}, refs{}
@@ -863,6 +864,10 @@ func (h *history) end() {
 				suspended[k.Ref] = true
 			}
 			lowest, compromised := h.ref.compromised(k.Ref)
+			from, disputed := doubted[k.Ref]
+			if k.Disputed != disputed || k.DisputedFrom != from {
+				h.Errorf("seed %d: %s: the key %s: %+v, in doubt from %d", h.seed, m.Domain, k.Ref, k, from)
+			}
 			if k.Revoked != h.ref.revoked(k.Ref) || k.Compromised != compromised || k.CompromisedAfter != lowest {
 				h.Errorf("seed %d: %s: the key %s: %+v", h.seed, m.Domain, k.Ref, k)
 			}
@@ -932,9 +937,10 @@ func (h *history) checkEndorsement(x roll.Endorsement) {
 	e := h.ref.log[x.Index].e
 	l := before.life(x.Domain)
 	signed, disputed := refs{}, false
+	doubted := h.ref.doubted()
 	for _, ref := range e.Keys {
 		signed[ref] = true
-		if lowest, ok := h.ref.compromised(ref); ok && lowest <= x.Index {
+		if from, ok := doubted[ref]; ok && from <= x.Index {
 			disputed = true
 		}
 	}

@@ -135,6 +135,7 @@ func (t *trial) strike(target *key, b *entry.KeyEvent) {
 	}
 	if b.CompromisedAfter != nil {
 		target.compromised, target.compromisedAfter = true, *b.CompromisedAfter
+		t.s.doubt(target, target.compromisedAfter)
 	}
 }
 

@@ -211,4 +211,5 @@ func (t *trial) record(m *member, ev Event) {
 	}
 	m.lastID = t.id
 	m.history = append(m.history, ev)
+	t.s.trace(&ev)
 }

@@ -394,9 +394,18 @@ func (x *snapshotParts) readMembers(l *snapshotItems) bool {
 	if !ok {
 		return false
 	}
+	for _, m := range x.s.ordered {
+		for i := range m.history {
+			x.s.trace(&m.history[i])
+		}
+	}
 	for i := range x.keys {
-		for _, p := range x.keys[i].published {
-			m := x.s.members[x.keys[i].domain]
+		k := &x.keys[i]
+		if k.compromised {
+			x.s.doubt(k, k.compromisedAfter)
+		}
+		for _, p := range k.published {
+			m := x.s.members[k.domain]
 			if m == nil || uint64(max(p.first, p.last, p.end)) >= uint64(len(m.chains)) {
 				return false
 			}

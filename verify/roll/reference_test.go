@@ -303,6 +303,47 @@ func (r *reference) compromised(ref keys.Ref) (lowest uint64, ok bool) {
 	return lowest, ok
 }
 
+// doubted returns from which index on what keys signed is in doubt: those that are compromised, and those that came with one that was doubted by then.
+func (r *reference) doubted() map[keys.Ref]uint64 {
+	from := map[keys.Ref]uint64{}
+	for _, x := range r.log {
+		if b, is := x.e.Body.(*entry.KeyEvent); is && b.CompromisedAfter != nil {
+			from[*b.Revokes], _ = r.compromised(*b.Revokes)
+		}
+	}
+	for changed := true; changed; {
+		changed = false
+		for i, x := range r.log {
+			came := refs{}
+			switch b := x.e.Body.(type) {
+			case *entry.KeyEvent:
+				if b.PublicKey != nil {
+					came = refsOf(*b.PublicKey)
+				}
+			case *entry.Membership:
+				if b.Action == entry.Update {
+					before := &reference{origin: r.origin, log: r.log[:i], known: r.known}
+					came = minus(refsOf(b.RecoveryKeys...), before.life(b.Member).recovery)
+				}
+			}
+			for _, with := range x.e.Keys {
+				if came[with] {
+					continue
+				}
+				if since, ok := from[with]; !ok || since > uint64(i) {
+					continue
+				}
+				for ref := range came {
+					if since, ok := from[ref]; !ok || since > uint64(i) {
+						from[ref], changed = uint64(i), true
+					}
+				}
+			}
+		}
+	}
+	return from
+}
+
 func (r *reference) revoked(ref keys.Ref) bool {
 	for _, x := range r.log {
 		if b, ok := x.e.Body.(*entry.KeyEvent); ok && (b.Action == entry.Rotate || b.Action == entry.Revoke) && *b.Revokes == ref {

@@ -38,7 +38,7 @@
 // A member stands behind a statement if the last admitted endorsement entry of
 // (member, statement) says endorse. Leaving, key events, closing and
 // superseding remove nobody. What was signed, from a compromised-after index
-// on, with the key that it is said of, counts and is Disputed.
+// on, with the key that it is said of, or with one that this key brought since, counts and is Disputed.
 //
 // # Who may say what
 //
@@ -121,6 +121,8 @@ type State struct {
 	keys     map[keys.Fingerprint]*key
 	keysByID []*key // by id
 	claims   claims
+	brought  map[uint32][]brought // with each key, by its id; by index
+	doubted  map[uint32]uint64    // keys, by id: from which index on
 
 	statements map[entry.Hash]*statement
 	published  []*statement // by id
@@ -140,6 +142,8 @@ func New(origin string) *State {
 		statements: make(map[entry.Hash]*statement),
 		standings:  newStandings(),
 		stamped:    make(map[entry.Hash]bool),
+		brought:    make(map[uint32][]brought),
+		doubted:    make(map[uint32]uint64),
 	}
 }
 
@@ -220,9 +224,6 @@ type key struct {
 	compromisedAfter uint64
 	published        []span // what chains about its owner say of it, in their order
 }
-
-// disputed reports whether what the key signed at index is in doubt.
-func (k *key) disputed(index uint64) bool { return k.compromised && index >= k.compromisedAfter }
 
 type statement struct {
 	Mark

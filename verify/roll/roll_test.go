@@ -930,3 +930,96 @@ func TestLooksLike(t *testing.T) {
 		}
 	}
 }
+
+// Whoever stole a key can sign with those that it brought: they are as doubtful as it is, and what they bring in turn.
+func TestDisputedBy(t *testing.T) {
+	first, thiefs, thiefs2, mine := rolltest.NewKey("first"), rolltest.NewKey("the thief's"), rolltest.NewKey("the thief's second"), rolltest.NewKey("mine")
+	add := func(s *scene, k *rolltest.Key, by ...*rolltest.Key) uint64 {
+		return s.event(s.two, &entry.KeyEvent{Action: entry.Add, PublicKey: line(k)}, append(by, k)...)
+	}
+	stolen := func(s *scene, k *rolltest.Key, after uint64) {
+		s.event(s.two, &entry.KeyEvent{Action: entry.Revoke, Revokes: ref(k), CompromisedAfter: at(after)}, s.two.Recovery[0])
+	}
+	from := func(s *scene, k *rolltest.Key) string {
+		view, _ := s.State.Key(k.Ref())
+		if !view.Disputed {
+			return "good"
+		}
+		return fmt.Sprint(view.DisputedFrom)
+	}
+	for _, c := range []struct {
+		name string
+		make func(s *scene) (got, want string)
+	}{
+		{"brought by a stolen key", func(s *scene) (string, string) {
+			i := add(s, thiefs, s.two.Keys...)
+			stolen(s, s.two.Keys[0], i)
+			return from(s, thiefs), fmt.Sprint(i)
+		}},
+		{"brought before it was stolen", func(s *scene) (string, string) {
+			i := add(s, first, s.two.Keys...)
+			stolen(s, s.two.Keys[0], i+1)
+			return from(s, first), "good"
+		}},
+		{"put into the place of a stolen one", func(s *scene) (string, string) {
+			i := s.event(s.two, &entry.KeyEvent{Action: entry.Rotate, PublicKey: line(thiefs), Revokes: ref(s.two.Keys[0])}, s.two.Keys[0], s.two.Keys[1], thiefs)
+			stolen(s, s.two.Keys[0], 1)
+			return from(s, thiefs), fmt.Sprint(i)
+		}},
+		{"brought by one that a stolen one brought", func(s *scene) (string, string) {
+			i := add(s, thiefs, s.two.Keys...)
+			j := add(s, thiefs2, thiefs, s.two.Keys[1])
+			stolen(s, s.two.Keys[0], i)
+			return from(s, thiefs2), fmt.Sprint(j)
+		}},
+		{"brought after all was known", func(s *scene) (string, string) {
+			i := add(s, thiefs, s.two.Keys...)
+			stolen(s, s.two.Keys[0], i)
+			j := add(s, thiefs2, thiefs, s.two.Keys[1])
+			return from(s, thiefs2), fmt.Sprint(j)
+		}},
+		{"the index goes down", func(s *scene) (string, string) {
+			i := add(s, first, s.two.Keys...)
+			j := add(s, thiefs, s.two.Keys[0], first)
+			stolen(s, s.two.Keys[0], j)
+			stolen(s, s.two.Keys[0], i)
+			return from(s, first) + " " + from(s, thiefs), fmt.Sprint(i, " ", j)
+		}},
+		{"brought with a recovery key", func(s *scene) (string, string) {
+			i := add(s, thiefs, s.two.Keys...)
+			stolen(s, s.two.Keys[0], i)
+			add(s, mine, s.two.Recovery[0])
+			return from(s, mine), "good"
+		}},
+		{"a recovery key, brought by a stolen key and another recovery key", func(s *scene) (string, string) {
+			i := s.Must(s.update(s.two, append(slices.Clone(s.two.Keys), s.two.Recovery[0], thiefs), func(b *entry.Membership) {
+				b.RecoveryKeys = lines(ks{s.two.Recovery[0], thiefs})
+			}))
+			stolen(s, s.two.Keys[0], i)
+			return from(s, thiefs) + " " + from(s, s.two.Recovery[0]), fmt.Sprint(i) + " good"
+		}},
+		{"registered together with a stolen key", func(s *scene) (string, string) {
+			stolen(s, s.two.Keys[0], 0)
+			return from(s, s.two.Keys[1]), "good"
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScene(t, byOperator)
+			got, want := c.make(s)
+			if got != want {
+				t.Errorf("in doubt from %s, not %s", got, want)
+			}
+			again, err := roll.ReadSnapshot(s.State.Snapshot())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, k := range []*rolltest.Key{first, thiefs, thiefs2, mine, s.two.Keys[0], s.two.Keys[1]} {
+				a, _ := s.State.Key(k.Ref())
+				b, _ := again.Key(k.Ref())
+				if a.Disputed != b.Disputed || a.DisputedFrom != b.DisputedFrom {
+					t.Errorf("from a snapshot: %+v, not %+v", b, a)
+				}
+			}
+		})
+	}
+}

@@ -89,8 +89,10 @@ type Key struct {
 	SuspendedAt      uint64 // index, if Suspended
 	Revoked          bool
 	RevokedAt        uint64 // index, if Revoked
-	Compromised      bool   // what it signed from CompromisedAfter on is disputed
+	Compromised      bool   // declared so: from CompromisedAfter on
 	CompromisedAfter uint64 // index, if Compromised
+	Disputed         bool   // so is what it signed from DisputedFrom on: it is compromised, or came with a key that was, or with one that had so come
+	DisputedFrom     uint64 // index, if Disputed; of the entry that brought the key, unless it is CompromisedAfter
 	Published        []Span // over which its owner's domain was shown to publish it, in their order; the last may go on
 }
 
@@ -100,7 +102,7 @@ type Voucher struct {
 	Mark                // of its latest voucher lines for this registration
 	Operator bool       // signed with an operator key
 	Member   bool       // signed with a quorum of its own keys as a member
-	Disputed bool       // a key that signed has been declared compromised from before Index
+	Disputed bool       // a key that signed was in doubt at Index (State.Disputed)
 	Keys     []keys.Ref // that signed
 }
 
@@ -149,7 +151,7 @@ type Endorsement struct {
 	Keys       []keys.Ref
 	Renditions []entry.RenditionRef // in the order of the statement
 	After      entry.After
-	Disputed   bool // a key that signed has been declared compromised from before Index
+	Disputed   bool // a key that signed was in doubt at Index (State.Disputed)
 }
 
 // Size returns the number of leaves applied, inadmissible ones too.
@@ -178,6 +180,13 @@ func (s *State) Operated(domain string) bool {
 	return slices.Contains(s.operated, domain)
 }
 
+// Operators returns the domains of the operator and of all before it, in their order.
+func (s *State) Operators() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Clone(s.operated)
+}
+
 // Charter returns the charter in force; nil: none yet.
 func (s *State) Charter() *Charter {
 	s.mu.RLock()
@@ -204,7 +213,7 @@ func (s *State) Member(domain string) (Member, bool) {
 	if m == nil {
 		return Member{}, false
 	}
-	return m.view(), true
+	return s.viewMember(m), true
 }
 
 // Vouched returns what Member does but for keys, History and Chains, which may be large: for whoever follows vouchers from one to the next.
@@ -215,7 +224,7 @@ func (s *State) Vouched(domain string) (Member, bool) {
 	if m == nil {
 		return Member{}, false
 	}
-	return m.vouched(), true
+	return s.vouched(m), true
 }
 
 // Domains returns the domains of all that are members now, sorted.
@@ -238,20 +247,20 @@ func (s *State) Members() []Member {
 	defer s.mu.RUnlock()
 	views := make([]Member, 0, len(s.ordered))
 	for _, m := range s.ordered {
-		views = append(views, m.view())
+		views = append(views, s.viewMember(m))
 	}
 	slices.SortFunc(views, func(a, b Member) int { return cmp.Compare(a.Domain, b.Domain) })
 	return views
 }
 
-func (m *member) view() Member {
-	view := m.vouched()
+func (s *State) viewMember(m *member) Member {
+	view := s.vouched(m)
 	view.History = m.events()
 	for _, k := range m.keys {
-		view.Keys = append(view.Keys, k.view(m.chains))
+		view.Keys = append(view.Keys, s.viewKey(k, m.chains))
 	}
 	for _, k := range m.recovery {
-		view.RecoveryKeys = append(view.RecoveryKeys, k.view(m.chains))
+		view.RecoveryKeys = append(view.RecoveryKeys, s.viewKey(k, m.chains))
 	}
 	for _, c := range m.chains {
 		view.Chains = append(view.Chains, c.view())
@@ -260,14 +269,14 @@ func (m *member) view() Member {
 }
 
 // vouched is the view without keys, history and chains.
-func (m *member) vouched() Member {
+func (s *State) vouched(m *member) Member {
 	view := Member{
 		Domain: m.domain, Name: m.name, LegalName: m.legalName,
 		Registered: m.registered, Updated: m.updated, Named: m.named, Left: m.left, LeftAt: m.leftAt,
 		Quorum: m.quorum, LastID: m.lastID,
 	}
 	for _, v := range m.vouchers {
-		disputed := slices.ContainsFunc(v.keys, func(k *key) bool { return k.disputed(v.index) })
+		disputed := slices.ContainsFunc(v.keys, func(k *key) bool { return s.disputed(k, v.index) })
 		w := Voucher{v.domain, Mark{Index: v.index}, v.operator, v.member, disputed, nil}
 		if i, ok := slices.BinarySearchFunc(m.history, v.index, func(ev Event, index uint64) int { return cmp.Compare(ev.Index, index) }); ok {
 			w.Admitted = m.history[i].Admitted
@@ -301,14 +310,15 @@ func (s *State) Key(ref keys.Ref) (Key, bool) {
 	if m := s.members[k.domain]; m != nil {
 		chains = m.chains
 	}
-	return k.view(chains), true
+	return s.viewKey(k, chains), true
 }
 
-func (k *key) view(chains []chain) Key {
+func (s *State) viewKey(k *key, chains []chain) Key {
+	from, disputed := s.doubted[k.id]
 	return Key{
 		Ref: k.ref, Public: k.public, Domain: k.domain, Role: k.role, Registered: slices.Clone(k.registered),
 		Current: k.current, Suspended: k.suspended, SuspendedAt: k.suspendedAt, Revoked: k.revoked, RevokedAt: k.revokedAt,
-		Compromised: k.compromised, CompromisedAfter: k.compromisedAfter,
+		Compromised: k.compromised, CompromisedAfter: k.compromisedAfter, Disputed: disputed, DisputedFrom: from,
 		Published: k.spans(chains),
 	}
 }
@@ -425,7 +435,7 @@ func (s *State) view(r *record) Endorsement {
 		}
 		k := s.keysByID[id-1]
 		view.Keys = append(view.Keys, k.ref)
-		view.Disputed = view.Disputed || k.disputed(r.index)
+		view.Disputed = view.Disputed || s.disputed(k, r.index)
 	}
 	for i, of := range st.renditions {
 		if r.renditions&(1<<i) != 0 {

@@ -41,3 +41,17 @@ func (s *State) Words(ref keys.Ref) (words []Word) {
 	}
 	return words
 }
+
+// Beside returns the other keys of its owner's latest registration that chains showed.
+func (s *State) Beside(ref keys.Ref) (others []keys.Ref) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if k := s.known(ref); k != nil && s.members[k.domain] != nil {
+		for _, other := range s.members[k.domain].all() {
+			if other != k && len(other.published) > 0 {
+				others = append(others, other.ref)
+			}
+		}
+	}
+	return others
+}
