@@ -179,19 +179,10 @@ func signatories(s *roll.State, h entry.Hash, in language.Tag) []roll.Signatory 
 func listOf(r *verify.Report, a *verify.AsOf, h entry.Hash, in language.Tag) *rollcall.List {
 	l := &rollcall.List{Origin: r.Origin, Statement: h, AsOf: a.At, Size: a.State.Size()}
 	for _, s := range signatories(a.State, h, in) {
-		s.Disputed = disputed(r.State, s)
+		s.Disputed = r.State.Disputed(s.Index, s.Keys...)
 		l.Lines = append(l.Lines, rollcall.LineOf(s))
 	}
 	return l
-}
-
-func disputed(s *roll.State, of roll.Signatory) bool {
-	for _, ref := range of.Keys {
-		if k, ok := s.Key(ref); ok && k.Compromised && k.CompromisedAfter <= of.Index {
-			return true
-		}
-	}
-	return false
 }
 
 // sayAsOf tells what a list is of, and what of it the witnesses bear out.

@@ -65,7 +65,7 @@ func voucherSentence(w check.VoucherView) string {
 	}
 	s := fmt.Sprintf("%s vouched for it in entry %d, as %s.", w.Domain, w.Index, strings.Join(as, " and "))
 	if w.Disputed {
-		s += " This is disputed: a key that signed has since been declared compromised from before that entry."
+		s += " This is disputed: a key that signed has since been declared compromised from before that entry, or had come with such a key."
 	}
 	return s
 }
@@ -82,8 +82,11 @@ func keySentence(k check.KeyView) string {
 	default:
 		s += "; no longer in use"
 	}
-	if k.CompromisedAfter != nil {
-		s += fmt.Sprintf("; what it signed from entry %d on is disputed", *k.CompromisedAfter)
+	if k.DisputedFrom != nil {
+		s += fmt.Sprintf("; what it signed from entry %d on is disputed", *k.DisputedFrom)
+		if k.CompromisedAfter == nil || *k.CompromisedAfter > *k.DisputedFrom {
+			s += ", because that entry brought it with a key that is disputed"
+		}
 	}
 	return s + "."
 }
@@ -131,7 +134,7 @@ func endorsementSentence(e check.EndorsementView) string {
 		s += fmt.Sprintf(" It existed by %s.", moment(*e.NoLater))
 	}
 	if e.Disputed {
-		s += " This is disputed: a key that signed has since been declared compromised from before that entry."
+		s += " This is disputed: a key that signed has since been declared compromised from before that entry, or had come with such a key."
 	}
 	return s
 }

@@ -223,16 +223,12 @@ func (s *Server) rollAt(ctx context.Context, statement roll.Statement, q url.Val
 	return answer, nil
 }
 
-// disputed reports for each leaf whether a key that signed it has been declared compromised from
-// before it.
+// disputed reports for each leaf whether a key that signed it was in doubt by then.
 func (s *Server) disputed(events []event, leaves []*entry.Leaf) ([]bool, error) {
 	disputed := make([]bool, len(leaves))
 	err := s.ledger.View(func(st *roll.State) {
 		for i, leaf := range leaves {
-			for _, ref := range leaf.Entry.Keys {
-				k, ok := st.Key(ref)
-				disputed[i] = disputed[i] || ok && k.Compromised && k.CompromisedAfter <= events[i].index
-			}
+			disputed[i] = st.Disputed(events[i].index, leaf.Entry.Keys...)
 		}
 	})
 	return disputed, err
@@ -248,6 +244,7 @@ type keyJSON struct {
 	SuspendedAt      *uint64    `json:"suspended_at,omitempty"`
 	RevokedAt        *uint64    `json:"revoked_at,omitempty"`
 	CompromisedAfter *uint64    `json:"compromised_after,omitempty"`
+	DisputedFrom     *uint64    `json:"disputed_from,omitempty"`
 
 	Published []publishedJSON `json:"published,omitempty"` // the newest
 }
@@ -286,6 +283,7 @@ func keyOf(k roll.Key) keyJSON {
 	return keyJSON{
 		Suite: k.Ref.Suite, Fingerprint: k.Ref.Fingerprint.String(), SPKI: k.Public.SPKI(), Registered: k.Registered, Current: k.Current,
 		SuspendedAt: when(k.Suspended, k.SuspendedAt), RevokedAt: when(k.Revoked, k.RevokedAt), CompromisedAfter: when(k.Compromised, k.CompromisedAfter),
+		DisputedFrom: when(k.Disputed, k.DisputedFrom),
 		Published: publishedOf(k.Published),
 	}
 }

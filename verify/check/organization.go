@@ -52,6 +52,7 @@ type KeyView struct {
 	SuspendedAt      *uint64    `json:"suspended_at,omitempty"`
 	RevokedAt        *uint64    `json:"revoked_at,omitempty"`
 	CompromisedAfter *uint64    `json:"compromised_after,omitempty"`
+	DisputedFrom     *uint64    `json:"disputed_from,omitempty"` // roll.Key.DisputedFrom
 
 	Published []PublishedView `json:"published"`
 }
@@ -188,6 +189,9 @@ func viewMemberKey(r *verify.Report, k roll.Key) KeyView {
 	}
 	if k.Compromised {
 		v.CompromisedAfter = &k.CompromisedAfter
+	}
+	if k.Disputed {
+		v.DisputedFrom = &k.DisputedFrom
 	}
 	return v
 }

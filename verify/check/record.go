@@ -379,11 +379,7 @@ func (c *Checker) rollItem(ctx context.Context, domain string, index, size uint6
 	}
 	item = RollItem{Domain: domain, Unicode: keys.DomainToUnicode(domain), Index: index, ID: l.Entry.ID(), Admitted: l.Admitted.UTC(), Date: l.Entry.Date}
 	state := c.record.report.State
-	for _, ref := range l.Entry.Keys {
-		if k, ok := state.Key(ref); ok && k.Compromised && k.CompromisedAfter <= index {
-			item.Disputed = true
-		}
-	}
+	item.Disputed = state.Disputed(index, l.Entry.Keys...)
 	m, _ := state.Member(domain)
 	named := uint64(0)
 	for _, ev := range m.History {
