@@ -64,7 +64,11 @@ func (c *Checker) compare(ctx context.Context, b Brought) (*Answer, error) {
 		a.How = append(a.How, "Compared with "+q.Line(v)+".")
 	}
 	a.How = append(a.How, Steps(best.Result)...)
-	a.Answers = c.textAnswers(q, best)
+	var closer int
+	a.Answers, closer = c.textAnswers(q, best)
+	if closer > 0 {
+		a.Sentence += fmt.Sprintf(" Look closer: of %d of %d more is to be said than a plain yes.", closer, len(best.Endorsers))
+	}
 	return a, nil
 }
 
@@ -90,9 +94,42 @@ func (c *Checker) differs(ctx context.Context, a *Answer, about []byte) error {
 	return ctx.Err()
 }
 
-// textAnswers answers the four questions about a text.
-func (c *Checker) textAnswers(q *Comparison, best *Version) []verify.Answer {
-	return []verify.Answer{c.signedText(q, best), exactText(q, best), c.whenSigned(q, best), stillStands(q, best)}
+// textAnswers answers the four questions about a text, and counts those behind it of whom one of them calls for a closer look.
+func (c *Checker) textAnswers(q *Comparison, best *Version) (answers []verify.Answer, closer int) {
+	var l looks
+	if best.Statement != nil && matches(best.Result.Verdict) {
+		for _, e := range best.Endorsers[:min(len(best.Endorsers), maxJudged)] {
+			l.add(e, verify.Judge(verify.Input{Policy: c.policy, Record: q.Report, Domain: e.Domain, Text: &best.Statement.Statement, Now: c.now()}))
+		}
+	}
+	return []verify.Answer{signedText(q, best, l), exactText(q, best), c.whenSigned(q, best), stillStands(q, best, l)}, l.either
+}
+
+// looks counts the endorsements of a text that call for a closer look when their organizations are asked about alone.
+type looks struct {
+	signed   int    // whether they signed
+	disputed int    // of them: because of a stolen key
+	stands   int    // whether it stands
+	either   int    // one of both
+	why      string // the first answer to the latter
+}
+
+func (l *looks) add(e roll.Endorsement, v *verify.Verdict) {
+	signed, stands := v.Answers[0].State != verify.Confirmed, v.Answers[3].State != verify.Confirmed
+	if signed {
+		l.signed++
+	}
+	if signed && e.Disputed {
+		l.disputed++
+	}
+	if stands {
+		if l.stands++; l.stands == 1 {
+			l.why = v.Answers[3].Text
+		}
+	}
+	if signed || stands {
+		l.either++
+	}
 }
 
 func answer(question string, state verify.AnswerState, format string, args ...any) verify.Answer {
@@ -105,7 +142,7 @@ func noRecord(question string) verify.Answer {
 }
 
 // signedText says who stands behind the version that a text is, or comes nearest to.
-func (c *Checker) signedText(q *Comparison, best *Version) verify.Answer {
+func signedText(q *Comparison, best *Version, l looks) verify.Answer {
 	n := len(best.Endorsers)
 	switch {
 	case best.Statement == nil:
@@ -122,15 +159,14 @@ func (c *Checker) signedText(q *Comparison, best *Version) verify.Answer {
 		return answer(verify.DidTheySign, verify.No, "Nobody has endorsed it: the record only has that it was published.")
 	}
 	a := answer(verify.DidTheySign, verify.Confirmed, "Yes. %s behind it.", capital(Stand(n)))
-	closer := 0
-	for _, e := range best.Endorsers[:min(n, maxJudged)] {
-		if !c.surely(q.Report, best.Statement, e) {
-			closer++
-		}
-	}
-	if closer > 0 {
+	if l.signed > 0 {
 		a.State = verify.LookCloser
-		a.Reasons = append(a.Reasons, fmt.Sprintf("Of %d of them it is not told by more than the operator's word that the key was theirs, or the key has been replaced since; ask about each to see why.", closer))
+	}
+	if l.disputed > 0 {
+		a.Reasons = append(a.Reasons, fmt.Sprintf("%s disputed: a key that signed has been declared compromised from before that, or had come with such a key.", areOf(l.disputed)))
+	}
+	if n := l.signed - l.disputed; n > 0 {
+		a.Reasons = append(a.Reasons, fmt.Sprintf("Of %d of them it is not told by more than the operator's word that the key was theirs, the key has been replaced since, or something speaks against it; ask about each to see why.", n))
 	}
 	if n > maxJudged {
 		a.State = verify.LookCloser
@@ -139,10 +175,11 @@ func (c *Checker) signedText(q *Comparison, best *Version) verify.Answer {
 	return a
 }
 
-// surely says whether one endorsement is confirmed, as when its organization is asked about.
-func (c *Checker) surely(r *verify.Report, st *roll.Statement, e roll.Endorsement) bool {
-	v := verify.Judge(verify.Input{Policy: c.policy, Record: r, Domain: e.Domain, Text: &st.Statement, Now: c.now()})
-	return v.Answers[0].State == verify.Confirmed
+func areOf(n int) string {
+	if n == 1 {
+		return "1 of them is"
+	}
+	return fmt.Sprintf("%d of them are", n)
 }
 
 func exactText(q *Comparison, best *Version) verify.Answer {
@@ -201,7 +238,7 @@ func (c *Checker) whenSigned(q *Comparison, best *Version) verify.Answer {
 	return ofNearest(a, best)
 }
 
-func stillStands(q *Comparison, best *Version) verify.Answer {
+func stillStands(q *Comparison, best *Version, l looks) verify.Answer {
 	n := len(best.Endorsers)
 	switch {
 	case best.Statement == nil:
@@ -218,6 +255,10 @@ func stillStands(q *Comparison, best *Version) verify.Answer {
 	a := answer(verify.DoesItStillStand, verify.Confirmed, "%s behind it as of %s.", capital(Stand(n)), Moment(asOf))
 	if w := len(best.Withdrawn); w > 0 {
 		a.Reasons = append(a.Reasons, Plural(w, "organization")+" endorsed it and withdrew.")
+	}
+	if l.stands > 0 && len(best.Statement.Superseded) == 0 {
+		a.State = verify.LookCloser
+		a.Reasons = append(a.Reasons, fmt.Sprintf("Of %d of them there is more to say, of the first: %s", l.stands, l.why))
 	}
 	if len(best.Statement.Superseded) > 0 {
 		a.State = verify.LookCloser
