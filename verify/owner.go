@@ -64,7 +64,8 @@ const (
 	RestsDisputed   = "disputed" // a key that vouched has been declared compromised from before that
 	RestsOnFormer   = "former"   // nothing any more: its domain has been registered again since, perhaps by somebody else
 	RestsOnOldName  = "renamed"  // whatever it is, that was for another name: the organization has taken its present one since
-	RestsWithin     = "within"   // the organization's own domain, or that of another voucher that counts, which its domain is below
+	RestsWithin     = "within"   // the organization's own domain, which its domain is above or below, or that of another voucher that counts, which it is below
+	RestsDenied     = "denied"   // nothing: its own domain had taken a key that vouched out of the DNS, or since, without telling the record, or publishes others and not that one
 )
 
 // Require is what a reader asks of the evidence for a key's owner.
@@ -97,23 +98,32 @@ const aboutThen = 45 * 24 * time.Hour
 // A publication is what chains say of one key and one entry that it signed. To show the key, a chain must have been seen in time. To miss it, it is enough that it
 // was not proven to be late: which copies there are is the ledger's word, and a ledger that could hide when a key was withdrawn could hide that it was.
 type publication struct {
+	shown       bool        // by a chain that was seen in time; otherwise there is no first, last, prior and next
 	first, last roll.Chain  // of those that show the key, with none between that misses it: around the entry, else before it, else after it
 	prior, next *roll.Chain // of these the one before the entry and the one after it
-	near        bool        // one of the two was valid about the time of the entry
+	lately      bool        // prior was valid about the time of the entry
+	soon        bool        // next was
 	gone        *roll.Chain // it misses the key, and so do all later ones
 	back        bool        // but for one whose time nothing bears out
+	told        bool        // the record had the key as replaced or revoked before it was gone
 	ended       *roll.Chain // it misses the key, and came before the entry
 }
 
+// near reports whether a chain that shows the key was valid about the time of the entry.
+func (p *publication) near() bool { return p.lately || p.soon }
+
 // counts reports whether the domain itself answers for the key.
-func (p *publication) counts() bool { return p.near && p.ended == nil }
+func (p *publication) counts() bool { return p.shown && p.near() && p.ended == nil }
+
+// denied reports whether the domain took the key back, and not because the record had another one by then: of that its going is no news.
+func (p *publication) denied() bool { return p.ended != nil || p.gone != nil && !p.told }
 
 // rank orders publications, the weakest first.
 func (p *publication) rank() int {
 	switch {
 	case p.ended != nil:
 		return 0
-	case !p.near:
+	case !p.near():
 		return 1
 	case p.prior == nil:
 		return 2
@@ -121,7 +131,7 @@ func (p *publication) rank() int {
 	return 3
 }
 
-// published returns what the DNS says of a key that signed an entry; nil if nothing that was seen in time shows it.
+// published returns what the DNS says of a key that signed an entry; nil if nothing shows it that was seen in time, and nothing misses it since it was shown.
 func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication {
 	var unfixed uint64 // the last chain that shows the key, and may have been in time
 	words := slices.DeleteFunc(j.state.Words(ref), func(w roll.Word) bool {
@@ -131,9 +141,26 @@ func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication
 		}
 		return standing == seenAfter || w.Shown && standing != seenInTime
 	})
+	if len(words) == 0 {
+		return nil
+	}
+	p := new(publication)
+	gone := len(words)
+	for gone > 0 && !words[gone-1].Shown {
+		gone--
+	}
+	if gone < len(words) {
+		k, _ := j.state.Key(ref)
+		p.gone = &words[gone].Chain
+		p.back = unfixed > p.gone.Index
+		p.told = k.Revoked && k.RevokedAt < p.gone.Index
+	}
 	here := slices.IndexFunc(words, func(w roll.Word) bool { return w.Shown }) // the last before the entry, else the first
 	if here < 0 {
-		return nil
+		if words[0].Index <= index {
+			p.ended = &words[0].Chain
+		}
+		return p
 	}
 	for i, w := range words {
 		if w.Shown && w.Index <= index {
@@ -147,7 +174,7 @@ func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication
 	for to < len(words) && words[to].Shown {
 		to++
 	}
-	p := &publication{first: words[from].Chain, last: words[to-1].Chain}
+	p.shown, p.first, p.last = true, words[from].Chain, words[to-1].Chain
 	if words[here].Index <= index {
 		p.prior = &words[here].Chain
 		here++
@@ -155,15 +182,35 @@ func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication
 	if here < to {
 		p.next = &words[here].Chain
 	}
-	p.near = p.prior != nil && !p.prior.NotAfter.Before(at.Add(-aboutThen)) || p.next != nil && !p.next.NotBefore.After(at.Add(aboutThen))
+	p.lately = p.prior != nil && !p.prior.NotAfter.Before(at.Add(-aboutThen))
+	p.soon = p.next != nil && !p.next.NotBefore.After(at.Add(aboutThen))
 	if to < len(words) && words[to].Index <= index {
 		p.ended = &words[to].Chain
 	}
-	if to < len(words) && !words[len(words)-1].Shown {
-		p.gone = &words[to].Chain
-		p.back = unfixed > p.gone.Index
-	}
 	return p
+}
+
+// unlisted returns a chain from about the time of an entry which shows that the domain publishes others of its keys, and not this one, which was registered by
+// then; nil: none was seen in time, or one shows the key.
+func (j *judge) unlisted(ref keys.Ref, index uint64, at time.Time) *roll.Chain {
+	k, ok := j.state.Key(ref)
+	if !ok || len(j.state.Words(ref)) > 0 {
+		return nil
+	}
+	i, _ := slices.BinarySearch(k.Registered, index)
+	if i == 0 {
+		return nil
+	}
+	for _, other := range j.state.Beside(ref) {
+		switch p := j.published(other, index, at); {
+		case p == nil || !p.counts():
+		case p.lately && p.prior.Index >= k.Registered[i-1]:
+			return p.prior
+		case p.soon:
+			return p.next
+		}
+	}
+	return nil
 }
 
 // doubted returns a chain that shows a key but was not seen in time, and says why it does not count; "" if none shows it.
@@ -200,9 +247,23 @@ func (j *judge) domainWord(e *endorsed) (ev OwnerEvidence, ok bool) {
 	shown, doubt := 0, ""
 	for _, ref := range e.keys {
 		q := j.published(ref, e.index, e.admitted)
-		if q == nil {
+		if q != nil {
+			ev.doubt = ev.doubt || q.denied()
+			if q.gone != nil && (ev.Gone == nil || q.gone.Admitted.Before(*ev.Gone)) {
+				ev.Gone = &q.gone.Admitted
+			}
+		}
+		if q == nil || !q.shown {
 			ev.Counts = false
-			if c, why := j.doubted(e.domain, ref); doubt == "" {
+			c, why := j.doubted(e.domain, ref)
+			if q != nil {
+				why += q.missing(j)
+			}
+			if other := j.unlisted(ref, e.index, e.admitted); other != nil {
+				ev.doubt = true
+				c, why = *other, fmt.Sprintf("The domain %s publishes other keys of the organization in the DNS, and not %s, which signed: seen on %s, entry %d.", display(e.domain), ref, day(other.Admitted), other.Index)
+			}
+			if doubt == "" || q != nil && q.denied() {
 				doubtful, doubt = c, why
 			}
 			continue
@@ -216,11 +277,6 @@ func (j *judge) domainWord(e *endorsed) (ev OwnerEvidence, ok bool) {
 		}
 		if p == nil || q.rank() < p.rank() {
 			p = q
-		}
-		k, _ := j.state.Key(ref)
-		ev.doubt = ev.doubt || q.ended != nil || q.gone != nil && !k.Revoked // of what is known as replaced, its going is no news
-		if q.gone != nil && (ev.Gone == nil || q.gone.Admitted.Before(*ev.Gone)) {
-			ev.Gone = &q.gone.Admitted
 		}
 	}
 	switch {
@@ -242,9 +298,9 @@ func (j *judge) domainWord(e *endorsed) (ev OwnerEvidence, ok bool) {
 	switch {
 	case p.ended != nil:
 		s += fmt.Sprintf(", but no longer when this was signed: %s; by %s, entry %d, %s%s.", sightings(p.first, p.last), day(p.ended.Admitted), p.ended.Index, missing(*p.ended, "was"), j.unfixed(*p.ended))
-	case !p.near && p.prior == nil:
+	case !p.near() && p.prior == nil:
 		s += fmt.Sprintf(", but not within 45 days of this endorsement: %s.", sightings(p.first, p.last))
-	case !p.near:
+	case !p.near():
 		s += fmt.Sprintf(", but not within 45 days of this endorsement: %s", sightings(p.first, *p.prior))
 		if p.next != nil {
 			s += fmt.Sprintf(", and not again before %s, entry %d", day(p.next.Admitted), p.next.Index)
@@ -255,12 +311,8 @@ func (j *judge) domainWord(e *endorsed) (ev OwnerEvidence, ok bool) {
 	default:
 		s += fmt.Sprintf(": %s.", sightings(first, last))
 	}
-	if p.gone != nil && p.ended == nil {
-		is := "is"
-		if p.back {
-			is = "was"
-		}
-		s += fmt.Sprintf(" By %s, entry %d, %s%s.", day(p.gone.Admitted), p.gone.Index, missing(*p.gone, is), j.unfixed(*p.gone))
+	if p.ended == nil {
+		s += p.missing(j)
 	}
 	if shown < len(e.keys) && doubt != "" {
 		s += " " + doubt
@@ -276,6 +328,18 @@ func sightings(first, last roll.Chain) string {
 		s += fmt.Sprintf(", last on %s, entry %d", day(last.Admitted), last.Index)
 	}
 	return fmt.Sprintf("%s, in signatures good until %s", s, day(last.NotAfter))
+}
+
+// missing is a sentence about when the key was gone; "" if it is there.
+func (p *publication) missing(j *judge) string {
+	if p.gone == nil {
+		return ""
+	}
+	is := "is"
+	if p.back {
+		is = "was"
+	}
+	return fmt.Sprintf(" By %s, entry %d, %s%s.", day(p.gone.Admitted), p.gone.Index, missing(*p.gone, is), j.unfixed(*p.gone))
 }
 
 // missing says how a key is missing in a chain.
@@ -359,7 +423,8 @@ func (j *judge) vouching(m roll.Member) {
 	members := OwnerEvidence{Kind: ByMembers}
 	counts := map[string]bool{} // their domains
 	for _, w := range m.Vouchers {
-		if w.Operator && !w.Disputed {
+		byOperator := w.Operator || j.operator(w.Domain)
+		if byOperator && !w.Disputed && !slices.ContainsFunc(j.v.Evidence, func(v OwnerEvidence) bool { return v.Kind == ByOperator }) {
 			ev := OwnerEvidence{Kind: ByOperator, Index: &w.Index, Since: &w.Admitted, renamed: w.Index < m.Named.Index}
 			ev.Sentence = fmt.Sprintf("The record's operator vouched for the organization: %s, entry %d.", day(w.Admitted), w.Index)
 			if ev.renamed {
@@ -416,6 +481,10 @@ func (v VouchingMember) sentence() string {
 		RestsOnFormer:   fmt.Sprintf("whose domain has been registered again since, by entry %d, perhaps by somebody else", v.again),
 		RestsOnOldName:  "before the organization took the name that it has now",
 		RestsWithin:     "whose domain is part of " + display(v.under) + " and counts for nothing beside it",
+		RestsDenied:     "whose own domain took its key out of the DNS, or publishes others and not that one",
+	}
+	if below(v.under, v.Domain) && v.Rests == RestsWithin {
+		why[RestsWithin] = "whose domain " + display(v.under) + " is part of, so that it counts for nothing beside it"
 	}
 	s := fmt.Sprintf("%s on %s, entry %d, %s", display(v.Domain), day(v.Since), v.Index, why[v.Rests])
 	if v.Left != nil {
@@ -449,6 +518,9 @@ func below(domain, other string) bool {
 	return domain == other || strings.HasSuffix(domain, "."+other)
 }
 
+// related reports whether one of two domains is the other or below it: then whoever has the one has both.
+func related(a, b string) bool { return below(a, b) || below(b, a) }
+
 // maxThrough bounds those who are named on the way from a voucher to where it leads.
 const maxThrough = 16
 
@@ -469,11 +541,13 @@ func (j *judge) rests(m roll.Member, w roll.Voucher) VouchingMember {
 		v.Rests, v.Counts, v.again = RestsOnFormer, false, voucher.Registered.Index
 	case w.Index < m.Named.Index:
 		v.Rests, v.Counts = RestsOnOldName, false
-	case below(w.Domain, m.Domain):
+	case related(w.Domain, m.Domain):
 		v.Rests, v.Counts, v.under = RestsWithin, false, m.Domain
+	case j.domainAnswer(j.trail, w, m.Domain) == answeredNo:
+		v.Rests, v.Counts = RestsDenied, false
 	case slices.Contains(j.in.Known, w.Domain):
 		v.Rests = RestsOnReader
-	case j.answered(j.trail, w, m.Domain):
+	case j.domainAnswer(j.trail, w, m.Domain) == answeredYes:
 		v.Rests = RestsOnDNSSEC
 	default:
 		l := j.follow(j.trail, w.Domain, w.Index)
@@ -499,14 +573,14 @@ func (j *judge) rests(m roll.Member, w roll.Voucher) VouchingMember {
 
 // A trail is what is known of where vouchers lead, so that each vouching is looked at once however many ask.
 type trail struct {
-	credits  map[string]*credit // by domain
-	without  string             // whose vouching is not followed, nor that of domains below it; "": there is nobody
-	wider    *trail             // without nobody: what leads nowhere there leads nowhere here; nil: this is it
-	answered map[[2]string]bool // by whom and for whom: the voucher's domain had published its keys
+	credits  map[string]*credit     // by domain
+	without  string                 // whose vouching is not followed, nor that of domains above and below it; "": there is nobody
+	wider    *trail                 // without nobody: what leads nowhere there leads nowhere here; nil: this is it
+	answered map[[2]string]answered // by whom and for whom: what the voucher's domain says of its keys
 }
 
 func newTrail(without string) *trail {
-	return &trail{credits: make(map[string]*credit), without: without, answered: make(map[[2]string]bool)}
+	return &trail{credits: make(map[string]*credit), without: without, answered: make(map[[2]string]answered)}
 }
 
 // A credit is what is known of where those lead who vouched for a domain.
@@ -547,9 +621,10 @@ func (j *judge) follow(t *trail, domain string, index uint64) *credit {
 	for ; !l.found && l.next < len(l.vouchers) && l.vouchers[l.next].Index < index; l.next++ {
 		x := l.vouchers[l.next]
 		switch {
-		case t.without != "" && below(x.Domain, t.without), below(x.Domain, domain), x.Index < j.credit(t, x.Domain).Registered.Index:
+		case t.without != "" && related(x.Domain, t.without), related(x.Domain, domain), x.Index < j.credit(t, x.Domain).Registered.Index,
+			j.domainAnswer(t, x, domain) == answeredNo:
 			continue
-		case slices.Contains(j.in.Known, x.Domain), j.answered(t, x, domain):
+		case slices.Contains(j.in.Known, x.Domain), j.domainAnswer(t, x, domain) == answeredYes:
 			l.found = true
 		case t.wider != nil && j.follow(t.wider, x.Domain, x.Index) == nil:
 			continue
@@ -567,10 +642,10 @@ func (j *judge) follow(t *trail, domain string, index uint64) *credit {
 	return nil
 }
 
-// leadsOver reports whether a domain, or one below it, is on the way.
+// leadsOver reports whether a domain, or one above or below it, is on the way.
 func (l *credit) leadsOver(domain string) bool {
 	for ; l != nil; l = l.over {
-		if below(l.vouchers[l.next].Domain, domain) {
+		if related(l.vouchers[l.next].Domain, domain) {
 			return true
 		}
 	}
@@ -589,23 +664,38 @@ func (l *credit) through() (list []string, more int) {
 	return list, more
 }
 
-// answered reports whether the domain of a voucher had published the keys that vouched for another, and did not take one of them away later without
-// telling the record.
-func (j *judge) answered(t *trail, w roll.Voucher, of string) bool {
+// answered is what the domain of a voucher says of the keys that vouched.
+type answered uint8
+
+const (
+	answeredNothing answered = iota + 1
+	answeredYes              // it had published them all, and did not take one of them away later without the record's knowing why
+	answeredNo               // it took one of them away so, or before it vouched, or publishes others and not that one
+)
+
+// domainAnswer returns what the domain of a voucher says of the keys that vouched for another.
+func (j *judge) domainAnswer(t *trail, w roll.Voucher, of string) answered {
 	if t.wider != nil {
 		t = t.wider
 	}
 	id := [2]string{w.Domain, of}
-	yes, known := t.answered[id]
-	if !known {
-		yes = len(w.Keys) > 0 && !slices.ContainsFunc(w.Keys, func(ref keys.Ref) bool {
-			p := j.published(ref, w.Index, w.Admitted)
-			k, _ := j.state.Key(ref)
-			return p == nil || p.prior == nil || !p.counts() || p.gone != nil && !k.Revoked
-		})
-		t.answered[id] = yes
+	if a := t.answered[id]; a != 0 {
+		return a
 	}
-	return yes
+	a := answeredYes
+	for _, ref := range w.Keys {
+		switch p := j.published(ref, w.Index, w.Admitted); {
+		case p != nil && p.denied(), p == nil && j.unlisted(ref, w.Index, w.Admitted) != nil:
+			a = answeredNo
+		case a == answeredYes && (p == nil || p.prior == nil || !p.counts()):
+			a = answeredNothing
+		}
+	}
+	if len(w.Keys) == 0 {
+		a = answeredNothing
+	}
+	t.answered[id] = a
+	return a
 }
 
 const requireTakesRecord = "Who answers for the key, as is required, takes a copy of the whole record to tell."
@@ -620,6 +710,9 @@ func (j *judge) require() {
 // unmet says what of a reader's own demands the evidence does not meet.
 func (j *judge) unmet() (sentences []string) {
 	want := j.in.Require
+	if want != (Require{}) && j.state.Disputed(j.endorsed.index, j.endorsed.keys...) {
+		sentences = append(sentences, "What is required does not hold, because the endorsement is disputed: a key that signed has been declared compromised from before that, or had come with such a key.")
+	}
 	count := 0
 	for _, v := range j.v.Evidence {
 		for _, w := range v.Vouchers {

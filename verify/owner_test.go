@@ -220,7 +220,7 @@ func TestVouchersRestOnSomething(t *testing.T) {
 			w.publish()
 			vouch(w, a, b)
 			w.observe("b.example", 10*aDay)
-		}, nil, "operator", "vouched operator", verify.LookCloser, 0},
+		}, nil, "denied", "vouched operator", verify.LookCloser, 0},
 		{"one that vouches with another key than its domain published", func(w *named) {
 			w.join(b, 10*aDay)
 			w.publish()

@@ -468,6 +468,35 @@ func TestRequireOfAList(t *testing.T) {
 			}
 		})
 	}
+	// A key that was stolen is in doubt on lists, too, whether anything is required or not.
+	stolen, next := our.Keys[0].Ref(), rolltest.NewKey("next of our.example")
+	line, from := next.Line(), uint64(1)
+	w.rec.Do(&entry.KeyEvent{Action: entry.Rotate, Member: our.Domain, PublicKey: &line, Revokes: &stolen, CompromisedAfter: &from}, our, our.Keys[0], next)
+	w.publish()
+	for _, c := range []struct {
+		name    string
+		require verify.Require
+		code    int
+		change  func(r *verify.Receipt)
+	}{
+		{"nothing required", verify.Require{}, 0, nil},
+		{"nothing required, without their signatures", verify.Require{}, 0, strip},
+		{"dnssec", dnssec, 3, nil},
+	} {
+		in := verify.Input{Policy: replaying, Receipt: w.rollReceipt(index, ""), Now: w.rec.Now, Require: c.require}
+		if c.change != nil {
+			c.change(in.Receipt)
+		}
+		in.Record = mustAudit(t, replaying, w.fetch, verify.AuditOptions{Receipts: []*verify.Receipt{in.Receipt}, Covering: w.covering})
+		v := check(t, c.name, in, c.code)
+		i := slices.IndexFunc(v.Roll.Lines, func(l verify.Signatory) bool { return l.Domain == our.Domain })
+		if l := v.Roll.Lines[i]; len(l.Closer) == 0 || !strings.HasPrefix(l.Closer[0], "The endorsement is disputed") || (len(l.Missing) > 0) != (c.code != 0) {
+			t.Errorf("%s: %+v", c.name, l)
+		}
+		if !slices.Contains(v.Answers[0].Reasons, "Disputed, because of a stolen key: our.example.") {
+			t.Errorf("%s: %q", c.name, v.Answers[0].Reasons)
+		}
+	}
 }
 
 // Of somebody on a list who has said something else since, the record's state does not have the keys that signed then; the file may.

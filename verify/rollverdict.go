@@ -34,6 +34,7 @@ type Signatory struct {
 	NotBefore *time.Time `json:"not_before,omitempty"` // Bounds.NotBefore
 	NoLater   *time.Time `json:"no_later,omitempty"`   // Bounds.NoLater, by the receipt's checkpoint
 	Missing   []string   `json:"missing,omitempty"`    // sentences: what is required (Input.Require) and not there
+	Closer    []string   `json:"closer,omitempty"`     // sentences: what speaks against a plain yes; whether it is disputed is told beside a replay, the rest if something is required
 
 	keys []keys.Ref // that signed, if the receipt holds the endorsement
 }
@@ -298,6 +299,16 @@ func (j *judge) answerList() {
 // maxMissing bounds those who are named for what they lack; each line tells its own (Signatory.Missing).
 const maxMissing = 16
 
+// some lists at most maxMissing of many.
+func some(list []string) string {
+	n := min(len(list), maxMissing)
+	s := strings.Join(list[:n], ", ")
+	if more := len(list) - n; more > 0 {
+		s += fmt.Sprintf(" and %d more", more)
+	}
+	return s
+}
+
 // requireOfList holds those on a list, or the one of them who is asked about, to what the reader requires.
 func (j *judge) requireOfList() {
 	s, lines := j.sealed, j.v.Roll.Lines
@@ -318,7 +329,7 @@ func (j *judge) requireOfList() {
 	var lack []string
 	for i := range lines {
 		l := &lines[i]
-		if l.Missing = j.unmetBy(*l); len(l.Missing) > 0 {
+		if l.Missing, l.Closer = j.unmetBy(*l); len(l.Missing) > 0 {
 			lack = append(lack, display(l.Domain))
 		}
 	}
@@ -329,32 +340,38 @@ func (j *judge) requireOfList() {
 			j.problem(CodeUnchecked, didSign, "%s is on the list. %s", lack[0], sentence)
 		}
 	default:
-		more := ""
-		if n := len(lack) - maxMissing; n > 0 {
-			more = fmt.Sprintf(" and %d more", n)
-		}
-		j.problem(CodeUnchecked, didSign, "What is required of those on the list is not there for %d of %d: %s%s.", len(lack), len(lines), strings.Join(lack[:min(len(lack), maxMissing)], ", "), more)
+		j.problem(CodeUnchecked, didSign, "What is required of those on the list is not there for %d of %d: %s.", len(lack), len(lines), some(lack))
 	}
 }
 
-// unmetBy says what of a reader's own demands does not hold for the endorsement by which somebody is on the list.
-func (j *judge) unmetBy(l Signatory) []string {
+// unmetBy says what of a reader's own demands does not hold for the endorsement by which somebody is on the list, and what speaks against it otherwise.
+func (j *judge) unmetBy(l Signatory) (sentences, closer []string) {
 	if j.trail == nil {
 		j.trail = newTrail("")
 	}
-	one := &judge{in: j.in, v: new(Verdict), state: j.state, trail: j.trail}
-	one.endorsed = &endorsed{index: l.Index, domain: l.Domain, keys: l.keys}
+	one := &judge{in: j.in, v: new(Verdict), state: j.state, trail: j.trail, operators: j.operators}
+	if one.endorsed = j.onList(l); one.endorsed == nil {
+		return []string{"What is required could not be checked: it has said something else since, and which keys signed then is in its own receipt."}, nil
+	}
+	say := func(format string, args ...any) { closer = append(closer, fmt.Sprintf(format, args...)) }
+	one.doubtful(say)
+	one.owner(say)
+	return one.unmet(), closer
+}
+
+// onList returns the endorsement by which somebody is on the list; nil: it is neither in the file nor the last one in the record.
+func (j *judge) onList(l Signatory) *endorsed {
+	e := &endorsed{index: l.Index, domain: l.Domain, keys: l.keys}
+	if l.keys != nil {
+		e.admitted = *l.Admitted
+		return e
+	}
 	last, ok := j.state.Endorsement(l.Domain, j.sealed.Statement)
-	if l.keys == nil && (!ok || last.Index != l.Index) {
-		return []string{"What is required could not be checked: it has said something else since, and which keys signed then is in its own receipt."}
+	if !ok || last.Index != l.Index {
+		return nil
 	}
-	if l.keys == nil {
-		one.endorsed.keys, one.endorsed.admitted = last.Keys, last.Admitted
-	} else {
-		one.endorsed.admitted = *l.Admitted
-	}
-	one.owner(func(string, ...any) {})
-	return one.unmet()
+	e.keys, e.admitted = last.Keys, last.Admitted
+	return e
 }
 
 // absent answers about somebody who is not on the list. A list tells who stood, not who had and withdrew: that takes the record.
@@ -398,12 +415,26 @@ func (j *judge) answerAll(asOf string) {
 		j.answer(didSign, LookCloser, "All on the list signed (%d), each with a key that the record registers for it.", s.Count)
 		if j.state == nil {
 			j.reason(didSign, "Who vouched for the organizations, and whether their keys were valid then, takes the whole record to tell.")
-		} else {
-			j.reason(didSign, "Who vouched for each organization, and whether one of its endorsements is disputed, is told when it is asked about alone.")
+		} else if j.in.Require == (Require{}) {
+			j.reason(didSign, "Who vouched for each organization is told when it is asked about alone.")
 		}
 	}
 	if s.fault != "" {
 		j.problem(CodeUnchecked, stillStands, "Could not check whether the list of who stood behind %s as of %s is right: %s", j.what(), asOf, s.fault)
+	}
+	if j.state == nil || !j.admitted {
+		return
+	}
+	var disputed []string
+	for i := range j.v.Roll.Lines {
+		l := &j.v.Roll.Lines[i]
+		if e := j.onList(*l); e != nil && j.state.Disputed(e.index, e.keys...) {
+			disputed = append(disputed, display(l.Domain))
+			(&judge{state: j.state, endorsed: e}).doubtful(func(format string, args ...any) { l.Closer = append(l.Closer, fmt.Sprintf(format, args...)) })
+		}
+	}
+	if len(disputed) > 0 {
+		j.reason(didSign, "Disputed, because of a stolen key: %s.", some(disputed))
 	}
 }
 

@@ -142,10 +142,11 @@ type judge struct {
 	bounds     Bounds    // of the entry
 	noBefore   string    // why NotBefore is not known; "" if it is, or if nobody expects it
 	opened     map[[32]byte]openedNote
-	short      bool    // fewer witnesses than the policy asks for have seen the receipt\'s checkpoint
-	trail      *trail  // where vouchers lead; nil: nobody has asked
-	nobody     bool    // whose word counts vouched for the name
-	sealed     *sealed // the list that the receipt is of, or that stands beside it; nil: none
+	short      bool     // fewer witnesses than the policy asks for have seen the receipt\'s checkpoint
+	trail      *trail   // where vouchers lead; nil: nobody has asked
+	operators  []string // domains; nil: nobody has asked
+	nobody     bool     // whose word counts vouched for the name
+	sealed     *sealed  // the list that the receipt is of, or that stands beside it; nil: none
 }
 
 // problem is a reason for a code other than 0.
@@ -545,16 +546,7 @@ func (j *judge) answerReplayed(verb string) {
 		j.v.Answers[didSign].State = LookCloser
 		j.reason(didSign, format, args...)
 	}
-	for _, ref := range e.keys {
-		k, ok := j.state.Key(ref)
-		switch {
-		case !ok:
-		case k.Compromised && e.index >= k.CompromisedAfter:
-			closer("The endorsement is disputed: the key that signed has been declared compromised from entry %d on.", k.CompromisedAfter)
-		case k.Revoked && k.RevokedAt > e.index:
-			closer("The key has since been replaced or revoked, by entry %d.", k.RevokedAt)
-		}
-	}
+	j.doubtful(closer)
 	j.owner(closer)
 	j.answer(didSign, j.v.Answers[didSign].State, "Yes. %s %s %s.", j.who(), verb, j.what())
 	m := j.credit(j.trail, e.domain)
@@ -563,17 +555,29 @@ func (j *judge) answerReplayed(verb string) {
 	}
 }
 
-// operator reports whether a domain keeps the record, or once did, or is below one that does: whoever has a domain makes as many below it as it likes.
-func (j *judge) operator(domain string) bool {
-	if j.state.Operated(domain) {
-		return true
-	}
-	for d := range parents(domain) {
-		if j.state.Operated(d) {
-			return true
+// doubtful says what has become of the keys that signed.
+func (j *judge) doubtful(closer func(format string, args ...any)) {
+	e := j.endorsed
+	for _, ref := range e.keys {
+		k, ok := j.state.Key(ref)
+		switch {
+		case !ok:
+		case k.Compromised && e.index >= k.CompromisedAfter:
+			closer("The endorsement is disputed: the key that signed has been declared compromised from entry %d on.", k.CompromisedAfter)
+		case k.Disputed && e.index >= k.DisputedFrom:
+			closer("The endorsement is disputed: entry %d brought the key that signed, with a key that has been declared compromised from before that, or one that had so come.", k.DisputedFrom)
+		case k.Revoked && k.RevokedAt > e.index:
+			closer("The key has since been replaced or revoked, by entry %d.", k.RevokedAt)
 		}
 	}
-	return false
+}
+
+// operator reports whether a domain keeps the record, or once did, or is above or below one that does: whoever has a domain makes as many below it as it likes.
+func (j *judge) operator(domain string) bool {
+	if j.operators == nil {
+		j.operators = j.state.Operators()
+	}
+	return slices.ContainsFunc(j.operators, func(o string) bool { return related(domain, o) })
 }
 
 func (j *judge) answerWhen() {
@@ -687,6 +691,12 @@ func (j *judge) answerStands() {
 		j.problem(CodeWithdrawn, stillStands, "")
 	case ok && last.Disputed:
 		j.answer(stillStands, LookCloser, "Disputed: it stands by entry %d, signed with a key that has been declared compromised.", last.Index)
+		if !slices.ContainsFunc(last.Keys, func(ref keys.Ref) bool {
+			k, _ := j.state.Key(ref)
+			return k.Compromised && k.CompromisedAfter <= last.Index
+		}) {
+			j.v.Answers[stillStands].Text = fmt.Sprintf("Disputed: it stands by entry %d, signed with a key that had come with a stolen one.", last.Index)
+		}
 	case ok && r.checkpoint.Fresh.IsZero():
 		j.answer(stillStands, LookCloser, "Not withdrawn %s, in a copy of the record that no witness has seen.", asOf)
 		if len(r.Witnesses) > 0 {

@@ -171,7 +171,7 @@ func (a *app) printSealed(v *verify.Verdict) {
 			a.printf(", which existed by %s", moment(*l.NoLater))
 		}
 		a.printf("\n")
-		for _, sentence := range l.Missing {
+		for _, sentence := range slices.Concat(l.Missing, l.Closer) {
 			a.printf("    %s\n", sentence)
 		}
 	}

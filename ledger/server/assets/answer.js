@@ -235,13 +235,13 @@ function list(roll, verifier) {
     return null;
   }
   return make("div", { class: "part" }, make("h3", {}, text("js.roll.title", { day: day(roll.as_of) })),
-    make("ol", { class: "people" }, all.map((e) => make("li", {}, who(e, verifier), ` · ${text("js.entry", { index: number(e.index) })}`))));
+    make("ol", { class: "people" }, all.map((e) => make("li", {}, who(e, verifier), ` · ${text("js.entry", { index: number(e.index) })}`, e.closer ? make("strong", {}, ` ${e.closer.join(" ")}`) : null))));
 }
 
 // What the record says about an organization.
 function organization(o) {
   const said = (o.endorsements ?? []).map((e) => make("li", {},
-    make("span", { class: `state is-${e.stands ? "confirmed" : "look-closer"}` }, make("span", { class: "shape", "aria-hidden": "true" }, e.stands ? "✔" : "▲"), " ", text(e.stands ? "js.organization.endorsed" : "js.organization.withdrew")),
+    make("span", { class: `state is-${e.stands && !e.disputed ? "confirmed" : "look-closer"}` }, make("span", { class: "shape", "aria-hidden": "true" }, e.stands && !e.disputed ? "✔" : "▲"), " ", text(e.stands ? "js.organization.endorsed" : "js.organization.withdrew")),
     ` ${e.title} · ${day(e.admitted)} · ${text("js.entry", { index: number(e.index) })}`, e.disputed ? make("strong", {}, ` ${text("js.organization.disputed")}`) : null));
   const not = (o.not_endorsed ?? []).filter((s) => !(o.endorsements ?? []).some((e) => e.statement === s.statement));
   return make("div", { class: "part organization" },
