@@ -77,9 +77,11 @@ check:
 vectors:
 	cd testdata/vectors && $(GO) test ./...
 
-# Against other implementations, in a module of its own: transparency-dev/formats, golang.org/x/mod, and filippo.io/torchwood's witness.
+# Against other implementations, in modules of their own: transparency-dev/formats, golang.org/x/mod, and filippo.io/torchwood's witness; and the server
+# on Tessera's library that ours is compared with.
 interop:
 	cd testdata/interop && $(GO) vet ./... && $(GO) mod tidy -diff && $(GO) test ./...
+	cd testdata/tessera && $(GO) vet ./... && $(GO) mod tidy -diff && $(GO) test ./...
 
 # cosign signs for real: it is built from the module proxy, four minutes of two idle cores when nothing is cached, and its page is run.
 cosign:
