@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -66,10 +67,12 @@ func (a *app) sayf(format string, args ...any) {
 }
 
 // asDomain finds what may be an internationalized domain in a line; letters, digits and the like before or after it are part of it.
-var asDomain = regexp.MustCompile(`[a-z0-9._-]*xn--[a-z0-9._-]*[a-z0-9]`)
+var asDomain = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[a-z0-9._-]*xn--[a-z0-9._-]*[a-z0-9]`) })
 
 // inCommand ends in a domain that is part of a command to type, or of a name that is no domain: a path, an address, an option.
-var inCommand = regexp.MustCompile(`(?:^|[:;.] )undersigned [^:;]*$|--[a-z-]+[ =]$|[/@=]$`)
+var inCommand = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?:^|[:;.] )undersigned [^:;]*$|--[a-z-]+[ =]$|[/@=]$`)
+})
 
 // spelled puts beside each internationalized domain in a text for people how it reads, because xn-- tells them nothing, and how it reads may deceive
 // them. Commands, file names, addresses and records of the DNS stay as they are to be typed.
@@ -80,7 +83,7 @@ func spelled(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
 		done := 0
-		for _, at := range asDomain.FindAllStringIndex(line, -1) {
+		for _, at := range asDomain().FindAllStringIndex(line, -1) {
 			token, after := line[at[0]:at[1]], line[at[1]:]
 			domain := token
 			for strings.HasPrefix(domain, "_") {
@@ -91,7 +94,7 @@ func spelled(text string) string {
 			switch ext := filepath.Ext(domain); {
 			case unicode == "" || strings.HasPrefix(after, unicode) || strings.HasPrefix(after, "/") || strings.HasPrefix(after, ". 3600 IN "):
 			case ext == receiptSuffix || ext == ".pem" || ext == ".pub" || ext == ".txt" || ext == ".zip":
-			case inCommand.MatchString(line[:at[0]]):
+			case inCommand().MatchString(line[:at[0]]):
 			default:
 				b.WriteString(line[done:at[1]] + unicode)
 				done = at[1]

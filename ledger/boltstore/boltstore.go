@@ -41,8 +41,10 @@ const File = "ledger.db"
 var (
 	commitBucket = []byte("commit")
 	objBucket    = []byte("obj")
-	castagnoli   = crc32.MakeTable(crc32.Castagnoli)
 )
+
+// castagnoli returns the table of CRC-32C, which takes a while to make.
+var castagnoli = sync.OnceValue(func() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) })
 
 const (
 	crcSize = 4
@@ -303,7 +305,8 @@ func (s *store) Get(ctx context.Context, path string) (data []byte, err error) {
 
 // seal returns an object's value: its bytes and their checksum.
 func seal(path string, data []byte) []byte {
-	sum := crc32.Update(crc32.Checksum([]byte(path), castagnoli), castagnoli, data)
+	table := castagnoli()
+	sum := crc32.Update(crc32.Checksum([]byte(path), table), table, data)
 	return binary.BigEndian.AppendUint32(append(make([]byte, 0, len(data)+crcSize), data...), sum)
 }
 

@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -153,7 +154,7 @@ func (l *List) Print(f Format) []byte {
 		}
 		fmt.Fprintf(&b, "\nComputed from %s of the public record %s, as of %s, for the text `%s`.\n", l.extent(), origin, l.moment(), l.Statement)
 	case HTML:
-		if err := fragment.Execute(&b, l); err != nil {
+		if err := fragment().Execute(&b, l); err != nil {
 			panic("rollcall: " + err.Error()) // a buffer does not fail, nor does what the template names
 		}
 	case CSV:
@@ -237,9 +238,11 @@ func markdown(text string) string {
 	return b.String()
 }
 
-var fragment = template.Must(template.New("list").Funcs(template.FuncMap{
-	"heading": (*List).heading, "extent": (*List).extent, "moment": (*List).moment, "hash": entry.Hash.String,
-}).Parse(`<section class="undersigned-roll" lang="en">
+// fragment is parsed when it is needed.
+var fragment = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("list").Funcs(template.FuncMap{
+		"heading": (*List).heading, "extent": (*List).extent, "moment": (*List).moment, "hash": entry.Hash.String,
+	}).Parse(`<section class="undersigned-roll" lang="en">
 <h2>{{heading .}}</h2>
 {{if .Lines}}<ul>
 {{range .Lines}}<li lang="" dir="auto" title="{{.Domain}}">{{.Name}}</li>
@@ -248,3 +251,4 @@ var fragment = template.Must(template.New("list").Funcs(template.FuncMap{
 {{end}}<p>Computed from {{extent .}} of the public record {{if .Link}}<a href="{{.Link}}">{{.Origin}}</a>{{else}}{{.Origin}}{{end}}, as of <time datetime="{{moment .}}">{{moment .}}</time>, for the text <code>{{hash .Statement}}</code>.</p>
 </section>
 `))
+})

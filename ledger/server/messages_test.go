@@ -28,7 +28,7 @@ func TestMessagesAreUsed(t *testing.T) {
 			}
 			for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(data), -1) {
 				for _, form := range forms {
-					if english[m[1]+form] == "" {
+					if english()[m[1]+form] == "" {
 						t.Errorf("%s asks for the message %q, which is not there", path, m[1]+form)
 					}
 					wanted[m[1]+form] = true
@@ -53,11 +53,11 @@ func TestMessagesAreUsed(t *testing.T) {
 			}
 			for _, m := range regexp.MustCompile(`"(js\.[a-z0-9.-]*[a-z0-9])"`).FindAllStringSubmatch(string(data), -1) {
 				forms := []string{m[1]}
-				if english[m[1]] == "" {
+				if english()[m[1]] == "" {
 					forms = []string{m[1] + ".one", m[1] + ".other"}
 				}
 				for _, key := range forms {
-					if english[key] == "" {
+					if english()[key] == "" {
 						t.Errorf("%s asks for the message %q, which is not there", path, key)
 					}
 					wanted[key] = true
@@ -65,7 +65,7 @@ func TestMessagesAreUsed(t *testing.T) {
 			}
 		}
 	}
-	for key := range english {
+	for key := range english() {
 		if !wanted[key] {
 			t.Errorf("nobody asks for the message %q", key)
 		}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -27,8 +28,9 @@ const (
 	timeFormat   = "2 January 2006, 15:04 UTC"
 )
 
-// english is what the pages say.
-var english = func() catalogue {
+// english returns what the pages say. It is read, and the templates are parsed, when the first page is made: the program's other commands would
+// start later by as long as all else takes.
+var english = sync.OnceValue(func() catalogue {
 	data, err := assets.Files.ReadFile(messagesFile)
 	if err != nil {
 		panic(err)
@@ -38,22 +40,22 @@ var english = func() catalogue {
 		panic(err)
 	}
 	return c
-}()
+})
 
 // message is a message that Go code says. The tests hold every key that is asked for to the catalogue.
 func message(key string, pairs ...any) any {
-	m, err := english.say(key, pairs...)
+	m, err := english().say(key, pairs...)
 	if err != nil {
 		panic("server: " + err.Error())
 	}
 	return m
 }
 
-// screens are the templates by name: base.html with parts.html and one of their own.
-var screens = func() map[string]*template.Template {
+// screens returns the templates by name: base.html with parts.html and one of their own.
+var screens = sync.OnceValue(func() map[string]*template.Template {
 	base := template.Must(template.New("base").Funcs(template.FuncMap{
-		"say":     english.say,
-		"count":   english.count,
+		"say":     english().say,
+		"count":   english().count,
 		"link":    link,
 		"code":    code,
 		"strong":  strong,
@@ -74,7 +76,7 @@ var screens = func() map[string]*template.Template {
 		all[name] = template.Must(template.Must(base.Clone()).ParseFS(assets.Files, name+".html"))
 	}
 	return all
-}()
+})
 
 func statementPath(h entry.Hash) string     { return "/statement/" + hexOf(h) }
 func organizationPath(domain string) string { return "/organization/" + domain }
@@ -151,7 +153,7 @@ func (s *Server) newView(r *http.Request, screen string) (*view, *problem) {
 // render makes a page.
 func render(v *view) ([]byte, error) {
 	var b bytes.Buffer
-	err := screens[v.Screen].ExecuteTemplate(&b, "base", v)
+	err := screens()[v.Screen].ExecuteTemplate(&b, "base", v)
 	return b.Bytes(), err
 }
 

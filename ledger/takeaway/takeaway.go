@@ -190,15 +190,12 @@ func block(name string, data []byte) template.HTML {
 	return template.HTML(`<script type="application/octet-stream" id="held-` + name + `">` + base64.StdEncoding.EncodeToString(data) + `</script>`)
 }
 
-var (
-	importing = regexp.MustCompile(`(?m)^import \{ ([\w, ]+) \} from "\./([\w.-]+)";$`)
-	exporting = regexp.MustCompile(`(?m)^export (?:async function|function|class|const) (\w+)`)
-	modular   = regexp.MustCompile(`(?m)^\s*(?:import|export)\b.*$`)
-)
-
 // join makes one script of modules: each is a function that returns what the module exports, run once, in order. It takes imports and exports in
 // the form in which the modules here have them, each in a line of its own.
 func join(order []string, modules map[string]string) (string, error) {
+	importing := regexp.MustCompile(`(?m)^import \{ ([\w, ]+) \} from "\./([\w.-]+)";$`)
+	exporting := regexp.MustCompile(`(?m)^export (?:async function|function|class|const) (\w+)`)
+	modular := regexp.MustCompile(`(?m)^\s*(?:import|export)\b.*$`)
 	var b strings.Builder
 	b.WriteString("const modules = {};\n")
 	done := map[string][]string{}
