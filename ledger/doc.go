@@ -12,8 +12,8 @@
 //  3. The commit is read back, and its leaves are hashed again.
 //  4. Tiles that are full are stored.
 //  5. The last-signed record (LastSigned), beside the keys, says what is about to be signed, durably.
-//  6. The keys sign the checkpoint: Ed25519, note type 0x01, and ML-DSA-44, type 0x06. Each
-//     signature is verified before it goes anywhere.
+//  6. The checkpoint's signatures leave: Ed25519, note type 0x01, and ML-DSA-44, type 0x06. They
+//     may be made while 2 to 5 go on, by the idle core. Each is verified before it goes anywhere.
 //  7. Witnesses cosign, if there are any (Config.Cosign), one checkpoint at a time.
 //  8. The note is stored: it is the one of its tree size for ever.
 //  9. It is published, and the submitters are answered.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/ledger/storetest"
@@ -84,7 +85,7 @@ func (h *house) many(o *rolltest.Org, hash entry.Hash, n int) []*entry.Entry {
 }
 
 // TestOrder holds the order of effects to the design: commit, read back, tiles, last-signed
-// record, signatures, witnesses, note, answer.
+// record, witnesses, note, answer. Signatures are made at any time before the witnesses, where they leave.
 func TestOrder(t *testing.T) {
 	tr := &tracer{Store: memory()}
 	h := newHouse(t, tr)
@@ -110,7 +111,12 @@ func TestOrder(t *testing.T) {
 	h.must(h.many(o, hash, 2)...)
 	tr.event("answer")
 	got := tr.take()
-	want := []string{"commit 5", "read 5", "put tile/0/000", "last-signed", "sign 0x01", "sign 0x06", "cosign", "put checkpoints/256", "answer"}
+	made, left := slices.Index(got, "sign 0x06"), slices.Index(got, "cosign")
+	if made < 0 || made > left || slices.Index(got, "sign 0x01") > made {
+		t.Errorf("signatures are not made, or too late: %q", got)
+	}
+	got = slices.DeleteFunc(got, func(e string) bool { return strings.HasPrefix(e, "sign ") })
+	want := []string{"commit 5", "read 5", "put tile/0/000", "last-signed", "cosign", "put checkpoints/256", "answer"}
 	if !slices.Equal(got, want) {
 		t.Errorf("order of effects:\n%q\nwant\n%q", got, want)
 	}
@@ -118,6 +124,80 @@ func TestOrder(t *testing.T) {
 	if got := tr.take(); slices.ContainsFunc(got, func(e string) bool { return !strings.HasPrefix(e, "read ") }) {
 		t.Errorf("reopening what was closed in order has effects: %q", got)
 	}
+}
+
+// waiting is a store that makes no commit before it may.
+type waiting struct {
+	ledger.Store
+	wait func() error
+}
+
+func (s *waiting) Create(ctx context.Context, seq uint64, record []byte) error {
+	if err := s.wait(); err != nil {
+		return err
+	}
+	return s.Store.Create(ctx, seq, record)
+}
+
+// TestSignsAhead has a commit wait for the signatures of the checkpoint that will cover it.
+func TestSignsAhead(t *testing.T) {
+	store := &waiting{memory(), func() error { return nil }}
+	h := newHouse(t, store)
+	e, _ := h.statement("We stand by this.\n")
+	h.close()
+	made := make(chan byte, 2)
+	for i, s := range h.cfg.Signers {
+		h.cfg.Signers[i].Sign = func(msg []byte) ([]byte, error) {
+			defer func() { made <- s.VKey.Type }()
+			return s.Sign(msg)
+		}
+	}
+	h.open()
+	store.wait = func() error {
+		for range h.cfg.Signers {
+			select {
+			case <-made:
+			case <-time.After(10 * time.Second):
+				return errors.New("nothing is signed while the commit is on its way")
+			}
+		}
+		return nil
+	}
+	h.must(e)
+	if len(made) > 0 {
+		t.Error("it is signed more than once")
+	}
+}
+
+// TestAheadOfAnother has more committed, before anything else is published, than what was signed ahead.
+func TestAheadOfAnother(t *testing.T) {
+	h := newHouse(t, memory())
+	h.close()
+	asked, goOn := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	h.cfg.Republish = time.Millisecond
+	h.cfg.Cosign = cosigning(func(ctx context.Context, note []byte) ([]byte, error) {
+		once.Do(func() {
+			close(asked)
+			<-goOn
+		})
+		return note, nil
+	})
+	h.open()
+	<-asked // for what is published already
+	size := h.ledger.Published().Size
+	var all sync.WaitGroup
+	for i, text := range []string{"one\n", "two\n"} {
+		e, _ := h.statement(text)
+		h.rec.Must(e)
+		all.Go(func() { h.must(e) })
+		until(t, "it is stored", func() bool { return h.ledger.Stats().Stored == size+uint64(i)+1 })
+	}
+	close(goOn)
+	all.Wait()
+	h.audited()
+	h.close()
+	h.check()
 }
 
 // scenario opens a ledger, has it admit six entries in three submissions, of which the second

@@ -70,7 +70,8 @@ type Config struct {
 // A Signer is one key of the log.
 type Signer struct {
 	VKey keys.VKey
-	// Sign returns a signature over msg in the form of the key's suite, without a time before it.
+	// Sign returns a signature over msg in the form of the key's suite, without a time before it. It may be asked while the commit
+	// is on its way that msg is about; what it returns is kept back until the record of what was signed last is durable.
 	Sign func(msg []byte) ([]byte, error)
 }
 
@@ -200,6 +201,7 @@ type Ledger struct {
 
 	snapshots snapshots
 	signing   sync.Mutex // held while a key signs
+	ahead     atomic.Pointer[ahead]
 
 	queue    queue
 	seals    seals

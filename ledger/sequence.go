@@ -242,6 +242,7 @@ func (l *Ledger) commit(rec *record) error {
 		return fmt.Errorf("the tree in memory no longer gives the root hash of commit %d", l.newest.seq)
 	}
 	rand.Read(rec.nonce[:])
+	l.signAhead(verify.Checkpoint{Origin: l.origin, Size: rec.size, Root: rec.root}, l.state.Admitted())
 	if err := create(l.work, l.store, rec); err != nil {
 		return err
 	}
@@ -466,7 +467,7 @@ func (l *Ledger) setHead(c verify.Checkpoint, msg []byte) {
 	})
 }
 
-// sign signs a checkpoint with every key of the log, after it has been held to, and written to,
+// sign returns a checkpoint signed with every key of the log, after it has been held to, and written to,
 // the last-signed record. Signatures say the time of the last leaf, which never goes back: with that of
 // a clock which is ahead only while a checkpoint is signed, all later leaves would contradict it, and
 // so would the next checkpoint with that of a clock which has gone back since.
@@ -487,6 +488,43 @@ func (l *Ledger) sign(c verify.Checkpoint, admitted time.Time) ([]byte, error) {
 			return nil, fmt.Errorf("writing the last-signed record: %w", err)
 		}
 	}
+	if a := l.ahead.Load(); a != nil && a.checkpoint == c && a.admitted.Equal(admitted) && l.ahead.CompareAndSwap(a, nil) {
+		<-a.done
+		return a.note, a.err
+	}
+	return l.signatures(c, admitted)
+}
+
+// ahead is a note that is signed while the commit under it is on its way.
+type ahead struct {
+	checkpoint verify.Checkpoint
+	admitted   time.Time
+	done       chan struct{} // closed when note or err is there
+	note       []byte
+	err        error
+}
+
+// signAhead begins to sign a checkpoint whose commit has not been made yet, if it will be the next to be published: that takes as
+// long as the commit, and needs the other core. What comes of it stays here until sign hands it out; if the commit fails, or what
+// follows, nobody sees it. While an earlier checkpoint is on its way, more may be committed before the next, so it would be in vain.
+func (l *Ledger) signAhead(c verify.Checkpoint, admitted time.Time) {
+	l.mu.RLock()
+	next := l.head != nil && l.head.Size == l.newest.size
+	l.mu.RUnlock()
+	if !next {
+		return
+	}
+	a := &ahead{checkpoint: c, admitted: admitted, done: make(chan struct{}), err: errors.New("the checkpoint was not signed")}
+	l.ahead.Store(a)
+	l.running.Go(func() {
+		defer close(a.done)
+		defer l.failOnPanic()
+		a.note, a.err = l.signatures(c, admitted)
+	})
+}
+
+// signatures makes the note of a checkpoint. It leaves the process through sign alone.
+func (l *Ledger) signatures(c verify.Checkpoint, admitted time.Time) ([]byte, error) {
 	text := c.Text()
 	msg := append(bytes.Clone(text), '\n')
 	now := uint64(max(0, admitted.Unix()))

@@ -210,7 +210,7 @@ var sabotages = []sabotage{
 		test: "./ledger TestTilesBeforeCheckpoints",
 	},
 	{
-		name: "last-signed-late", defence: "the last-signed record is written before a signature is made",
+		name: "last-signed-late", defence: "the last-signed record is written before a signature leaves",
 		edits: []edit{{"ledger/sequence.go", "if last.size != c.Size {", "if false && last.size != c.Size {"}},
 		test:  "./ledger TestOrder",
 	},
@@ -220,9 +220,14 @@ var sabotages = []sabotage{
 		test:  "./ledger TestDamagedBeforeSigning",
 	},
 	{
-		name: "last-signed-sync", defence: "the last-signed record is durable before a signature is made",
+		name: "last-signed-sync", defence: "the last-signed record is durable before a signature leaves",
 		edits: []edit{{"ledger/lastsigned.go", "if err := s.sync(s.file); err != nil {", "if err := error(nil); err != nil {"}},
 		test:  "./ledger TestOrder",
+	},
+	{
+		name: "ahead-of-another", defence: "a signature that was made ahead is of the very checkpoint that is published",
+		edits: []edit{{"ledger/sequence.go", "a.checkpoint == c && ", ""}},
+		test:  "./ledger TestAheadOfAnother",
 	},
 	{
 		name: "own-signature", defence: "each signature is verified before it leaves",
