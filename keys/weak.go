@@ -37,7 +37,7 @@ func checkEd25519(raw []byte) error {
 	if err != nil {
 		panic("keys: ℓ-1 is a canonical scalar")
 	}
-	p := new(edwards25519.Point).VarTimeDoubleScalarBaseMult(s, a, edwards25519.NewScalar())
+	p := new(edwards25519.Point).VarTimeMultiScalarMult([]*edwards25519.Scalar{s}, []*edwards25519.Point{a})
 	if p.Add(p, a).Equal(identity) != 1 {
 		return weak("the Ed25519 key has a torsion component")
 	}
