@@ -94,9 +94,19 @@ func Check(ctx context.Context, store Store, o CheckOptions) (*CheckReport, erro
 	if o.Progress == nil {
 		c.Progress = func(done, total uint64) {}
 	}
-	c.readSnapshot()
-	if err := c.commits(ctx); err != nil {
+	var problem string
+	var reading sync.WaitGroup
+	if o.HashesOnly { // nothing is compared with what it holds
+		reading.Go(func() { _, problem = c.readSnapshot() })
+	} else {
+		c.snapshot, problem = c.readSnapshot()
+	}
+	err := c.commits(ctx)
+	if reading.Wait(); err != nil {
 		return nil, err
+	}
+	if problem != "" {
+		c.report.flaw(snapshotFlaw, "%s", problem)
 	}
 	if err := c.objects(ctx); err != nil {
 		return nil, err
@@ -135,9 +145,11 @@ func (c *checker) commits(ctx context.Context) error {
 	var leaves [][]byte
 	var prev commit
 	missing := 0
+	next, stop := c.readAhead(ctx, last)
+	defer stop()
 	for seq := uint64(1); seq <= last; seq++ {
 		where := fmt.Sprintf("commit %d", seq)
-		rec, err := c.read(ctx, seq)
+		rec, hashes, err := next()
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -161,7 +173,7 @@ func (c *checker) commits(ctx context.Context) error {
 		if c.broken {
 			continue
 		}
-		c.tree.append(leafHashes(rec.leaves)...)
+		c.tree.append(hashes...)
 		root, err := c.tree.rootAt(ctx, rec.size)
 		if err != nil {
 			return err
@@ -194,20 +206,20 @@ func (c *checker) commits(ctx context.Context) error {
 
 const snapshotFlaw = "snapshot"
 
-// readSnapshot reads a snapshot, if there is one, for compareSnapshot. One that opening would not use says
+// readSnapshot reads a snapshot, if there is one, for compareSnapshot, or tells a flaw of it. One that opening would not use says
 // nothing about the record: of keys that the log has no more, or of a store that was put back since.
-func (c *checker) readSnapshot() {
+func (c *checker) readSnapshot() (h *snapshotHeader, problem string) {
 	if c.Snapshot == "" {
-		return
+		return nil, ""
 	}
-	h, _, err := readSnapshot(c.Snapshot, c.Origin, c.Logs...)
+	header, _, err := readSnapshot(c.Snapshot, c.Origin, c.Logs...)
 	switch {
 	case isNotExist(err) || errors.Is(err, errNotOurs):
+		return nil, ""
 	case err != nil:
-		c.report.flaw(snapshotFlaw, "%v; delete it, the ledger makes another one", err)
-	default:
-		c.snapshot = &h
+		return nil, fmt.Sprintf("%v; delete it, the ledger makes another one", err)
 	}
+	return &header, ""
 }
 
 // compareSnapshot compares the snapshot with what was computed up to its commit.
@@ -215,13 +227,56 @@ func (c *checker) compareSnapshot(ctx context.Context, at commit) {
 	h := c.snapshot
 	at.root = c.report.Root
 	whole := contents{state: c.state, tree: c.tree, ids: c.ids, starts: c.starts, newest: at}
-	if h.sum != at.sum || c.folded || c.HashesOnly {
+	if h.sum != at.sum || c.folded {
 		return
 	}
 	if s, ok := whole.freeze(ctx); !ok || s.header(c.Origin) == *h {
 		return // what is not whole has flaws of its own
 	}
 	c.report.flaw(snapshotFlaw, "it is not what the record's first %d commits give; delete it, the ledger makes another one", h.seq)
+}
+
+// readAhead reads the commits from 1 to last, and hashes their leaves, on all cores, a few at a time. next returns one after the other, each with an
+// error as read has it; stop must be called, and waits for what is under way.
+func (c *checker) readAhead(ctx context.Context, last uint64) (next func() (*record, [][32]byte, error), stop func()) {
+	type result struct {
+		rec    *record
+		hashes [][32]byte
+		err    error
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	coming := make(chan chan result, runtime.GOMAXPROCS(0))
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		for seq := uint64(1); seq <= last; seq++ {
+			one := make(chan result, 1)
+			select {
+			case coming <- one:
+			case <-ctx.Done():
+				close(coming)
+				return
+			}
+			reading.Go(func() {
+				var r result
+				if r.rec, r.err = c.read(ctx, seq); r.err == nil {
+					r.hashes = leafHashes(r.rec.leaves)
+				}
+				one <- r
+			})
+		}
+	})
+	next = func() (*record, [][32]byte, error) {
+		one, ok := <-coming
+		if !ok {
+			return nil, nil, ctx.Err()
+		}
+		r := <-one
+		return r.rec, r.hashes, r.err
+	}
+	return next, func() {
+		cancel()
+		reading.Wait()
+	}
 }
 
 // read returns a commit. An error is a flaw: a sentence part.
