@@ -122,6 +122,16 @@ func (r *Result) Publishes(ledger string, key keys.Fingerprint) bool {
 	return false
 }
 
+// Names says whether the domain published any key for the ledger.
+func (r *Result) Names(ledger string) bool {
+	for _, x := range r.Records {
+		if r.Outcome == Published && x.Ledger == ledger {
+			return true
+		}
+	}
+	return false
+}
+
 // A BogusError says why a chain proves nothing, now or ever: it is malformed, not in its one form, too much work, or
 // its signatures do not hold. It repeats nothing of the chain.
 type BogusError struct {

@@ -133,10 +133,15 @@ func (t *trial) amendment(c *entry.Charter) (kept []*key, err error) {
 	if need := min(now.admission.Vouched, electorate); len(found) < need {
 		return nil, t.refuse(RuleAdmission, "%d members vouch for the amendment where it takes %d", len(found), need)
 	}
-	// Without this, an operator could speak in a member's name by taking its domain.
-	if c.Operator != now.operator && t.s.members[c.Operator] != nil &&
-		!slices.ContainsFunc(found, func(v voucher) bool { return v.domain == c.Operator }) {
-		return nil, t.refuse(RuleVoucher, "the member %s becomes the operator and does not vouch for it", c.Operator)
+	if c.Operator == now.operator {
+		return kept, nil
+	}
+	// Without this, an operator could speak in a member's name by taking its domain, and make a member its own by taking one above or below it.
+	for _, m := range t.s.ordered {
+		related := m.domain == c.Operator || strings.HasSuffix(m.domain, "."+c.Operator) || strings.HasSuffix(c.Operator, "."+m.domain)
+		if related && m.domain != now.operator && !slices.ContainsFunc(found, func(v voucher) bool { return v.domain == m.domain }) {
+			return nil, t.refuse(RuleVoucher, "the member %s is %s, or above or below it, which becomes the operator, and does not vouch for it", m.domain, c.Operator)
+		}
 	}
 	return kept, nil
 }

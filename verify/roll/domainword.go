@@ -157,11 +157,8 @@ func (t *trial) attached(commit func()) (func(), error) {
 // domainWord judges a chain about a member that the log itself puts into the record.
 func (t *trial) domainWord(b *entry.Evidence) (func(), error) {
 	m := t.s.members[b.Member]
-	switch {
-	case m == nil:
-		return nil, t.refuse(RuleMember, "%s is not a member", b.Member)
-	case m.left:
-		return nil, t.refuse(RuleMember, "%s left with entry %d", m.domain, m.leftAt.Index)
+	if m == nil { // of who left, it speaks of what was said before
+		return nil, t.refuse(RuleMember, "%s was never a member", b.Member)
 	}
 	hash := entry.Sum(b.Data)
 	if _, ok := m.recorded[hash]; ok {
@@ -174,8 +171,8 @@ func (t *trial) domainWord(b *entry.Evidence) (func(), error) {
 	if t.s.older(m, r) {
 		return nil, t.refuse(RuleEvidence, "its DNSSEC chain about %s is older than one in the record", m.domain)
 	}
-	if !slices.ContainsFunc(m.all(), func(k *key) bool { return k.shown() || r.Publishes(t.s.origin, k.ref.Fingerprint) }) {
-		return nil, t.refuse(RuleEvidence, "it says nothing of the keys of %s, none of which its domain is known to have published", m.domain)
+	if !r.Names(t.s.origin) && !slices.ContainsFunc(m.all(), (*key).shown) {
+		return nil, t.refuse(RuleEvidence, "it says nothing of the keys of %s: it names none for this ledger, and the domain is not known to have published one", m.domain)
 	}
 	return func() { t.show(m, r, b.Data) }, nil
 }
@@ -256,7 +253,7 @@ func (s *State) ChainAt(domain string, chain []byte) (index uint64, ok bool) {
 }
 
 // Tells reports what a chain about a member would say in the record. It changes something if it shows a key of the member's as published that is not
-// known as that now, or misses one that is; otherwise it shows some still, or has nothing to say.
+// known as that now, or misses one that is; otherwise it names some for this ledger still, of whomever, or has nothing to say.
 func (s *State) Tells(r *dnssec.Result) (change, still bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -268,7 +265,7 @@ func (s *State) Tells(r *dnssec.Result) (change, still bool) {
 		now := r.Publishes(s.origin, k.ref.Fingerprint)
 		change, still = change || now != k.shown(), still || now
 	}
-	return change, still
+	return change, still || r.Names(s.origin)
 }
 
 // LastChain returns the last chain about a member.

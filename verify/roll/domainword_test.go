@@ -268,19 +268,13 @@ func TestDomainWordRefusals(t *testing.T) {
 		{"evidence about nobody", entry.Admission{Operator: true}, func(s *domainScene) (*entry.Entry, []byte) {
 			return s.evidence("our.example"), nil
 		}, roll.RuleMember, "is not a member"},
-		{"evidence about who left", entry.Admission{Operator: true}, func(s *domainScene) (*entry.Entry, []byte) {
-			s.with(s.Registration(s.org), s.chain("our.example"))
-			s.Do(&entry.Membership{Action: entry.Leave, Member: "our.example"}, s.org)
-			s.resign()
-			return s.evidence("our.example"), nil
-		}, roll.RuleMember, "left with entry"},
 		{"evidence that came with the entry", entry.Admission{Operator: true}, func(s *domainScene) (*entry.Entry, []byte) {
 			s.with(s.Registration(s.org), s.chain("our.example"))
 			return s.evidence("our.example"), nil
 		}, roll.RuleEvidence, "in the record already"},
 		{"evidence about other keys", entry.Admission{Operator: true}, func(s *domainScene) (*entry.Entry, []byte) {
 			s.Register(s.org)
-			s.dns.Publish("our.example", records(rolltest.Origin, rolltest.NewKey("somebody"))...)
+			s.dns.Publish("our.example", records("another.example", s.org.Keys...)...)
 			return s.evidence("our.example"), nil
 		}, roll.RuleEvidence, "says nothing of the keys"},
 		{"evidence of another domain", entry.Admission{Operator: true}, func(s *domainScene) (*entry.Entry, []byte) {

@@ -882,7 +882,7 @@ func (h *history) end() {
 				h.Errorf("seed %d: %s published the key %s over %v, the reference says %v", h.seed, m.Domain, k.Ref, spans, want)
 			}
 			var words []refWord
-			for _, w := range h.state.Words(k.Ref) {
+			for _, w := range h.state.Words(k.Ref, h.state.Size()) {
 				words = append(words, refWord{w.Index, w.Shown})
 			}
 			if !slices.Equal(words, wantWords) {

@@ -83,9 +83,7 @@ func (r *reference) words(domain string, ref keys.Ref) (spans []refSpan, words [
 		case open:
 			spans[len(spans)-1].end, spans[len(spans)-1].ended = uint64(i), true
 		}
-		if len(spans) > 0 {
-			words = append(words, refWord{uint64(i), shown})
-		}
+		words = append(words, refWord{uint64(i), shown})
 	}
 	return spans, words
 }
@@ -163,7 +161,7 @@ func (r *reference) chainOK(e *entry.Entry, chain []byte, at time.Time) bool {
 func (r *reference) wordOK(b *entry.Evidence, at time.Time) bool {
 	l := r.life(b.Member)
 	result, err := dnssec.Verify(b.Member, b.Data, dnssec.RootAnchors(), at)
-	if err != nil || !l.member || r.older(b.Member, result) {
+	if err != nil || !l.ever || r.older(b.Member, result) {
 		return false
 	}
 	for _, x := range r.log {
@@ -173,11 +171,11 @@ func (r *reference) wordOK(b *entry.Evidence, at time.Time) bool {
 	}
 	for ref := range l.all {
 		spans := r.published(b.Member, ref)
-		if len(spans) > 0 && !spans[len(spans)-1].ended || result.Publishes(r.origin, ref.Fingerprint) {
+		if len(spans) > 0 && !spans[len(spans)-1].ended {
 			return true
 		}
 	}
-	return false
+	return result.Outcome == dnssec.Published && slices.ContainsFunc(result.Records, func(x dnssec.Record) bool { return x.Ledger == r.origin })
 }
 
 type refs map[keys.Ref]bool
@@ -700,7 +698,16 @@ func (r *reference) charterOK(b *entry.Charter, e *entry.Entry, lines refs) bool
 	if !ok || len(members) < min(c.Admission.Vouched, len(now)) {
 		return false
 	}
-	return b.Operator == c.Operator || !r.life(b.Operator).ever || members[b.Operator]
+	if b.Operator == c.Operator {
+		return true
+	}
+	for _, x := range r.log {
+		if m, ok := x.e.Body.(*entry.Membership); ok && m.Member != c.Operator && !members[m.Member] &&
+			(m.Member == b.Operator || strings.HasSuffix(b.Operator, "."+m.Member) || strings.HasSuffix(m.Member, "."+b.Operator)) {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *reference) publisherOK(e *entry.Entry, lines refs) bool {

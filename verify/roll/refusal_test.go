@@ -271,6 +271,15 @@ var refusals = []struct {
 		k := rolltest.NewKey("usurper")
 		return s.amend(ks{s.op.Keys[0], s.op.Keys[1], k}, func(c *entry.Charter) { c.Operator, c.PublicKeys = "solo.example", lines(ks{k}) })
 	}},
+	{"the operator takes a domain below a member's", roll.RuleVoucher, "above or below it", byOperator, func(s *scene) *entry.Entry {
+		k := rolltest.NewKey("usurper")
+		return s.amend(ks{s.op.Keys[0], s.op.Keys[1], k}, func(c *entry.Charter) { c.Operator, c.PublicKeys = "below.solo.example", lines(ks{k}) })
+	}},
+	{"the operator takes a domain above a member's", roll.RuleVoucher, "above or below it", byOperator, func(s *scene) *entry.Entry {
+		s.Register(rolltest.NewOrg("below.above.example", 1, 0, 1), s.two)
+		k := rolltest.NewKey("usurper")
+		return s.amend(ks{s.op.Keys[0], s.op.Keys[1], k}, func(c *entry.Charter) { c.Operator, c.PublicKeys = "above.example", lines(ks{k}) })
+	}},
 	{"the operator takes the domain of who left", roll.RuleVoucher, "becomes the operator", byOperator, func(s *scene) *entry.Entry {
 		k := rolltest.NewKey("usurper")
 		return s.amend(ks{s.op.Keys[0], s.op.Keys[1], k}, func(c *entry.Charter) { c.Operator, c.PublicKeys = "gone.example", lines(ks{k}) })

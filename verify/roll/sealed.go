@@ -456,6 +456,15 @@ func (s *State) same(st *statement, size uint64, from, to int64) bool {
 // LastWord returns the last endorsement entry of a member about a statement
 // that was admitted up to asOf; false if there was none.
 func (s *State) LastWord(domain string, h entry.Hash, asOf time.Time) (mark Mark, action entry.Action, ok bool) {
+	return s.word(domain, h, func(index uint64, admitted int64) bool { return admitted <= asOf.UnixMilli() })
+}
+
+// WordBefore is LastWord of the first entries of the record, so many.
+func (s *State) WordBefore(domain string, h entry.Hash, size uint64) (mark Mark, action entry.Action, ok bool) {
+	return s.word(domain, h, func(index uint64, admitted int64) bool { return index < size })
+}
+
+func (s *State) word(domain string, h entry.Hash, before func(index uint64, admitted int64) bool) (mark Mark, action entry.Action, ok bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	m, st := s.members[domain], s.statements[h]
@@ -467,10 +476,10 @@ func (s *State) LastWord(domain string, h entry.Hash, asOf time.Time) (mark Mark
 		return Mark{}, "", false
 	}
 	p := past{index: r.index, admitted: r.admitted, withdrawn: r.withdrawn}
-	if p.admitted > asOf.UnixMilli() {
+	if !before(p.index, p.admitted) {
 		ok = false
 		for _, q := range st.past {
-			if q.record == at && q.admitted <= asOf.UnixMilli() {
+			if q.record == at && before(q.index, q.admitted) {
 				p, ok = q, true
 			}
 		}

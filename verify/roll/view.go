@@ -227,6 +227,23 @@ func (s *State) Vouched(domain string) (Member, bool) {
 	return s.vouched(m), true
 }
 
+// NextRegistration returns when a domain was registered again after an index; false: it was not.
+func (s *State) NextRegistration(domain string, index uint64) (Mark, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	m := s.members[domain]
+	if m == nil {
+		return Mark{}, false
+	}
+	for _, f := range m.former {
+		if f.index > index {
+			at, _ := slices.BinarySearchFunc(m.history, f.index, func(ev Event, index uint64) int { return cmp.Compare(ev.Index, index) })
+			return m.history[at].Mark, true
+		}
+	}
+	return Mark{}, false
+}
+
 // Domains returns the domains of all that are members now, sorted.
 func (s *State) Domains() []string {
 	s.mu.RLock()
