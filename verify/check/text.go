@@ -9,7 +9,6 @@ import (
 
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
-	"github.com/tccm/undersigned/verify/roll"
 	"github.com/tccm/undersigned/verify/wording"
 )
 
@@ -66,8 +65,11 @@ func (c *Checker) compare(ctx context.Context, b Brought) (*Answer, error) {
 	a.How = append(a.How, Steps(best.Result)...)
 	var closer int
 	a.Answers, closer = c.textAnswers(q, best)
-	if closer > 0 {
-		a.Sentence += fmt.Sprintf(" Look closer: of %d of %d more is to be said than a plain yes.", closer, len(best.Endorsers))
+	switch n := len(best.Endorsers); {
+	case n > maxJudged && matches(best.Result.Verdict):
+		a.Sentence += fmt.Sprintf(" Look closer: %d of them were asked about, and of %d more is to be said than a plain yes.", maxJudged, closer)
+	case closer > 0:
+		a.Sentence += fmt.Sprintf(" Look closer: of %d of %d more is to be said than a plain yes.", closer, n)
 	}
 	return a, nil
 }
@@ -98,8 +100,14 @@ func (c *Checker) differs(ctx context.Context, a *Answer, about []byte) error {
 func (c *Checker) textAnswers(q *Comparison, best *Version) (answers []verify.Answer, closer int) {
 	var l looks
 	if best.Statement != nil && matches(best.Result.Verdict) {
-		for _, e := range best.Endorsers[:min(len(best.Endorsers), maxJudged)] {
-			l.add(e, verify.Judge(verify.Input{Policy: c.policy, Record: q.Report, Domain: e.Domain, Text: &best.Statement.Statement, Now: c.now()}))
+		for i, e := range best.Endorsers {
+			if e.Disputed {
+				l.disputed++
+			}
+			if i >= maxJudged {
+				continue
+			}
+			l.add(verify.Judge(verify.Input{Policy: c.policy, Record: q.Report, Domain: e.Domain, Text: &best.Statement.Statement, Now: c.now()}))
 		}
 	}
 	return []verify.Answer{signedText(q, best, l), exactText(q, best), c.whenSigned(q, best), stillStands(q, best, l)}, l.either
@@ -108,19 +116,16 @@ func (c *Checker) textAnswers(q *Comparison, best *Version) (answers []verify.An
 // looks counts the endorsements of a text that call for a closer look when their organizations are asked about alone.
 type looks struct {
 	signed   int    // whether they signed
-	disputed int    // of them: because of a stolen key
+	disputed int    // because of a stolen key, of all
 	stands   int    // whether it stands
 	either   int    // one of both
 	why      string // the first answer to the latter
 }
 
-func (l *looks) add(e roll.Endorsement, v *verify.Verdict) {
+func (l *looks) add(v *verify.Verdict) {
 	signed, stands := v.Answers[0].State != verify.Confirmed, v.Answers[3].State != verify.Confirmed
 	if signed {
 		l.signed++
-	}
-	if signed && e.Disputed {
-		l.disputed++
 	}
 	if stands {
 		if l.stands++; l.stands == 1 {
@@ -159,14 +164,14 @@ func signedText(q *Comparison, best *Version, l looks) verify.Answer {
 		return answer(verify.DidTheySign, verify.No, "Nobody has endorsed it: the record only has that it was published.")
 	}
 	a := answer(verify.DidTheySign, verify.Confirmed, "Yes. %s behind it.", capital(Stand(n)))
-	if l.signed > 0 {
+	if l.signed+l.disputed > 0 {
 		a.State = verify.LookCloser
 	}
 	if l.disputed > 0 {
 		a.Reasons = append(a.Reasons, fmt.Sprintf("%s disputed: a key that signed has been declared compromised from before that, or had come with such a key.", areOf(l.disputed)))
 	}
-	if n := l.signed - l.disputed; n > 0 {
-		a.Reasons = append(a.Reasons, fmt.Sprintf("Of %d of them it is not told by more than the operator's word that the key was theirs, the key has been replaced since, or something speaks against it; ask about each to see why.", n))
+	if l.signed > 0 {
+		a.Reasons = append(a.Reasons, fmt.Sprintf("Of %d of them it is not told by more than the operator's word that the key was theirs, the key has been replaced since, or something speaks against it, such as a dispute; ask about each to see why.", l.signed))
 	}
 	if n > maxJudged {
 		a.State = verify.LookCloser
