@@ -130,12 +130,13 @@ func (a *auditor) chainsAbout() (list []chainAbout, all bool) {
 
 // A lookout knows when witnesses saw which copies of the record.
 type lookout struct {
-	a      *auditor
-	sizes  []uint64    // of the copies that were seen, ascending
-	since  []time.Time // the greatest span.from up to this one
-	by     []time.Time // the least span.seen from this one on; zero: none
-	looked map[uint64]time.Time
-	asked  int // for the first copy with a chain
+	a       *auditor
+	sizes   []uint64    // of the copies that were seen, ascending
+	since   []time.Time // the greatest span.from up to this one
+	by      []time.Time // the least span.seen from this one on; zero: none
+	looked  map[uint64]time.Time
+	covered [][2]uint64 // of copies that the source named: of which entry it is the first, and its size; by size
+	asked   int         // for the first copy with a chain
 }
 
 func newLookout(a *auditor, c *SignedCheckpoint) *lookout {
@@ -177,9 +178,8 @@ func (l *lookout) judge(ctx context.Context, c roll.Chain) (s sighting) {
 		return !s.by.IsZero() && !s.by.After(c.NotAfter) && !s.by.Add(slack).Before(c.NotBefore)
 	}
 	first := a.o.Covering == nil && a.o.Paths != nil || i < len(l.sizes) && l.sizes[i] == c.Index+1
-	if !inTime() && !first && a.o.Covering != nil && l.asked < maxSightings && ctx.Err() == nil {
-		l.asked++
-		if size, ok := a.covering(ctx, c.Index); ok {
+	if !inTime() && !first && a.o.Covering != nil && ctx.Err() == nil {
+		if size, ok := l.firstWith(ctx, c.Index); ok {
 			first = true
 			s.by = earlier(s.by, l.look(ctx, size))
 		}
@@ -195,6 +195,26 @@ func (l *lookout) judge(ctx context.Context, c roll.Chain) (s sighting) {
 		s.standing = seenLate
 	}
 	return s
+}
+
+// firstWith returns the size of the first published copy with an entry, as the source says. Whoever asked for an earlier one knows it of all before that copy's end.
+func (l *lookout) firstWith(ctx context.Context, index uint64) (size uint64, ok bool) {
+	i, _ := slices.BinarySearchFunc(l.covered, index, func(c [2]uint64, index uint64) int { return cmp.Compare(c[1], index+1) })
+	if i < len(l.covered) && l.covered[i][0] <= index {
+		return l.covered[i][1], true
+	}
+	if l.asked >= maxSightings {
+		return 0, false
+	}
+	l.asked++
+	if size, ok = l.a.covering(ctx, index); ok {
+		if i < len(l.covered) && l.covered[i][1] == size {
+			l.covered[i][0] = min(l.covered[i][0], index)
+		} else {
+			l.covered = slices.Insert(l.covered, i, [2]uint64{index, size})
+		}
+	}
+	return size, ok
 }
 
 // look tells by when the published copy of a size was seen, zero if that is not known.

@@ -102,14 +102,14 @@ func TestDoubt(t *testing.T) {
 			add(w, a, second, a.Keys[0])
 			w.observe("a.example", 10*aDay, a.Keys[0])
 			return endorse(w, second)
-		}, "The domain a.example publishes other keys of the organization in the DNS, and not ed25519 "},
+		}, "The domain a.example publishes other keys in the DNS, and not ed25519 "},
 		{"the same, seen only after it signed", proven, func(w *named) uint64 {
 			add(w, a, second, a.Keys[0])
 			i := endorse(w, second)
 			w.rec.Now = w.rec.Now.Add(aDay)
 			w.observe("a.example", 10*aDay, a.Keys[0])
 			return i
-		}, "The domain a.example publishes other keys of the organization in the DNS, and not ed25519 "},
+		}, "The domain a.example publishes other keys in the DNS, and not ed25519 "},
 		{"a key that the domain has had no time to publish", proven, func(w *named) uint64 {
 			add(w, a, second, a.Keys[0])
 			return endorse(w, second)

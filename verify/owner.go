@@ -34,6 +34,7 @@ type OwnerEvidence struct {
 	Until    *time.Time       `json:"until,omitempty"`    // ByDNSSEC: until when that chain was valid
 	Gone     *time.Time       `json:"gone,omitempty"`     // ByDNSSEC: when a chain was recorded in which a key is missing, and still is
 
+	against bool // ByDNSSEC: the domain speaks against a key that signed
 	doubt   bool // it stands against a plain yes, whatever else counts
 	renamed bool // ByOperator: the organization has taken its name since
 }
@@ -61,11 +62,11 @@ const (
 	RestsOnCircle   = "circle"   // the vouching of others, which leads only to each other and to the operator's word
 	RestsOnOperator = "operator" // the operator's word
 	RestsOnNothing  = "nothing"  // nobody vouched for it, and no chain counts
-	RestsDisputed   = "disputed" // a key that vouched has been declared compromised from before that
+	RestsDisputed   = "disputed" // a key that vouched has been declared compromised from before that, or had come with such a key
 	RestsOnFormer   = "former"   // nothing any more: its domain has been registered again since, perhaps by somebody else
 	RestsOnOldName  = "renamed"  // whatever it is, that was for another name: the organization has taken its present one since
 	RestsWithin     = "within"   // the organization's own domain, which its domain is above or below, or that of another voucher that counts, which it is below
-	RestsDenied     = "denied"   // nothing: its own domain had taken a key that vouched out of the DNS, or since, without telling the record, or publishes others and not that one
+	RestsDenied     = "denied"   // nothing: its own domain took a key that vouched out of the DNS, without the record's knowing why, or leaves it out, or it came with such a key
 )
 
 // Require is what a reader asks of the evidence for a key's owner.
@@ -103,10 +104,11 @@ type publication struct {
 	prior, next *roll.Chain // of these the one before the entry and the one after it
 	lately      bool        // prior was valid about the time of the entry
 	soon        bool        // next was
-	gone        *roll.Chain // it misses the key, and so do all later ones
-	back        bool        // but for one whose time nothing bears out
+	ended       *roll.Chain // it misses the key, which was there before, and came before the entry
+	gone        *roll.Chain // it misses the key, which was there before, and came after the entry; without one soon after it that shows the key, if there is such a one
 	told        bool        // the record had the key as replaced or revoked before it was gone
-	ended       *roll.Chain // it misses the key, and came before the entry
+	back        bool        // after it was gone there is one that shows it, perhaps not in time
+	left        *roll.Chain // it misses the key, which the domain had not published until then, and did not soon after
 }
 
 // near reports whether a chain that shows the key was valid about the time of the entry.
@@ -115,107 +117,150 @@ func (p *publication) near() bool { return p.lately || p.soon }
 // counts reports whether the domain itself answers for the key.
 func (p *publication) counts() bool { return p.shown && p.near() && p.ended == nil }
 
-// denied reports whether the domain took the key back, and not because the record had another one by then: of that its going is no news.
-func (p *publication) denied() bool { return p.ended != nil || p.gone != nil && !p.told }
+// denial returns a chain by which the domain speaks against the key: that it took it back, and not because the record had another one by then, or leaves it out.
+func (p *publication) denial() *roll.Chain {
+	switch {
+	case p.ended != nil:
+		return p.ended
+	case p.left != nil:
+		return p.left
+	case !p.told:
+		return p.gone
+	}
+	return nil
+}
+
+// missed returns the first chain since which the key is missing; nil: it is there.
+func (p *publication) missed() *roll.Chain {
+	if p.ended != nil {
+		return p.ended
+	}
+	return p.gone
+}
 
 // rank orders publications, the weakest first.
 func (p *publication) rank() int {
 	switch {
 	case p.ended != nil:
 		return 0
-	case !p.near():
+	case p.denial() != nil:
 		return 1
-	case p.prior == nil:
+	case !p.near():
 		return 2
+	case p.prior == nil:
+		return 3
 	}
-	return 3
+	return 4
 }
 
-// published returns what the DNS says of a key that signed an entry; nil if nothing shows it that was seen in time, and nothing misses it since it was shown.
+// published returns what the DNS says of a key that signed an entry; nil if nothing shows it that was seen in time, and nothing misses it.
 func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication {
-	var unfixed uint64 // the last chain that shows the key, and may have been in time
-	words := slices.DeleteFunc(j.state.Words(ref), func(w roll.Word) bool {
+	k, _ := j.state.Key(ref)
+	var ever, unfixed uint64 // the first and the last chain that shows the key, and may have been in time
+	words := slices.DeleteFunc(j.state.Words(ref, index), func(w roll.Word) bool {
 		standing := j.in.Record.chains[w.Index].standing
 		if w.Shown && standing != seenAfter {
 			unfixed = w.Index
+			if ever == 0 {
+				ever = w.Index
+			}
 		}
 		return standing == seenAfter || w.Shown && standing != seenInTime
 	})
-	if len(words) == 0 {
-		return nil
-	}
 	p := new(publication)
-	gone := len(words)
-	for gone > 0 && !words[gone-1].Shown {
-		gone--
-	}
-	if gone < len(words) {
-		k, _ := j.state.Key(ref)
-		p.gone = &words[gone].Chain
-		p.back = unfixed > p.gone.Index
-		p.told = k.Revoked && k.RevokedAt < p.gone.Index
-	}
 	here := slices.IndexFunc(words, func(w roll.Word) bool { return w.Shown }) // the last before the entry, else the first
-	if here < 0 {
-		if words[0].Index <= index {
-			p.ended = &words[0].Chain
-		}
-		return p
-	}
 	for i, w := range words {
 		if w.Shown && w.Index <= index {
 			here = i
 		}
 	}
-	from, to := here, here+1
-	for from > 0 && words[from-1].Shown {
-		from--
+	if here >= 0 {
+		from, to := here, here+1
+		for from > 0 && words[from-1].Shown {
+			from--
+		}
+		for to < len(words) && words[to].Shown {
+			to++
+		}
+		p.shown, p.first, p.last = true, words[from].Chain, words[to-1].Chain
+		next := here
+		if words[here].Index <= index {
+			p.prior = &words[here].Chain
+			next++
+		}
+		if next < to {
+			p.next = &words[next].Chain
+		}
+		p.lately = p.prior != nil && !p.prior.NotAfter.Before(at.Add(-aboutThen))
+		p.soon = p.next != nil && !p.next.NotBefore.After(at.Add(aboutThen))
 	}
-	for to < len(words) && words[to].Shown {
-		to++
+	// Each row of chains that miss the key speaks against it, unless one that shows it follows soon.
+	for i := 0; i < len(words); i++ {
+		was := ever != 0 && ever < words[i].Index
+		// A recovery key need not be published (decision 86), and that a zone is not signed says nothing of a key that never was.
+		if words[i].Shown || !was && (k.Role == roll.RecoveryKey || words[i].Outcome == dnssec.Insecure) {
+			continue
+		}
+		first := &words[i].Chain
+		for i+1 < len(words) && !words[i+1].Shown {
+			i++
+		}
+		again := i+1 < len(words)
+		soon := again && !words[i+1].NotBefore.After(first.Admitted.Add(aboutThen))
+		told := k.Revoked && k.RevokedAt < first.Index
+		switch {
+		case first.Index <= index && again && words[i+1].Index <= index: // it was back when it signed
+		case first.Index <= index && was:
+			p.ended = first
+		case first.Index <= index && p.soon, first.Index > index && (soon || !was && told):
+		case !was && p.left == nil:
+			p.left = first
+		case was && p.gone == nil:
+			p.gone, p.told = first, told
+		}
 	}
-	p.shown, p.first, p.last = true, words[from].Chain, words[to-1].Chain
-	if words[here].Index <= index {
-		p.prior = &words[here].Chain
-		here++
-	}
-	if here < to {
-		p.next = &words[here].Chain
-	}
-	p.lately = p.prior != nil && !p.prior.NotAfter.Before(at.Add(-aboutThen))
-	p.soon = p.next != nil && !p.next.NotBefore.After(at.Add(aboutThen))
-	if to < len(words) && words[to].Index <= index {
-		p.ended = &words[to].Chain
+	c := p.missed()
+	p.back = c != nil && unfixed > c.Index
+	if !p.shown && c == nil && p.left == nil {
+		return nil
 	}
 	return p
 }
 
-// unlisted returns a chain from about the time of an entry which shows that the domain publishes others of its keys, and not this one, which was registered by
-// then; nil: none was seen in time, or one shows the key.
-func (j *judge) unlisted(ref keys.Ref, index uint64, at time.Time) *roll.Chain {
-	k, ok := j.state.Key(ref)
-	if !ok || len(j.state.Words(ref)) > 0 {
+// came returns the entry that brought a key which signed another entry, if it was signed with a key against which the domain speaks, or with one that had so come, and
+// the domain does not answer for the key itself.
+func (j *judge) came(ref keys.Ref, index uint64, at time.Time) *roll.Mark {
+	by, with, ok := j.state.Brought(ref, index)
+	if !ok {
 		return nil
 	}
-	i, _ := slices.BinarySearch(k.Registered, index)
-	if i == 0 {
-		return nil
+	id := signing{ref, by.Index}
+	if known, ok := j.trail.came[id]; ok {
+		return known
 	}
-	for _, other := range j.state.Beside(ref) {
-		switch p := j.published(other, index, at); {
-		case p == nil || !p.counts():
-		case p.lately && p.prior.Index >= k.Registered[i-1]:
-			return p.prior
-		case p.soon:
-			return p.next
+	var found *roll.Mark
+	for _, other := range with {
+		p := j.published(other, by.Index, by.Admitted)
+		if p != nil && p.counts() && p.denial() == nil {
+			continue
+		}
+		if p != nil && p.denial() != nil && p.denial().Outcome != dnssec.Insecure || j.came(other, by.Index, by.Admitted) != nil {
+			found = &by
 		}
 	}
-	return nil
+	j.trail.came[id] = found
+	return found
+}
+
+// signing is a key and the entry that brought it.
+type signing struct {
+	keys.Ref
+	index uint64
 }
 
 // doubted returns a chain that shows a key but was not seen in time, and says why it does not count; "" if none shows it.
-func (j *judge) doubted(domain string, ref keys.Ref) (c roll.Chain, why string) {
-	words := j.state.Words(ref)
+func (j *judge) doubted(domain string, ref keys.Ref, index uint64) (c roll.Chain, why string) {
+	words := j.state.Words(ref, index)
 	i := slices.IndexFunc(words, func(w roll.Word) bool { return w.Shown })
 	if i < 0 {
 		return c, ""
@@ -244,26 +289,35 @@ func (j *judge) domainWord(e *endorsed) (ev OwnerEvidence, ok bool) {
 	ev = OwnerEvidence{Kind: ByDNSSEC, Counts: true}
 	var p *publication // the weakest of those that were seen in time
 	var first, last, doubtful roll.Chain
-	shown, doubt := 0, ""
+	shown, doubt, left, came := 0, "", "", ""
 	for _, ref := range e.keys {
 		q := j.published(ref, e.index, e.admitted)
+		denied := q != nil && q.denial() != nil
 		if q != nil {
-			ev.doubt = ev.doubt || q.denied()
-			if q.gone != nil && (ev.Gone == nil || q.gone.Admitted.Before(*ev.Gone)) {
-				ev.Gone = &q.gone.Admitted
+			if c := q.missed(); c != nil && (ev.Gone == nil || c.Admitted.Before(*ev.Gone)) {
+				ev.Gone = &c.Admitted
 			}
+		}
+		ev.against = ev.against || denied
+		if by := j.came(ref, e.index, e.admitted); by != nil && (denied || q == nil || !q.counts()) && came == "" {
+			ev.against = true
+			came = fmt.Sprintf("Entry %d, of %s, brought the key %s, which signed, with a key against which the domain speaks: it was no longer in the DNS, or was left out there.", by.Index, day(by.Admitted), ref)
+		}
+		if q != nil && q.left != nil && left == "" {
+			others := "other keys in the DNS, and not"
+			if q.left.Outcome == dnssec.Absent {
+				others = "no keys in the DNS, and did not publish"
+			}
+			left = fmt.Sprintf("The domain %s publishes %s %s, which signed: seen on %s, entry %d.", display(e.domain), others, ref, day(q.left.Admitted), q.left.Index)
+			doubtful = *q.left
 		}
 		if q == nil || !q.shown {
 			ev.Counts = false
-			c, why := j.doubted(e.domain, ref)
-			if q != nil {
-				why += q.missing(j)
+			c, why := j.doubted(e.domain, ref, e.index)
+			if q != nil && why != "" {
+				why += q.missing(j, len(e.keys) > 1)
 			}
-			if other := j.unlisted(ref, e.index, e.admitted); other != nil {
-				ev.doubt = true
-				c, why = *other, fmt.Sprintf("The domain %s publishes other keys of the organization in the DNS, and not %s, which signed: seen on %s, entry %d.", display(e.domain), ref, day(other.Admitted), other.Index)
-			}
-			if doubt == "" || q != nil && q.denied() {
+			if why != "" && (doubt == "" || denied) {
 				doubtful, doubt = c, why
 			}
 			continue
@@ -279,12 +333,19 @@ func (j *judge) domainWord(e *endorsed) (ev OwnerEvidence, ok bool) {
 			p = q
 		}
 	}
+	ev.doubt = ev.against
+	more := strings.Join(slices.DeleteFunc([]string{doubt, left, came}, func(s string) bool { return s == "" }), " ")
 	switch {
-	case shown == 0 && doubt == "":
+	case shown == 0 && more == "":
 		return ev, false
 	case shown == 0:
-		ev.Index, ev.Since, ev.Until, ev.Sentence = &doubtful.Index, &doubtful.Admitted, &doubtful.NotAfter, doubt
+		if ev.Sentence = more; doubtful.Index > 0 {
+			ev.Index, ev.Since, ev.Until = &doubtful.Index, &doubtful.Admitted, &doubtful.NotAfter
+		}
 		return ev, true
+	}
+	if last.Index < first.Index {
+		last = first
 	}
 	ev.Index, ev.Since, ev.Last, ev.Until = &first.Index, &first.Admitted, &last.Admitted, &last.NotAfter
 	what := "the key"
@@ -312,10 +373,10 @@ func (j *judge) domainWord(e *endorsed) (ev OwnerEvidence, ok bool) {
 		s += fmt.Sprintf(": %s.", sightings(first, last))
 	}
 	if p.ended == nil {
-		s += p.missing(j)
+		s += p.missing(j, len(e.keys) > 1)
 	}
-	if shown < len(e.keys) && doubt != "" {
-		s += " " + doubt
+	if more != "" {
+		s += " " + more
 	}
 	ev.Sentence = s
 	return ev, true
@@ -331,15 +392,20 @@ func sightings(first, last roll.Chain) string {
 }
 
 // missing is a sentence about when the key was gone; "" if it is there.
-func (p *publication) missing(j *judge) string {
-	if p.gone == nil {
+func (p *publication) missing(j *judge, several bool) string {
+	c := p.missed()
+	if c == nil {
 		return ""
 	}
 	is := "is"
 	if p.back {
 		is = "was"
 	}
-	return fmt.Sprintf(" By %s, entry %d, %s%s.", day(p.gone.Admitted), p.gone.Index, missing(*p.gone, is), j.unfixed(*p.gone))
+	said := missing(*c, is)
+	if several && c.Outcome != dnssec.Insecure {
+		said = "one of them " + is + " no longer there"
+	}
+	return fmt.Sprintf(" By %s, entry %d, %s%s.", day(c.Admitted), c.Index, said, j.unfixed(*c))
 }
 
 // missing says how a key is missing in a chain.
@@ -477,11 +543,11 @@ func (v VouchingMember) sentence() string {
 		RestsOnCircle:   "which rests on members that vouch for each other and on the operator's word, and on nothing else",
 		RestsOnOperator: "for which the operator's word alone speaks",
 		RestsOnNothing:  "for which nobody had vouched whose word counts",
-		RestsDisputed:   "which is disputed: a key that vouched has been declared compromised from before that",
+		RestsDisputed:   "which is disputed: a key that vouched has been declared compromised from before that, or had come with such a key",
 		RestsOnFormer:   fmt.Sprintf("whose domain has been registered again since, by entry %d, perhaps by somebody else", v.again),
 		RestsOnOldName:  "before the organization took the name that it has now",
 		RestsWithin:     "whose domain is part of " + display(v.under) + " and counts for nothing beside it",
-		RestsDenied:     "whose own domain took its key out of the DNS, or publishes others and not that one",
+		RestsDenied:     "against whose key its own domain speaks: it took it out of the DNS, or leaves it out there, or that came with such a key",
 	}
 	if below(v.under, v.Domain) && v.Rests == RestsWithin {
 		why[RestsWithin] = "whose domain " + display(v.under) + " is part of, so that it counts for nothing beside it"
@@ -576,11 +642,12 @@ type trail struct {
 	credits  map[string]*credit     // by domain
 	without  string                 // whose vouching is not followed, nor that of domains above and below it; "": there is nobody
 	wider    *trail                 // without nobody: what leads nowhere there leads nowhere here; nil: this is it
+	came     map[signing]*roll.Mark // whence keys came against which the domain speaks, or came with such; nil: not so
 	answered map[[2]string]answered // by whom and for whom: what the voucher's domain says of its keys
 }
 
 func newTrail(without string) *trail {
-	return &trail{credits: make(map[string]*credit), without: without, answered: make(map[[2]string]answered)}
+	return &trail{credits: make(map[string]*credit), without: without, answered: make(map[[2]string]answered), came: make(map[signing]*roll.Mark)}
 }
 
 // A credit is what is known of where those lead who vouched for a domain.
@@ -670,7 +737,7 @@ type answered uint8
 const (
 	answeredNothing answered = iota + 1
 	answeredYes              // it had published them all, and did not take one of them away later without the record's knowing why
-	answeredNo               // it took one of them away so, or before it vouched, or publishes others and not that one
+	answeredNo               // it speaks against one of them
 )
 
 // domainAnswer returns what the domain of a voucher says of the keys that vouched for another.
@@ -684,10 +751,11 @@ func (j *judge) domainAnswer(t *trail, w roll.Voucher, of string) answered {
 	}
 	a := answeredYes
 	for _, ref := range w.Keys {
-		switch p := j.published(ref, w.Index, w.Admitted); {
-		case p != nil && p.denied(), p == nil && j.unlisted(ref, w.Index, w.Admitted) != nil:
+		p := j.published(ref, w.Index, w.Admitted)
+		switch {
+		case p != nil && p.denial() != nil && p.denial().Outcome != dnssec.Insecure, (p == nil || !p.counts()) && j.came(ref, w.Index, w.Admitted) != nil:
 			a = answeredNo
-		case a == answeredYes && (p == nil || p.prior == nil || !p.counts()):
+		case a == answeredYes && (p == nil || p.denial() != nil || p.prior == nil || !p.counts()):
 			a = answeredNothing
 		}
 	}
@@ -712,6 +780,11 @@ func (j *judge) unmet() (sentences []string) {
 	want := j.in.Require
 	if want != (Require{}) && j.state.Disputed(j.endorsed.index, j.endorsed.keys...) {
 		sentences = append(sentences, "What is required does not hold, because the endorsement is disputed: a key that signed has been declared compromised from before that, or had come with such a key.")
+	}
+	for _, v := range j.v.Evidence {
+		if want != (Require{}) && v.against {
+			sentences = append(sentences, "What is required does not hold, because the domain speaks against a key that signed.")
+		}
 	}
 	count := 0
 	for _, v := range j.v.Evidence {

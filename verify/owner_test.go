@@ -464,6 +464,11 @@ func TestNobodyVouched(t *testing.T) {
 	w.statement = rec.Publish(w.text)
 	w.publish()
 	mine := w.endorse(our)
+	w.publish()
+	v := check(t, "proven by the domain", w.asked(mine, verify.AuditOptions{Covering: w.covering}), 0)
+	if kinds(v) != "dnssec+" || v.Answers[0].State != verify.Confirmed || !strings.HasPrefix(v.Sentence, "Yes. our.example, which calls itself") || !slices.Contains(v.Answers[0].Reasons, "Nobody vouched for this name; the domain published the key.") {
+		t.Errorf("%s %q %+v", v.Sentence, v.Answers[0].Reasons, v.Evidence)
+	}
 	w.rec.Now = w.rec.Now.Add(60 * aDay)
 	k := rolltest.NewKey("unpublished")
 	line := k.Line()
@@ -471,13 +476,12 @@ func TestNobodyVouched(t *testing.T) {
 	w.publish()
 	other := rec.Do(w.endorsement(entry.Endorse, our), our, k)
 	w.publish()
-	v := check(t, "proven by the domain", w.asked(mine, verify.AuditOptions{Covering: w.covering}), 0)
-	if kinds(v) != "dnssec+" || v.Answers[0].State != verify.Confirmed || !strings.HasPrefix(v.Sentence, "Yes. our.example, which calls itself") || !slices.Contains(v.Answers[0].Reasons, "Nobody vouched for this name; the domain published the key.") {
-		t.Errorf("%s %q %+v", v.Sentence, v.Answers[0].Reasons, v.Evidence)
-	}
 	v = check(t, "by another key", w.asked(other, verify.AuditOptions{Covering: w.covering}), 0)
 	if kinds(v) != "" || v.Answers[0].State != verify.LookCloser || !strings.Contains(v.Sentence, "Nobody vouched for the organization, and nothing in the record shows that its domain published the keys that signed.") {
 		t.Errorf("%s %+v", v.Sentence, v.Evidence)
+	}
+	if again := check(t, "and stands by that", w.asked(mine, verify.AuditOptions{Covering: w.covering}), 0); again.Answers[0].State != verify.Confirmed || again.Answers[3].State != verify.LookCloser || !strings.Contains(again.Answers[3].Text, "It stands by entry") {
+		t.Errorf("%+v", again.Answers)
 	}
 	for _, r := range slices.Concat(v.Answers[0].Reasons, v.How) {
 		if strings.Contains(r, "operator") {

@@ -141,6 +141,9 @@ func (j *judge) signatory(l roll.Line, w *word) Signatory {
 	j.problems = append(j.problems, one.problems...)
 	admitted := w.bound.leaf.Admitted
 	s.Name, s.Admitted, s.Date, s.keys = w.bound.name, &admitted, w.bound.leaf.Entry.Date, w.bound.leaf.Entry.Keys
+	if j.state != nil && j.admitted {
+		s.Name = j.state.NameAt(l.Domain, l.Index)
+	}
 	if t := one.bounds.NotBefore; !t.IsZero() {
 		s.NotBefore = &t
 	}
@@ -284,6 +287,12 @@ func (j *judge) answerList() {
 	case s.asked != "" && s.present: // and nothing but the line is at hand
 		if s.fault == "" {
 			j.answer(didSign, LookCloser, "%s is on the list; its endorsement is entry %d of the record.", display(s.asked), s.line.Index)
+			if j.state != nil && j.admitted {
+				_, closer := j.unmetBy(Signatory{Domain: s.asked, Index: s.line.Index})
+				for _, sentence := range closer {
+					j.reason(didSign, "%s", sentence)
+				}
+			}
 		} else {
 			j.problem(CodeUnchecked, didSign, "Could not check whether %s stood behind %s as of %s: %s", display(s.asked), j.what(), asOf, s.fault)
 		}
@@ -356,6 +365,9 @@ func (j *judge) unmetBy(l Signatory) (sentences, closer []string) {
 	say := func(format string, args ...any) { closer = append(closer, fmt.Sprintf(format, args...)) }
 	one.doubtful(say)
 	one.owner(say)
+	if one.nobody {
+		say("Nobody whose word counts here vouched for the name.")
+	}
 	return one.unmet(), closer
 }
 
@@ -394,7 +406,11 @@ func (j *judge) absent(asOf string) {
 	j.v.Withdrawn = &last.Admitted
 	j.answer(didSign, LookCloser, "%s endorsed %s and withdrew on %s.", display(s.asked), j.what(), day(last.Admitted))
 	j.answer(stillStands, LookCloser, "Withdrawn %s.", day(last.Admitted))
-	j.problem(CodeWithdrawn, stillStands, "Withdrawn. %s withdrew its endorsement of %s on %s.", display(s.asked), j.what(), day(last.Admitted))
+	if e, ok := j.state.Endorsement(s.asked, s.Statement); ok && e.Index == last.Index && e.Disputed {
+		j.undue = " " + disputedWithdrawal
+		j.reason(stillStands, disputedWithdrawal)
+	}
+	j.problem(CodeWithdrawn, stillStands, "Withdrawn. %s withdrew its endorsement of %s on %s.%s", display(s.asked), j.what(), day(last.Admitted), j.undue)
 }
 
 // answerAll says whether those on a whole list signed.
@@ -447,9 +463,22 @@ func (j *judge) sealedSentence(worst problem) string {
 		case worst.code != CodeOK:
 			return worst.sentence
 		case s.asked != "":
-			return fmt.Sprintf("%s is on the list of who stood behind %s as of %s.", display(s.asked), j.what(), asOf)
+			is := fmt.Sprintf("%s is on the list of who stood behind %s as of %s.", display(s.asked), j.what(), asOf)
+			if reasons := j.v.Answers[didSign].Reasons; len(reasons) > 0 {
+				is += " Look closer: " + reasons[0]
+			}
+			return is
 		}
-		return fmt.Sprintf("As of %s, %s behind %s.", asOf, stood(s.Count), j.what())
+		all, closer := fmt.Sprintf("As of %s, %s behind %s.", asOf, stood(s.Count), j.what()), 0
+		for _, l := range j.v.Roll.Lines {
+			if len(l.Closer) > 0 {
+				closer++
+			}
+		}
+		if closer > 0 {
+			all += fmt.Sprintf(" Look closer: of %d of them more is to be said.", closer)
+		}
+		return all
 	}
 	did := fmt.Sprintf("%s endorsed %s on %s", j.who(), j.what(), day(e.admitted))
 	if e.action == entry.Withdraw {

@@ -145,6 +145,7 @@ type judge struct {
 	short      bool     // fewer witnesses than the policy asks for have seen the receipt\'s checkpoint
 	trail      *trail   // where vouchers lead; nil: nobody has asked
 	operators  []string // domains; nil: nobody has asked
+	undue      string   // the end of a sentence, that a withdrawal is disputed
 	nobody     bool     // whose word counts vouched for the name
 	sealed     *sealed  // the list that the receipt is of, or that stands beside it; nil: none
 }
@@ -568,6 +569,8 @@ func (j *judge) doubtful(closer func(format string, args ...any)) {
 			closer("The endorsement is disputed: entry %d brought the key that signed, with a key that has been declared compromised from before that, or one that had so come.", k.DisputedFrom)
 		case k.Revoked && k.RevokedAt > e.index:
 			closer("The key has since been replaced or revoked, by entry %d.", k.RevokedAt)
+		case k.Suspended && k.SuspendedAt > e.index:
+			j.reason(didSign, "The key has since been suspended, by entry %d.", k.SuspendedAt)
 		}
 	}
 }
@@ -678,11 +681,19 @@ func (j *judge) answerStands() {
 		asOf = "as of " + day(*r.Seen)
 	}
 	last, ok := j.state.Endorsement(e.domain, e.statement)
+	next, others := j.state.NextRegistration(e.domain, e.index)
+	others = others && ok && last.Index > next.Index && last.Action == entry.Endorse // and so perhaps somebody else's
 	switch {
+	case others:
+		j.earlierHolder(last, next)
 	case ok && last.Action == entry.Withdraw:
 		j.v.Withdrawn = &last.Admitted
 		j.answer(stillStands, LookCloser, "Withdrawn %s.", day(last.Admitted))
 		j.problem(CodeWithdrawn, stillStands, "")
+		if last.Disputed {
+			j.undue = " " + disputedWithdrawal
+			j.reason(stillStands, disputedWithdrawal)
+		}
 	case ok && j.superseded():
 		j.answer(stillStands, LookCloser, "Not withdrawn %s, but a newer version of the text exists.", asOf)
 		j.problem(CodeWithdrawn, stillStands, "")
@@ -708,11 +719,14 @@ func (j *judge) answerStands() {
 	case ok:
 		j.answer(stillStands, Confirmed, "Nothing was removed. Not withdrawn %s.", asOf)
 	}
-	if last.Index > e.index && last.Action == entry.Endorse {
+	if last.Index > e.index && last.Action == entry.Endorse && !others {
 		j.reason(stillStands, "It was endorsed again %s, by entry %d.", day(last.Admitted), last.Index)
 		if e.action == entry.Withdraw {
 			j.again = last.Admitted
+		} else if before, action, ok := j.state.WordBefore(e.domain, e.statement, last.Index); ok && action == entry.Withdraw {
+			j.reason(stillStands, "In between it was withdrawn, by entry %d, of %s.", before.Index, day(before.Admitted))
 		}
+		j.standsBy(last)
 	}
 	if m, ok := j.state.Member(e.domain); ok && m.Left {
 		j.reason(stillStands, "The organization has since left the record, %s; that removes no endorsement.", day(m.LeftAt.Admitted))
@@ -726,6 +740,42 @@ func (j *judge) answerStands() {
 			old = fmt.Sprintf("The copy of the record is %d days old.", int(j.in.Now.Sub(*r.Seen)/(24*time.Hour)))
 		}
 		j.problem(CodeUnchecked, stillStands, "%s", old)
+	}
+}
+
+const disputedWithdrawal = "The withdrawal is disputed: a key that signed it has been declared compromised from before that, or had come with such a key."
+
+// earlierHolder says whether an endorsement stands whose domain has been registered again since, by an entry before the last word on the statement.
+func (j *judge) earlierHolder(last roll.Endorsement, next roll.Mark) {
+	e := j.endorsed
+	if was, action, ok := j.state.WordBefore(e.domain, e.statement, next.Index); ok && action == entry.Withdraw {
+		j.v.Withdrawn = &was.Admitted
+		j.answer(stillStands, LookCloser, "Withdrawn %s.", day(was.Admitted))
+		j.problem(CodeWithdrawn, stillStands, "")
+	} else {
+		j.answer(stillStands, LookCloser, "It was not withdrawn until the domain was registered again, %s.", day(next.Admitted))
+	}
+	j.reason(stillStands, "The domain was registered again on %s, by entry %d, perhaps by somebody else, who has endorsed the text by entry %d.", day(next.Admitted), next.Index, last.Index)
+}
+
+// standsBy holds the later entry by which an endorsement stands to what is asked of the one that was given.
+func (j *judge) standsBy(last roll.Endorsement) {
+	one := &judge{in: j.in, v: new(Verdict), state: j.state, trail: j.trail, operators: j.operators}
+	one.endorsed = &endorsed{index: last.Index, domain: last.Domain, admitted: last.Admitted, keys: last.Keys}
+	said := false
+	say := func(format string, args ...any) {
+		a := &j.v.Answers[stillStands]
+		if a.State == Confirmed {
+			a.State, a.Text = LookCloser, fmt.Sprintf("It stands by entry %d. ", last.Index)+fmt.Sprintf(format, args...)
+		} else if said {
+			j.reason(stillStands, format, args...)
+		}
+		said = true
+	}
+	one.doubtful(say)
+	one.owner(say)
+	for _, sentence := range one.unmet() {
+		j.problem(CodeUnchecked, stillStands, "Of entry %d, by which it stands: %s", last.Index, sentence)
 	}
 }
 
@@ -776,9 +826,9 @@ func (j *judge) sentence(worst problem) string {
 			return fmt.Sprintf("Yes, but a newer version of the text exists. %s.", did)
 		}
 		if e.action == entry.Withdraw {
-			return fmt.Sprintf("Withdrawn. %s withdrew its endorsement of %s on %s.", j.who(), j.what(), day(*j.v.Withdrawn))
+			return fmt.Sprintf("Withdrawn. %s withdrew its endorsement of %s on %s.%s", j.who(), j.what(), day(*j.v.Withdrawn), j.undue)
 		}
-		return fmt.Sprintf("Withdrawn. %s, and withdrew on %s.", did, day(*j.v.Withdrawn))
+		return fmt.Sprintf("Withdrawn. %s, and withdrew on %s.%s", did, day(*j.v.Withdrawn), j.undue)
 	}
 	signed, stands := j.v.Answers[didSign], j.v.Answers[stillStands]
 	if stands.State == Confirmed {

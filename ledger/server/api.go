@@ -284,7 +284,7 @@ func keyOf(k roll.Key) keyJSON {
 		Suite: k.Ref.Suite, Fingerprint: k.Ref.Fingerprint.String(), SPKI: k.Public.SPKI(), Registered: k.Registered, Current: k.Current,
 		SuspendedAt: when(k.Suspended, k.SuspendedAt), RevokedAt: when(k.Revoked, k.RevokedAt), CompromisedAfter: when(k.Compromised, k.CompromisedAfter),
 		DisputedFrom: when(k.Disputed, k.DisputedFrom),
-		Published: publishedOf(k.Published),
+		Published:    publishedOf(k.Published),
 	}
 }
 
