@@ -111,7 +111,7 @@ async function look(page, name) {
 	await page.setViewportSize(phone)
 	await page.emulateMedia({ colorScheme: 'dark' })
 	await picture(page, `answer-${name}-dark`)
-	await accessible(page, `the answer to ${name}, dark`)
+	await accessible(page, `the answer to ${name}, dark`, true)
 	await page.setViewportSize(narrow)
 	await fits(page, `the answer to ${name}`)
 	await page.setViewportSize(before)
