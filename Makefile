@@ -16,7 +16,7 @@ FAST = math/bits internal/byteorder crypto/internal/fips140deps/byteorder crypto
   crypto/internal/fips140/sha256 crypto/internal/fips140/sha512 crypto/internal/fips140/sha3 filippo.io/mldsa/internal/fips140/mldsa
 WASMFLAGS = -buildvcs=false -trimpath -gcflags=all=-l $(FAST:%=-gcflags=%=) -ldflags '-s -w -buildid='
 
-.PHONY: demo test check build wasm wasm-test wasm-again browser-tools browser-bench fuzz mutants vectors cover frozen torture sabotage interop cosign
+.PHONY: demo test check build wasm wasm-test wasm-again browser browser-tools browser-bench fuzz mutants vectors cover frozen torture sabotage interop cosign
 
 demo: wasm
 	$(GO) build -o $(BIN) ./cmd/undersigned
@@ -54,6 +54,10 @@ wasm-again: wasm
 # What the tests in a browser need beside node, npm and chromium; see testdata/browser.
 browser-tools:
 	cd testdata/browser && npm ci --ignore-scripts --no-audit --no-fund
+
+# Every screen and every attack in a browser, in every way; make test takes a part of them.
+browser: wasm
+	UNDERSIGNED_BROWSER=full $(GO) test ./cmd/undersigned -run TestBrowser -count=1 -v
 
 # Sizes, and how long a browser takes from loading a page to a verdict, and for 10,000 entries.
 browser-bench: wasm

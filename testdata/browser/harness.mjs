@@ -183,6 +183,7 @@ export async function tabThrough(page, where) {
 		const before = new Map([...stops].filter((e) => e.ownerSVGElement).map((e) => [e, drawn(e)]))
 		const reached = new Set()
 		const wrong = new Set()
+		const doubted = new Set()
 		let out = 0 // times that the focus was nowhere: it may begin anywhere, and goes on at the start of the page
 		const note = () => {
 			const e = document.activeElement
@@ -196,15 +197,20 @@ export async function tabThrough(page, where) {
 			const label = e.closest('label')
 			const name = e.outerHTML.slice(0, 160)
 			if (!(e.ownerSVGElement && drawn(e) !== before.get(e) || focused.outline || focused.shadow !== 'none' || label && look(label).outline)) wrong.add(`no sign of the focus: ${name}`)
-			if (!inView(e)) {
-				requestAnimationFrame(() => requestAnimationFrame(() => { // when it has scrolled
-					if (document.activeElement === e && !inView(e)) wrong.add(`out of sight: ${name}`)
-				}))
-			}
+			if (!inView(e)) doubted.add(e) // or it has not scrolled yet
 		}
 		document.addEventListener('keydown', note) // before the focus goes on
-		globalThis.tabbed = () => {
+		globalThis.tabbed = async (end) => {
 			note()
+			for (const e of end ? doubted : []) {
+				e.focus()
+				await new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(f)))
+				if (!inView(e)) wrong.add(`out of sight: ${e.outerHTML.slice(0, 160)}`)
+			}
+			if (end) {
+				document.activeElement?.blur()
+				scrollTo(0, 0)
+			}
 			const missed = [...stops].filter((e) => !reached.has(e))
 			return { total: stops.size, left: missed.length, out, missed: missed.slice(0, 5).map((e) => e.outerHTML.slice(0, 160)), wrong: [...wrong].slice(0, 5) }
 		}
@@ -216,9 +222,10 @@ export async function tabThrough(page, where) {
 	let told
 	for (let i = 0; i < 2 * total + 20; i += 20) {
 		await Promise.all(Array.from({ length: 20 }, () => page.keyboard.press('Tab')))
-		told = await page.evaluate(() => globalThis.tabbed())
+		told = await page.evaluate(() => globalThis.tabbed(false))
 		if (told.left === 0 || told.out > 2) break
 	}
+	told = await page.evaluate(() => globalThis.tabbed(true))
 	assert.deepEqual({ missed: told.missed, wrong: told.wrong }, { missed: [], wrong: [] }, where)
 	return told.total
 }
