@@ -336,7 +336,7 @@ func (c *comparison) passage(a0, a1, b0, b1, times int) {
 	ia, ib := indexes(a0, a1), indexes(b0, b1)
 	spans, coarse := c.diff(ia, ib)
 	c.r.Coarse = coarse
-	spans = c.slide(ib, spans)
+	spans = c.slide(ia, ib, spans)
 	// What the passage lies in is not missing: at either end, no more is taken to be replaced than the text has there.
 	from, to := b0, b1
 	if len(spans) > 0 && !spans[0].same {
@@ -362,44 +362,32 @@ func (c *comparison) passage(a0, a1, b0, b1, times int) {
 	c.edges(a0, a1)
 }
 
-// slide moves a first or last word or two that the text shares with a far place to the same words beside the rest of it.
-func (c *comparison) slide(ib []int32, spans []span) []span {
-	same := func(from, to, n int) bool {
+// slide moves the first and the last words of the text, where they are found here and there in what is missing, to the very same words
+// beside the rest of it.
+func (c *comparison) slide(ia, ib []int32, spans []span) []span {
+	const most = 32 // words, and gaps, that are tried at either end
+	same := func(a, b, n int) bool {
 		for k := range n {
-			if c.kb[ib[from+k]] != c.kb[ib[to+k]] {
+			if c.ka[ia[a+k]] != c.kb[ib[b+k]] {
 				return false
 			}
 		}
 		return true
 	}
-	i := 0
-	if len(spans) > 0 && !spans[0].same && spans[0].a0 == spans[0].a1 {
-		i = 1
-	}
-	if len(spans) > i+1 && spans[i].same {
-		s, gap := spans[i], spans[i+1]
-		n := s.a1 - s.a0
-		if gap.a0 == gap.a1 && gap.b1-gap.b0 >= n && same(s.b0, gap.b1-n, n) {
-			spans[i], spans[i+1] = span{s.a0, s.a0, s.b0, gap.b1 - n, false}, span{s.a0, s.a1, gap.b1 - n, gap.b1, true}
-			if i == 1 {
-				spans[1].b0 = spans[0].b0
-				spans = spans[1:]
-			}
+	for i := min(len(spans)-1, most); i > 0; i-- {
+		gap := spans[i]
+		n, from := gap.a0, gap.b1-(gap.a1-gap.a0) // as much is taken to be replaced as the text has there
+		if !gap.same && 0 < n && n <= min(most, from-spans[0].b0) && same(0, from-n, n) {
+			spans = slices.Concat([]span{{0, 0, spans[0].b0, from - n, false}, {0, n, from - n, from, true}, {n, gap.a1, from, gap.b1, false}}, spans[i+1:])
+			break
 		}
 	}
-	i = len(spans) - 1
-	if i >= 0 && !spans[i].same && spans[i].a0 == spans[i].a1 {
-		i--
-	}
-	if i >= 1 && spans[i].same {
-		gap, s := spans[i-1], spans[i]
-		n := s.a1 - s.a0
-		if gap.a0 == gap.a1 && gap.b1-gap.b0 >= n && same(gap.b0, s.b0, n) {
-			spans[i-1], spans[i] = span{s.a0, s.a1, gap.b0, gap.b0 + n, true}, span{s.a1, s.a1, gap.b0 + n, s.b1, false}
-			if i == len(spans)-2 {
-				spans[i].b1 = spans[i+1].b1
-				spans = spans[:i+1]
-			}
+	for i := max(0, len(spans)-1-most); i < len(spans)-1; i++ {
+		gap, end := spans[i], spans[len(spans)-1]
+		n, to := end.a1-gap.a1, gap.b0+(gap.a1-gap.a0)
+		if !gap.same && 0 < n && n <= min(most, end.b1-to) && same(gap.a1, to, n) {
+			spans = slices.Concat(spans[:i], []span{{gap.a0, gap.a1, gap.b0, to, false}, {gap.a1, end.a1, to, to + n, true}, {end.a1, end.a1, to + n, end.b1, false}})
+			break
 		}
 	}
 	return spans

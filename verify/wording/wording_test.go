@@ -112,6 +112,27 @@ func TestPart(t *testing.T) {
 	}
 }
 
+// TestQuoteAltered holds a sentence with one word changed to that one word, however often its first and last words are in the text before
+// and after it.
+func TestQuoteAltered(t *testing.T) {
+	for _, sentence := range []string{
+		"This approach enables stakeholders to come together on an equal footing to discuss or make decisions about the Internet",
+		"the multistakeholder approach fosters a level of diversity, accountability and transparency that cannot be replicated",
+		"decision-making about the Internet and its governance isn't led by individual nation-based political interests",
+	} {
+		words := strings.Fields(sentence)
+		for i := 2; i < len(words)-2; i++ {
+			altered := slices.Clone(words)
+			altered[i] = "otherwise"
+			quote := strings.Join(altered, " ")
+			r := wording.Compare(plain(quote), plain(string(tccm.Statement)))
+			if r.Part == nil || len(r.Hunks) != 1 || r.Hunks[0].Inserted != "otherwise" || r.Part.Passage != sentence {
+				t.Errorf("%q: %s, %+v, %+v", quote, r.Verdict, r.Part, r.Hunks)
+			}
+		}
+	}
+}
+
 func TestNearest(t *testing.T) {
 	texts := []string{"We will go to the market.", "We agree to all of it, and to more.", "We agree to all of it, or to more."}
 	var results []*wording.Result
