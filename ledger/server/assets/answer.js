@@ -1,6 +1,6 @@
 import { differences, passage } from "./differences.js";
-import { fill, fold, make, sentences } from "./dom.js";
-import { count, day, number, text } from "./messages.js";
+import { fill, fold, make, sentences, soft } from "./dom.js";
+import { count, day, language, number, text } from "./messages.js";
 
 // The four states of an answer: never by colour alone.
 const states = {
@@ -88,13 +88,13 @@ function gather(result) {
  */
 export function answer(result, verifier, about = {}) {
   const said = gather(result);
-  const heading = make("h2", { class: "said" }, result.sentence);
+  const heading = make("h2", { class: "said" }, soft(result.sentence));
   const kind = Object.hasOwn(kinds, result.kind) ? text(kinds[result.kind]) : "";
   const node = make("article", { class: "answer" },
     make("p", { class: "taken" }, about.sample ?? [about.name, kind].filter((s) => s).join(" · ")),
     heading,
     result.notice ? make("p", { class: "notice", role: "note" }, result.notice) : null,
-    said.answers.length > 0 ? make("ol", { class: "answers" }, said.answers.map(one)) : make("p", { class: "word" }, mark(stateOf(result.code))),
+    said.answers.length > 0 ? make("ol", { class: "answers" }, said.answers.map(one)) : result.kind === "policy" ? null : make("p", { class: "word" }, mark(stateOf(result.code))), // anybody can write a policy
     candidates(result.candidates, about.choose),
     quote(result.sentence, said, verifier),
     result.comparison ? [passage(result.comparison), differences(result.comparison), versions(result.comparison, verifier)] : null,
@@ -202,16 +202,25 @@ function versions(comparison, verifier) {
   if (list.length === 0) {
     return null;
   }
-  return make("div", { class: "part versions" }, make("h3", {}, text("js.versions")), make("ul", {}, list.map((v) => {
-    const name = v.rendition ? text("js.version.rendition", { title: v.title, language: v.language, type: v.media_type }) : text("js.version", { title: v.title, language: v.language });
-    const relation = v.problem || text(relations[v.verdict] ?? "js.relation.unread");
+  const version = (v) => {
+    const about = { title: v.title, language: language(v.language), type: v.media_type };
+    const relation = v.problem ? text("js.relation.problem", { problem: v.problem }) : text(relations[v.verdict] ?? "js.relation.unread");
     return make("li", { class: v.nearest ? "nearest" : "" },
-      make("p", { class: "name" }, name),
-      make("p", {}, v.nearest ? text("js.version.nearest", { relation }) : relation, " ", v.superseded_by && v.superseded_by.length > 0 ? text("js.version.replaced") : ""),
+      make("p", { class: "name" }, text(v.rendition ? "js.version.rendition" : "js.version", about)),
+      make("p", {}, v.nearest && like(v) ? text("js.version.nearest", { relation }) : relation, " ", v.superseded_by && v.superseded_by.length > 0 ? text("js.version.replaced") : ""),
       people(v.endorsers, "js.endorsers", verifier),
       people(v.withdrawn, "js.withdrew", verifier),
       make("p", { class: "fingerprint" }, make("code", {}, v.hash)));
-  })));
+  };
+  const [near, far] = [list.filter(like), list.filter((v) => !like(v))];
+  return make("div", { class: "part versions" }, make("h3", {}, text("js.versions")),
+    near.length > 0 ? make("ul", {}, near.map(version)) : null,
+    far.length > 0 ? fold(count(near.length > 0 ? "js.versions.far-too" : "js.versions.far", far.length), make("ul", {}, far.map(version))) : null);
+}
+
+// Whether a version has anything to do with what was brought.
+function like(v) {
+  return !v.problem && v.verdict !== "absent" && v.verdict !== "too-long";
 }
 
 // Organizations, folded if they are many.
@@ -228,9 +237,11 @@ function who(e, verifier) {
   return verifier.link ? make("a", { href: `${verifier.link}organization/${encodeURIComponent(e.domain)}` }, name) : name;
 }
 
-// The whole of a sealed list, if the file holds it.
+const byName = new Intl.Collator("en");
+
+// The whole of a sealed list, if the file holds it, in alphabetical order; in the file it is in that of the domains.
 function list(roll, verifier) {
-  const all = roll?.signatories ?? [];
+  const all = [...(roll?.signatories ?? [])].sort((a, b) => byName.compare(a.name || a.domain, b.name || b.domain));
   if (all.length === 0) {
     return null;
   }

@@ -34,6 +34,11 @@ export function fill(node, ...children) {
   put(node, ...children);
 }
 
+/** Words in which a line may end after a dot, as it must in the middle of a long domain. */
+export function soft(words) {
+  return words.split(/(?<=[^\s.]{3}\.)(?=[^\s.]{2})/).flatMap((part, i) => (i === 0 ? [part] : [make("wbr"), part]));
+}
+
 /** A fold-out. */
 export function fold(title, ...children) {
   return make("details", {}, make("summary", {}, title), ...children);

@@ -2,11 +2,13 @@
 
 let catalogue = {};
 let plural = new Intl.PluralRules("en");
+let languages = new Intl.DisplayNames("en", { type: "language" });
 
 /** Takes a catalogue and its language. */
 export function speak(messages, language) {
   catalogue = messages;
   plural = new Intl.PluralRules(language);
+  languages = new Intl.DisplayNames(language, { type: "language" });
 }
 
 /** The sentence of a key, with values in its placeholders. A key that is missing shows itself. */
@@ -33,4 +35,13 @@ export function number(n) {
 export function day(time) {
   const t = new Date(time);
   return Number.isNaN(t.getTime()) ? String(time) : days.format(t);
+}
+
+/** The name of a language: German, of de. A tag that is none stays as it is. */
+export function language(tag) {
+  try {
+    return languages.of(tag);
+  } catch {
+    return tag;
+  }
 }
