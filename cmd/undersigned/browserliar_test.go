@@ -83,6 +83,14 @@ func browserLiars(t *testing.T, r *browserRecord, f *browserFacts) map[string]st
 			}
 			return items(path, body, demoGuest, func([]byte) []byte { return nil })
 		},
+		// An endorsement that somebody withdrew later is shown as if it were of another entry.
+		"earlier word": func(path string, body []byte) []byte {
+			guest := strconv.FormatUint(f.Entries["guest"], 10)
+			if strings.HasPrefix(path, "/organization/") {
+				return bytes.Replace(body, []byte(`<li data-index="`+guest+`"`), []byte(`<li data-index="`+guest[:1]+`0"`), 1)
+			}
+			return body
+		},
 		"another text": func(path string, body []byte) []byte {
 			if path == text || pages(path) {
 				return another(body)

@@ -62,6 +62,7 @@ var screens = sync.OnceValue(func() map[string]*template.Template {
 		"isolate": isolate,
 		"day":     func(t time.Time) string { return t.UTC().Format(dayFormat) },
 		"time":    func(t time.Time) string { return t.UTC().Format(timeFormat) },
+		"date":    dateOf,
 		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"stamp":   stamp,
 		"hex":     hexOf,
@@ -77,6 +78,15 @@ var screens = sync.OnceValue(func() map[string]*template.Template {
 	}
 	return all
 })
+
+// dateOf returns the date of an entry, 2024-06-11, as people write it.
+func dateOf(date string) string {
+	t, err := time.Parse(time.DateOnly, date)
+	if err != nil {
+		return date
+	}
+	return t.Format(dayFormat)
+}
 
 func statementPath(h entry.Hash) string     { return "/statement/" + hexOf(h) }
 func organizationPath(domain string) string { return "/organization/" + domain }

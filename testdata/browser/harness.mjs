@@ -159,6 +159,7 @@ export async function fits(page, where) {
 export async function picture(page, name) {
 	if (!plan.screenshots) return
 	const size = page.viewportSize().width < 600 ? 'phone' : 'desktop'
+	await page.screenshot({ fullPage: true }) // the first one of a page may be made of pieces of it
 	await page.screenshot({ path: path.join(plan.screenshots, `${name}-${size}.png`), fullPage: true })
 }
 

@@ -25,6 +25,7 @@ const lies = [
 	['renamed on the page', '', '#browser-check', 20, forged],
 	['withdrawal hidden', tccm, '#browser-check', 20, 'guest.undersigned.example'],
 	['withdrawal hidden', 'organization/guest.undersigned.example', '#browser-check', 20, 'guest.undersigned.example'],
+	['earlier word', 'organization/guest.undersigned.example', '#browser-check', 20, 'guest.undersigned.example'],
 	['older list', tccm, '#browser-check', 20, 'guest.undersigned.example'],
 	['another day', '', '#browser-check', 20],
 	['another day', `${tccm}?as-of=2024-06-11`, '#browser-check', 20],

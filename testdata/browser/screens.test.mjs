@@ -19,9 +19,16 @@ async function open(page, { name, path, text }) {
 	await settled(page)
 	assert.ok((await page.locator('body').innerText()).includes(text), `no ${text}`)
 	assert.equal(await page.locator('h1').count(), 1, 'one main heading')
+	// This server is honest, and nobody says otherwise.
+	assert.equal(await page.locator('.alarm, [data-contradicted], .is-no').count(), 0, await page.locator('main').innerText())
 }
 
 describe('screens', { concurrency: 2 }, () => {
+	// What the modules say of the screens that are looked at below without them.
+	test('nothing honest is contradicted', { timeout }, () => visit({}, async (page) => {
+		for (const screen of screens.filter((s) => !s.whole)) await open(page, screen)
+	}))
+
 	for (const screen of screens) {
 		const { name, whole } = screen
 		if (!whole && !plan.full) continue

@@ -191,7 +191,7 @@ function contradict(differences, roll, found) {
   }
 }
 
-// Holds what the page says of an organization against the record: its last word on each statement.
+// Holds what the page says of an organization against the record: its last word on each statement, and each word before it.
 async function holdOrganization(verifier, record, node, address, found, tell) {
   const domain = node.dataset.domain;
   const size = Number(node.dataset.size);
@@ -206,14 +206,24 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
   const { organization } = await verifier.ask({ do: "organization", domain }, tell);
   const right = new Map((organization?.endorsements ?? []).map((e) => [e.statement.replace("sha256:", ""), e]));
   const lies = []; // {sentence, place}
-  const shown = [...node.querySelectorAll("li[data-statement]")];
-  for (const li of shown) {
-    const r = right.get(li.dataset.statement);
-    if (!r || r.index !== Number(li.dataset.index) || r.stands === "gone" in li.dataset) {
-      lies.push({ sentence: text(r ? "js.lie.organization.another" : "js.lie.organization", { domain, index: r ? number(r.index) : "" }), place: li });
+  const shown = [...node.querySelectorAll("li[data-statement]")].map((li) => ({ li, statement: li.dataset.statement, index: Number(li.dataset.index), gone: "gone" in li.dataset }));
+  const newest = new Map();
+  for (const e of shown) {
+    newest.set(e.statement, Math.max(e.index, newest.get(e.statement) ?? 0));
+  }
+  for (const e of shown) {
+    const r = right.get(e.statement);
+    if (!r) {
+      lies.push({ sentence: text("js.lie.organization", { domain }), place: e.li });
+    } else if (e.index === newest.get(e.statement)) {
+      if (r.index !== e.index || r.stands === e.gone) {
+        lies.push({ sentence: text("js.lie.organization.another", { domain, index: number(r.index) }), place: e.li });
+      }
+    } else if (e.index >= r.index || !(await wasWord(verifier, domain, e, tell))) {
+      lies.push({ sentence: text("js.lie.organization.earlier", { domain, index: number(e.index) }), place: e.li });
     }
   }
-  const said = new Set(shown.map((li) => li.dataset.statement));
+  const said = new Set(shown.map((e) => e.statement));
   for (const [statement, r] of right) {
     if (!said.has(statement)) {
       lies.push({ sentence: text("js.lie.organization.missing", { title: r.title, index: number(r.index) }), place: null });
@@ -227,6 +237,12 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
   for (const { sentence, place } of lies) {
     found.contradict(sentence, domain, place);
   }
+}
+
+// Whether an earlier word of an organization on a statement is what a page says of it: the last one in the record of that size.
+async function wasWord(verifier, domain, { statement, index, gone }, tell) {
+  const roll = await verifier.ask({ do: "roll", statement: `sha256:${statement}`, size: index + 1 }, tell);
+  return (gone ? roll.gone : roll.items).some((e) => e.domain === domain && e.index === index);
 }
 
 // Holds what the page shows of a statement against the record and the text with its fingerprint: {title, body, part}, of which title and body may be missing.
