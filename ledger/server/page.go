@@ -175,6 +175,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, v *view, cache str
 		s.fail(w, r, problemOf(ProblemInternal))
 		return
 	}
+	w.Header().Set("Content-Security-Policy", pageCSP)
 	s.content(w, r, typeHTML, cache, b, true)
 }
 

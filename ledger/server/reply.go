@@ -207,6 +207,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, p problem) {
 		h.Set("Vary", "Accept")
 		if page, ok := s.problemPage(r, p); ok {
 			kind, body = typeHTML, page
+			w.Header().Set("Content-Security-Policy", pageCSP)
 		}
 	}
 	send(w, r, p.Status, kind, body)

@@ -322,7 +322,7 @@ func TestNothingIsMarkup(t *testing.T) {
 		if rec.Code >= 500 {
 			t.Errorf("%s: %d", path, rec.Code)
 		}
-		if rec.Header().Get("Content-Type") != typeHTML {
+		if rec.Header().Get("Content-Type") != typeHTML || rec.Header().Get("Content-Security-Policy") != pageCSP {
 			t.Fatalf("%s: %s", path, rec.Header().Get("Content-Type"))
 		}
 		checkMarkup(t, path, rec.Body.String())

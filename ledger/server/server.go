@@ -233,6 +233,9 @@ func New(cfg Config) *Server {
 // csp lets a page load what is beside it, run the verifier there, and nothing else.
 const csp = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; connect-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
+// pageCSP is that of pages for people: besides, what is text can never become markup or a script there. A worker starts others, and has no page.
+const pageCSP = csp + "; require-trusted-types-for 'script'; trusted-types undersigned"
+
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()

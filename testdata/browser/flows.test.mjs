@@ -5,7 +5,7 @@ import { execFile } from 'node:child_process'
 import fs from 'node:fs'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
-import { accessible, file, narrow, phone, picture, plan, settled, state, tabThrough, visit } from './harness.mjs'
+import { accessible, file, narrow, phone, picture, plan, settled, state, tabThrough, tool, visit } from './harness.mjs'
 
 const timeout = 300_000
 const { url, statements, entries } = plan.main
@@ -180,7 +180,7 @@ describe('flows', { concurrency: 2 }, () => {
 		assert.ok(!await page.locator('#check-form').isVisible(), 'no box that does nothing')
 	}))
 
-	test('a receipt on paper', { timeout }, () => visit({}, async (page) => {
+	test('a receipt on paper', { timeout }, (t) => tool(t, 'pdftotext', 'poppler-utils') && visit({}, async (page) => {
 		await page.goto(`${url}entry/${entries.apnic}`)
 		await settled(page)
 		await page.emulateMedia({ media: 'print', colorScheme: 'light' })
@@ -197,6 +197,17 @@ describe('flows', { concurrency: 2 }, () => {
 			assert.ok(stdout.replace(/\s+/g, ' ').includes(want), `${want} is not printed: ${stdout}`)
 		}
 		assert.doesNotMatch(stdout, /\bverified\b/i)
+	}))
+
+	test('the code on a receipt', { timeout }, (t) => tool(t, 'zbarimg', 'zbar-tools') && visit({}, async (page) => {
+		for (const scheme of ['light', 'dark']) {
+			await page.emulateMedia({ colorScheme: scheme })
+			await page.goto(`${url}entry/${entries.apnic}`)
+			const to = file(`code-${scheme}.png`)
+			await page.locator('.code svg').screenshot({ path: to })
+			const { stdout } = await promisify(execFile)('zbarimg', ['--quiet', '--raw', to])
+			assert.equal(stdout.trim(), `${url}entry/${entries.apnic}`, `a telephone reads it, ${scheme}`)
+		}
 	}))
 
 	test('more signatories than a page has', { timeout }, () => visit({}, async (page) => {

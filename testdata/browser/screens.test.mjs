@@ -25,7 +25,7 @@ async function open(page, { name, path, text }) {
 
 describe('screens', { concurrency: 2 }, () => {
 	// What the modules say of the screens that are looked at below without them.
-	test('nothing honest is contradicted', { timeout }, () => visit({}, async (page) => {
+	test('nothing honest is contradicted', { timeout }, () => visit({ expected }, async (page) => {
 		for (const screen of screens.filter((s) => !s.whole)) await open(page, screen)
 	}))
 

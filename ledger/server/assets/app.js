@@ -36,7 +36,9 @@ async function start() {
     return;
   }
   const base = new URL("/", location.href).href;
-  const engine = new Engine({ spawn: () => new Worker(worker), wasm: new URL(wasm, base).href, lost: text("js.lost") });
+  // The page's policy lets nothing but this start a script from an address.
+  const maker = globalThis.trustedTypes?.createPolicy("undersigned", { createScriptURL: () => worker });
+  const engine = new Engine({ spawn: () => new Worker(maker ? maker.createScriptURL("") : worker), wasm: new URL(wasm, base).href, lost: text("js.lost") });
   const verifier = new Verifier(engine, {
     policy: async () => ({ text: new TextDecoder().decode(await get("/policy", text("js.what.policy"))), whose: text("js.policy.own") }),
     record: { base, limit: smallRecord },
