@@ -31,7 +31,8 @@ const groups = {
 		['empty', bring('empty.txt'), 'could-not-check', 3, /nothing in it/],
 		['text', type(statement), 'look-closer', 0, /byte for byte/, 'look-closer confirmed confirmed confirmed'],
 		['quote', type(sentence), 'look-closer', 0, /This passage is in the statement/, 'look-closer confirmed confirmed confirmed'],
-		['quote-altered', type(sentence.replace('equal', 'unequal')), 'no', 10, /not in the statement.* as it stands/],
+		['quote-altered', type(sentence.replace('equal', 'unequal')), 'no', 10, /not in the statement.* as it stands: 1 word differs\./],
+		['marked', bring('marked.txt'), 'look-closer', 0, /word for word/, 'look-closer look-closer confirmed confirmed'],
 		['quote-invented', type('The signatories will pay for all of it.'), 'could-not-check', 3, /in no endorsed version/],
 	],
 	receipts: [
@@ -81,6 +82,7 @@ describe('answers', { concurrency: 2 }, () => {
 				const said = await page.locator('#answer .said').innerText()
 				const found = { name, state: a.state, code: a.code, said: sentence.test(said) ? undefined : said }
 				const expected = { name, state: want, code, said: undefined }
+				if (name === 'name-nonsense') assert.match(await page.locator('#answer .note').innerText(), /none by this name/)
 				if (questions) {
 					found.questions = (await page.locator('#answer [data-question]').evaluateAll((all) => all.map((e) => e.dataset.state))).join(' ')
 					expected.questions = questions

@@ -171,7 +171,7 @@ var altereds = []altered{
 	{"zero-width.txt", "a zero width space inside a word", wording.LookAlike, "look-alike:1", once("weakened and", "weak\u200bened and"), ""},
 	{"zero-width-for-space.txt", "a zero width space in place of a space", wording.LookAlike, "look-alike:2 spacing:1", once("open, free", "open,\u200bfree", "the Forum is", "the\u200bForum is"), ""},
 	{"word-joiner.txt", "a word joiner between words", wording.LookAlike, "look-alike:1", once("equal footing", "equal \u2060 footing"), ""},
-	{"bom.txt", "a byte order mark", wording.LookAlike, "look-alike:1", func(s string) string { return "\uFEFF" + s }, ""},
+	{"bom.txt", "a byte order mark", wording.SameWords, "", func(s string) string { return "\uFEFF" + s }, ""},
 	{"bidi.txt", "a right-to-left override", wording.LookAlike, "look-alike:1", once("is not renewed", "is \u202enot\u202c renewed"), ""},
 	{"soft-hyphen.txt", "soft hyphens in a plain file", wording.LookAlike, "look-alike:7", all("multistakeholder ", "multi\u00adstakeholder "), ""},
 	{"braille-blank.txt", "a Braille pattern that is blank", wording.LookAlike, "look-alike:1", once("free, global", "free, \u2800 global"), ""},

@@ -58,7 +58,7 @@ type seen struct{ offset, column int }
 
 // A Step is something that was done to a text before it was compared, so that nothing is called the same in silence.
 type Step struct {
-	// Name is stable, for programs: "utf-16", "windows-1252", "html", "entities", "soft-hyphens", "list-items", "quotation-marks", "hidden", "struck",
+	// Name is stable, for programs: "byte-order-mark", "utf-16", "windows-1252", "html", "entities", "soft-hyphens", "list-items", "quotation-marks", "hidden", "struck",
 	// "pdf", "ligatures", "line-end-hyphens", "page-breaks", "bullets", "marks-around".
 	Name string
 	// Count is how often; 0: it is about the whole.
@@ -155,6 +155,9 @@ func decode(raw []byte) (string, []Step) {
 			}
 		}
 		return string(utf16.Decode(units)), []Step{{"utf-16", 0, "the file is in UTF-16 and was turned into UTF-8"}}
+	}
+	if s, marked := strings.CutPrefix(string(raw), "\uFEFF"); marked && utf8.ValidString(s) {
+		return s, []Step{{"byte-order-mark", 0, "a byte order mark at the beginning, which some programs write, was left out"}}
 	}
 	if utf8.Valid(raw) {
 		return string(raw), nil

@@ -84,7 +84,7 @@ function gather(result) {
  * The answer about something that was checked: {node, heading, state, code}. The heading can take the focus.
  *   result    what the engine said
  *   verifier  by whose policy and record
- *   about     {name, sample, choose}: what it is called; or a sentence if it is a sample; choose(domain) where there is a choice
+ *   about     {name, sample, choose, typed}: what it is called; or a sentence if it is a sample; choose(domain) where there is a choice; what was typed
  */
 export function answer(result, verifier, about = {}) {
   const said = gather(result);
@@ -96,6 +96,7 @@ export function answer(result, verifier, about = {}) {
     result.notice ? make("p", { class: "notice", role: "note" }, result.notice) : null,
     said.answers.length > 0 ? make("ol", { class: "answers" }, said.answers.map(one)) : result.kind === "policy" ? null : make("p", { class: "word" }, mark(stateOf(result.code))), // anybody can write a policy
     candidates(result.candidates, about.choose),
+    nameless(result, about.typed) ? make("p", { class: "note" }, text("js.nameless")) : null,
     quote(result.sentence, said, verifier),
     result.comparison ? [passage(result.comparison), differences(result.comparison), versions(result.comparison, verifier)] : null,
     result.organization ? organization(result.organization) : null,
@@ -113,6 +114,11 @@ function candidates(all, choose) {
     return null;
   }
   return make("ul", { class: "candidates" }, all.map((c) => make("li", {}, make("button", { type: "button", onclick: () => choose(c.domain) }, `${c.name} (${c.domain})`))));
+}
+
+// Whether what was typed may have been meant for a name, and is neither one nor like any text.
+function nameless({ comparison }, typed) {
+  return comparison && typed && typed.length <= 80 && !typed.includes("\n") && !(comparison.versions ?? []).some(like);
 }
 
 /** The answer when something could not be checked at all. Grey, never red. */

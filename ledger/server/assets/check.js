@@ -128,7 +128,7 @@ export function wire(form, place, verifier, samples) {
       input.focus();
       return;
     }
-    check({ text: input.value }, { name: text("js.typed") });
+    check({ text: input.value }, { name: text("js.typed"), typed: input.value.trim() });
   };
 
   form.addEventListener("submit", (event) => {

@@ -4,6 +4,9 @@ import { EngineError } from "./engine.js";
 import { text } from "./messages.js";
 import { Progress } from "./progress.js";
 
+// A receipt of a sealed list is that of the entry which seals it.
+const receipts = new Set(["receipt", "roll-receipt"]);
+
 /**
  * Shows the four answers about a receipt.
  *   place  the element that they go to
@@ -31,8 +34,8 @@ export async function judge(verifier, place, index, read) {
 }
 
 function judged(result, index, verifier) {
-  const of = result.verdict?.index; // missing if it could not be told
-  if (index !== "" && (result.kind !== "receipt" || (of !== undefined && String(of) !== index))) {
+  const of = result.verdict?.index ?? result.verdict?.roll?.index; // missing if it could not be told
+  if (index !== "" && (!receipts.has(result.kind) || (of !== undefined && String(of) !== index))) {
     return contradiction(text("js.lie.receipt", { index }));
   }
   const kind = /\n\nundersigned\/([a-z]+)\/v1\n/.exec(result.raw ?? "")?.[1];
