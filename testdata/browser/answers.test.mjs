@@ -19,20 +19,20 @@ const sentence = 'This approach enables stakeholders to come together on an equa
 // What is brought, then the state and the exit code of the answer, what its first sentence says, and the states of the four questions.
 const groups = {
 	texts: [
-		['statement', bring('statement.txt'), 'look-closer', 0, /byte for byte\. 22 organizations stand behind it/, 'look-closer confirmed confirmed confirmed'],
+		['statement', bring('statement.txt'), 'look-closer', 0, /byte for byte\. 22 organizations stand behind it/, 'look-closer confirmed confirmed look-closer'],
 		['altered', bring('altered.txt'), 'no', 10, /4 words differ/, 'look-closer no look-closer look-closer'],
 		['look-alike', bring('lookalike.txt'), 'no', 10, /look alike or cannot be seen/, 'look-closer no look-closer look-closer'],
-		['spaced', bring('spaced.txt'), 'look-closer', 0, /only spacing/, 'look-closer look-closer confirmed confirmed'],
-		['page', bring('page.html'), 'look-closer', 0, /word for word/, 'look-closer look-closer confirmed confirmed'],
+		['spaced', bring('spaced.txt'), 'look-closer', 0, /only spacing/, 'look-closer look-closer confirmed look-closer'],
+		['page', bring('page.html'), 'look-closer', 0, /word for word/, 'look-closer look-closer confirmed look-closer'],
 		// One text of the record is not kept, so that nothing can be said of it.
 		['unrelated', bring('unrelated.txt'), 'could-not-check', 3, /in no endorsed version.* 1 more text could not be read/, 'could-not-check could-not-check could-not-check could-not-check'],
 		['pdf', bring('paper.pdf'), 'could-not-check', 3, /PDF.*paste/],
 		['nothing', bring('nothing.bin'), 'could-not-check', 3, /cannot be read here/],
 		['empty', bring('empty.txt'), 'could-not-check', 3, /nothing in it/],
-		['text', type(statement), 'look-closer', 0, /byte for byte/, 'look-closer confirmed confirmed confirmed'],
-		['quote', type(sentence), 'look-closer', 0, /This passage is in the statement/, 'look-closer confirmed confirmed confirmed'],
+		['text', type(statement), 'look-closer', 0, /byte for byte/, 'look-closer confirmed confirmed look-closer'],
+		['quote', type(sentence), 'look-closer', 0, /This passage is in the statement/, 'look-closer confirmed confirmed look-closer'],
 		['quote-altered', type(sentence.replace('equal', 'unequal')), 'no', 10, /not in the statement.* as it stands: 1 word differs\./],
-		['marked', bring('marked.txt'), 'look-closer', 0, /word for word/, 'look-closer look-closer confirmed confirmed'],
+		['marked', bring('marked.txt'), 'look-closer', 0, /word for word/, 'look-closer look-closer confirmed look-closer'],
 		['quote-invented', type('The signatories will pay for all of it.'), 'could-not-check', 3, /in no endorsed version/],
 	],
 	receipts: [
