@@ -156,7 +156,7 @@ func (p *browserPlan) drop(t *testing.T, r *browserRecord, f *browserFacts) {
 	statement := write("statement.txt", tccm.Statement)
 	write("altered.txt", replace(tccm.Statement, "on an equal footing ", ""))
 	write("lookalike.txt", replace(tccm.Statement, "We are members", "We аre mem\u200bbers")) // a Cyrillic letter and a space without width
-	write("marked.txt", append([]byte("\uFEFF"), tccm.Statement...)) // as some editors save it
+	write("marked.txt", append([]byte("\uFEFF"), tccm.Statement...))                          // as some editors save it
 	write("spaced.txt", replace(tccm.Statement, "We are members", "We  are members"))
 	write("page.html", append(append([]byte("<!DOCTYPE html><html lang=\"en\"><body><main><p>"), strings.ReplaceAll(string(tccm.Statement), "\n\n", "</p>\n<p>")...), "</p></main></body></html>\n"...))
 	write("unrelated.txt", []byte("A recipe for bread: take flour, water and salt, and wait for a day.\n"))
