@@ -2,7 +2,7 @@
 //
 //	$ go run ./ledger/server/assets/pack WASM WASM_EXEC DIR
 //
-//	DIR/undersigned.wasm.br  WASM, packed by brotli
+//	DIR/undersigned.wasm.br  WASM, its data in one piece, packed by brotli
 //	DIR/undersigned.wasm.gz  the same by gzip, for browsers that do not take brotli, and for pages that are opened from a file
 //	DIR/wasm_exec.js         WASM_EXEC, the toolchain's
 //
@@ -37,8 +37,8 @@ func pack(wasm, exec, dir string) error {
 	if err != nil {
 		return err
 	}
-	if !bytes.HasPrefix(module, []byte("\x00asm")) {
-		return errors.New(wasm + " is no WebAssembly")
+	if module, err = joined(module); err != nil {
+		return fmt.Errorf("%s: %w", wasm, err)
 	}
 	support, err := os.ReadFile(exec)
 	if err != nil {
