@@ -58,6 +58,11 @@ type AuditOptions struct {
 	// TimeStamps, if set, checks the time stamps that the record holds. Otherwise they are counted, and remarked on. It may be called
 	// by many goroutines.
 	TimeStamps CheckTimeStamp
+	// Help, if set, has a question about signatures answered elsewhere, as a roll.Answerer does. It is for where one process has but one core, and
+	// is called by at most 2*Helpers+1 goroutines. What fails, or is not answered, is checked here.
+	Help func(ctx context.Context, question []byte) (answer []byte, err error)
+	// Helpers is how many there are that answer.
+	Helpers int
 }
 
 // Report is what an audit found. Its JSON form is the schema "undersigned/audit/v1".
@@ -200,6 +205,7 @@ type auditor struct {
 	stamps []int64             // when each leaf says that it was admitted, Unix milliseconds; 8 bytes an entry
 	dates  []int32             // what its signer claims; 4 bytes an entry
 	halt   error               // why a Replay folds no more entries in this step
+	asker  *roll.Asker         // nil: signatures are checked here
 
 	lasting bool // what was found wrong is in what was signed, so that it stays wrong
 
@@ -343,8 +349,9 @@ type bundle struct {
 }
 
 const (
-	bundlesAhead = 4  // read and parsed while others are being folded
-	chunkLen     = 64 // entries whose signatures are checked while those before them are being folded
+	bundlesAhead = 4   // read and parsed while others are being folded
+	chunkLen     = 64  // entries whose signatures are checked while those before them are being folded
+	helpFrom     = 256 // entries for which it pays to ask for help
 )
 
 // chunk is a run of entries whose signatures are being checked.
@@ -353,6 +360,7 @@ type chunk struct {
 	raw     [][]byte
 	leaves  []*entry.Leaf
 	sigs    []*roll.Signatures
+	asked   *roll.Question // nil: they are checked here
 	next    atomic.Int64
 	workers sync.WaitGroup
 }
@@ -362,10 +370,14 @@ func (a *auditor) entries(ctx context.Context) error {
 	reading, cancel := context.WithCancel(ctx) // of bundles; the notes that entries quote outlive the loop
 	from, size := a.report.State.Size(), a.report.Size
 	queue := make(chan *bundle, bundlesAhead)
-	var before *chunk
-	defer func() { // nothing reads from the source, or looks at the state, after Audit has returned
-		if before != nil {
-			before.workers.Wait()
+	ahead := 1
+	if a.o.Help != nil && a.o.Helpers > 0 && size-min(from, size) >= helpFrom {
+		a.asker, ahead = a.report.State.Asker(), 2*a.o.Helpers
+	}
+	var before []*chunk // the oldest first
+	defer func() {      // nothing reads from the source, or looks at the state, after Audit has returned
+		for _, c := range before {
+			c.workers.Wait()
 		}
 		cancel()
 		for b := range queue {
@@ -396,16 +408,20 @@ func (a *auditor) entries(ctx context.Context) error {
 		for at := 0; at < len(b.raw) && a.report.Beyond == nil && a.halt == nil; at += chunkLen {
 			end := min(at+chunkLen, len(b.raw))
 			c := &chunk{first: b.first + uint64(at), raw: b.raw[at:end], leaves: b.leaves[at:end], sigs: make([]*roll.Signatures, end-at)}
-			a.check(c)
-			a.fold(ctx, before)
-			before = c
+			a.check(ctx, c)
+			if before = append(before, c); len(before) > ahead {
+				a.fold(ctx, before[0])
+				before = before[1:]
+			}
 		}
-		if before != nil {
-			done = before.first
+		if len(before) > 0 {
+			done = before[0].first
 		}
 		a.progress(done)
 	}
-	a.fold(ctx, before)
+	for _, c := range before {
+		a.fold(ctx, c)
+	}
 	if ctx.Err() == nil && a.halt == nil {
 		a.progress(size)
 	}
@@ -430,8 +446,23 @@ func (a *auditor) read(ctx context.Context, b *bundle) {
 	}
 }
 
-// check starts to check the signatures of a chunk, as far as the keys registered by now allow.
-func (a *auditor) check(c *chunk) {
+// check starts to check the signatures of a chunk, as far as the keys known by now allow.
+func (a *auditor) check(ctx context.Context, c *chunk) {
+	if a.asker != nil {
+		entries := make([]*entry.Entry, len(c.leaves))
+		for i, l := range c.leaves {
+			if l != nil {
+				entries[i] = l.Entry
+			}
+		}
+		c.asked = a.asker.Ask(entries)
+		c.workers.Go(func() {
+			if answer, err := a.o.Help(ctx, c.asked.Bytes()); err == nil {
+				c.sigs = c.asked.Answered(answer)
+			}
+		})
+		return
+	}
 	for range min(runtime.GOMAXPROCS(0), len(c.raw)) {
 		c.workers.Go(func() {
 			for i := c.next.Add(1) - 1; i < int64(len(c.leaves)); i = c.next.Add(1) - 1 {
@@ -445,10 +476,10 @@ func (a *auditor) check(c *chunk) {
 
 // fold applies a chunk's leaves once their signatures are checked.
 func (a *auditor) fold(ctx context.Context, c *chunk) {
-	if c == nil {
-		return
-	}
 	c.workers.Wait()
+	if c.asked != nil {
+		defer a.asker.Applied(c.asked)
+	}
 	for i, l := range c.leaves {
 		if a.report.Beyond != nil || a.halt != nil || ctx.Err() != nil {
 			return

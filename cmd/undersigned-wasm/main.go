@@ -1,24 +1,30 @@
 //go:build js && wasm
 
-// Undersigned-wasm is the verifier for browsers: package verify/check behind one JavaScript function, in a worker (worker.js).
+// Undersigned-wasm is the verifier for browsers: package verify/check behind a JavaScript function, in a worker (worker.js).
 //
-//	undersigned.ask(request, read, tell) -> Promise of {result, bytes}
+//	undersigned.ask(request, read, tell, help) -> Promise of {result, bytes}
 //
 //	request  check.Request: {do, text, base, limit, statement, as_of, size, name, domain, index}, and the Uint8Arrays {bytes, about, archive}. What
 //	         is not needed may be missing, and what is of another type is taken for missing.
 //	read     read(address, limit) -> Promise of a Uint8Array, or of null if there is nothing; whatever is rejected says why
 //	tell     tell(done, total): how far it is
+//	help     {count, answer(question)}, or null: so many others have this verifier too, and one of them answers, with a Promise of a Uint8Array
 //	result   JSON: the value that check.Request says of its kind
 //	bytes    a Uint8Array: the file, of a receipt
 //
-// What is rejected is an Error whose message is a sentence for people. undersigned.version says which version it is. Questions are answered
-// one at a time, in the order in which they are asked.
+//	undersigned.answer(question) -> a Uint8Array, or null
+//
+// is what such a helper does: it answers a question about signatures (package verify/roll), a Uint8Array.
+//
+// What is rejected is an Error whose message is a sentence for people. undersigned.version says which version it is. Requests are answered
+// one at a time, in the order in which they are made.
 package main
 
 import (
 	"context"
 	"errors"
 	"io/fs"
+	"math"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -27,17 +33,20 @@ import (
 
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/check"
+	"github.com/tccm/undersigned/verify/roll"
 )
 
 var (
-	checker = check.New(time.Now)
-	asking  sync.Mutex // held by whoever uses checker
+	checker  = check.New(time.Now)
+	asking   sync.Mutex // held by whoever uses checker
+	answerer = roll.NewAnswerer()
 )
 
 func main() {
 	js.Global().Set("undersigned", map[string]any{
 		"version": version(),
 		"ask":     js.FuncOf(ask),
+		"answer":  js.FuncOf(help),
 	})
 	select {} // until the worker ends
 }
@@ -64,9 +73,7 @@ func ask(_ js.Value, args []js.Value) any {
 			}
 			v := map[string]any{"result": string(result.JSON)}
 			if result.Bytes != nil {
-				file := js.Global().Get("Uint8Array").New(len(result.Bytes))
-				js.CopyBytesToJS(file, result.Bytes)
-				v["bytes"] = file
+				v["bytes"] = array(result.Bytes)
 			}
 			resolve.Invoke(v)
 		}()
@@ -84,8 +91,15 @@ func answer(args []js.Value) (result check.Result, err error) {
 			err = errors.New("the verifier made a mistake, and says nothing about what you brought")
 		}
 	}()
-	if len(args) != 3 || args[0].Type() != js.TypeObject {
+	if len(args) != 4 || args[0].Type() != js.TypeObject {
 		return result, errors.New("this is not a question that the verifier knows")
+	}
+	if helpers := args[3]; helpers.IsNull() {
+		checker.HelpedBy(0, nil)
+	} else {
+		checker.HelpedBy(helpers.Get("count").Int(), func(_ context.Context, question []byte) ([]byte, error) {
+			return settled(helpers.Call("answer", array(question)), math.MaxInt64, errors.New("nobody helps"))
+		})
 	}
 	return checker.Do(context.Background(), request(args[0]), func(base string) verify.Fetch { return fetch(base, args[1]) }, func(done, total uint64) {
 		args[2].Invoke(float64(done), float64(total))
@@ -123,9 +137,7 @@ func part(request js.Value, name string) []byte {
 	if !v.InstanceOf(js.Global().Get("Uint8Array")) {
 		return nil
 	}
-	b := make([]byte, v.Get("length").Int())
-	js.CopyBytesToGo(b, v)
-	return b
+	return bytesOf(v)
 }
 
 // maxAnswer bounds what a server says beside the record, in bytes.
@@ -138,35 +150,63 @@ func fetch(base string, read js.Value) verify.Fetch {
 		if strings.HasPrefix(path, "api/") {
 			limit = maxAnswer
 		}
-		type answer struct {
-			data []byte
-			err  error
-		}
-		answers := make(chan answer, 1)
-		got := js.FuncOf(func(_ js.Value, args []js.Value) any {
-			v := args[0]
-			if v.IsNull() {
-				answers <- answer{err: fs.ErrNotExist}
-				return nil
-			}
-			n := v.Get("length").Int()
-			if int64(n) > limit {
-				answers <- answer{err: errors.New("it is larger than it can be")}
-				return nil
-			}
-			data := make([]byte, n)
-			js.CopyBytesToGo(data, v)
-			answers <- answer{data: data}
-			return nil
-		})
-		defer got.Release()
-		lost := js.FuncOf(func(js.Value, []js.Value) any {
-			answers <- answer{err: errors.New("the server cannot be reached")}
-			return nil
-		})
-		defer lost.Release()
-		read.Invoke(base+path, float64(limit)).Call("then", got, lost)
-		a := <-answers
-		return a.data, a.err
+		return settled(read.Invoke(base+path, float64(limit)), limit, errors.New("the server cannot be reached"))
 	}
+}
+
+// settled waits for a Promise of a Uint8Array of at most limit bytes, or of null: there is none. lost is the error if it is rejected.
+func settled(promise js.Value, limit int64, lost error) ([]byte, error) {
+	type settlement struct {
+		data []byte
+		err  error
+	}
+	settlements := make(chan settlement, 1)
+	resolved := js.FuncOf(func(_ js.Value, args []js.Value) any {
+		switch v := args[0]; {
+		case v.IsNull():
+			settlements <- settlement{err: fs.ErrNotExist}
+		case int64(v.Get("length").Int()) > limit:
+			settlements <- settlement{err: errors.New("it is larger than it can be")}
+		default:
+			settlements <- settlement{data: bytesOf(v)}
+		}
+		return nil
+	})
+	defer resolved.Release()
+	rejected := js.FuncOf(func(js.Value, []js.Value) any {
+		settlements <- settlement{err: lost}
+		return nil
+	})
+	defer rejected.Release()
+	promise.Call("then", resolved, rejected)
+	s := <-settlements
+	return s.data, s.err
+}
+
+// bytesOf copies a Uint8Array.
+func bytesOf(v js.Value) []byte {
+	b := make([]byte, v.Get("length").Int())
+	js.CopyBytesToGo(b, v)
+	return b
+}
+
+// array makes a Uint8Array.
+func array(b []byte) js.Value {
+	v := js.Global().Get("Uint8Array").New(len(b))
+	js.CopyBytesToJS(v, b)
+	return v
+}
+
+// help answers a question about signatures for another worker; null: it cannot.
+func help(_ js.Value, args []js.Value) (said any) {
+	defer func() {
+		if recover() != nil {
+			said = nil
+		}
+	}()
+	answer, err := answerer.Answer(bytesOf(args[0]))
+	if err != nil {
+		return nil
+	}
+	return array(answer)
 }

@@ -39,7 +39,7 @@ function start() {
   const receipt = held("receipt");
   const archive = held("archive");
   const all = Array.from({ length: Number(texts) }, (_, i) => held(`text-${i}`));
-  const engine = new Engine({ spawn, wasm: held("wasm").buffer, lost: text("js.lost") });
+  const engine = new Engine({ spawn, wasm: held("wasm").buffer, script: held("worker"), lost: text("js.lost") });
   const verifier = new Verifier(engine, {
     policy: async () => ({ text: written("policy"), whose: text(given === "server" ? "js.policy.held.server" : "js.policy.held") }),
     record: archive ? { archive, limit: everything } : null,

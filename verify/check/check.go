@@ -55,11 +55,19 @@ type Checker struct {
 	record *record // nil: there is none
 	texts  map[entry.Hash][]byte
 	order  []entry.Hash // of texts, the oldest first
+
+	help    func(ctx context.Context, question []byte) (answer []byte, err error)
+	helpers int
 }
 
 // New returns a Checker that trusts nobody and has read nothing.
 func New(now func() time.Time) *Checker {
 	return &Checker{now: now, texts: make(map[entry.Hash][]byte)}
+}
+
+// HelpedBy has so many others check signatures when a record is replayed, as verify.AuditOptions says.
+func (c *Checker) HelpedBy(helpers int, help func(ctx context.Context, question []byte) (answer []byte, err error)) {
+	c.helpers, c.help = helpers, help
 }
 
 // errNoPolicy is the error of whoever asks before he has said whom he trusts.

@@ -127,7 +127,7 @@ func firstItem(b []byte) (uint64, bool) {
 
 // options completes those of an audit.
 func (r *record) options(c *Checker, o verify.AuditOptions) verify.AuditOptions {
-	o.Now = c.now
+	o.Now, o.Help, o.Helpers = c.now, c.help, c.helpers
 	if r.archive != nil {
 		o.Paths = r.archive.Paths()
 	} else {

@@ -32,22 +32,10 @@ type check struct {
 // when e is applied. It may run on many goroutines beside each other and beside
 // Apply and Admit, and says nothing about whether e is admissible.
 func (s *State) CheckSignatures(e *entry.Entry) *Signatures {
-	if e == nil || e.Body == nil {
+	found, named, text := s.unchecked(e)
+	if found == nil {
 		return nil
 	}
-	named := e.Named()
-	if len(named) != len(e.Signatures) {
-		return nil
-	}
-	text := e.Text()
-	found := &Signatures{id: entry.Sum(text), checks: make([]check, len(named))}
-	s.mu.RLock()
-	for i, n := range named {
-		if k := s.known(n.Ref); k != nil {
-			found.checks[i].public = k.public
-		}
-	}
-	s.mu.RUnlock()
 	lines := registers(e.Body)
 	for i, n := range named {
 		c, sig := &found.checks[i], e.Signatures[i]
@@ -66,6 +54,27 @@ func (s *State) CheckSignatures(e *entry.Entry) *Signatures {
 		}
 	}
 	return found
+}
+
+// unchecked begins to check the signatures of e, the text of which it returns too, with the keys that are registered by now; nil: there are none to check.
+func (s *State) unchecked(e *entry.Entry) (found *Signatures, named []entry.Named, text []byte) {
+	if e == nil || e.Body == nil {
+		return nil, nil, nil
+	}
+	named = e.Named()
+	if len(named) != len(e.Signatures) {
+		return nil, nil, nil
+	}
+	text = e.Text()
+	found = &Signatures{id: entry.Sum(text), checks: make([]check, len(named))}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for i, n := range named {
+		if k := s.known(n.Ref); k != nil {
+			found.checks[i].public = k.public
+		}
+	}
+	return found, named, text
 }
 
 // registers returns the public-key and recovery-key lines of a body.

@@ -8,6 +8,7 @@ export class EngineError extends Error {}
  * An Engine is the worker and what waits for it.
  *   spawn()  makes the worker
  *   wasm     where it gets the verifier: a URL, or its bytes packed with gzip
+ *   script   the worker's script, if the worker cannot start others like it by its own address
  *   lost     the sentence for when the worker is gone
  */
 export class Engine {
@@ -80,7 +81,7 @@ export class Engine {
     };
     this.#waiting.unshift({
       id: ++this.#next,
-      request: { do: "load", wasm: this.#source.wasm },
+      request: { do: "load", wasm: this.#source.wasm, script: this.#source.script },
       progress: () => {},
       resolve: (result) => { this.version = result.version; },
       reject: (error) => this.stop(error.message),

@@ -1,7 +1,9 @@
 // The verifier's worker: it loads the WebAssembly of cmd/undersigned-wasm and passes on what the page asks.
 //
-//   {id, do: "load", wasm}   wasm: an address, or an ArrayBuffer with the file packed by gzip  -> {version}
-//   {id, do, …}              a request of package verify/check; bytes, about and archive are Uint8Arrays, or ArrayBuffers
+//   {id, do: "load", wasm, script}  wasm: an address, an ArrayBuffer with the file packed by gzip, or a WebAssembly.Module; script: a Uint8Array, this
+//                                   script, in a page from a file  -> {version}
+//   {id, do: "answer", question}    a Uint8Array, of another such worker that is helped to check signatures  -> {answer}
+//   {id, do, …}                     a request of package verify/check; bytes, about and archive are Uint8Arrays, or ArrayBuffers
 //
 // It answers {id, progress: {step, done, total}} any number of times (total 0: not known), and then {id, result} or {id, error}: a sentence.
 // A classic script, so that a page from a file can start it too. There, wasm_exec.js stands before it.
@@ -15,7 +17,12 @@
   const parts = ["bytes", "about", "archive"];
   const pauses = [300, 1500]; // milliseconds before a failed read is tried again
   const gone = "The verifier has stopped. Load the page again.";
+  const mostHelpers = 4;
   let verifier = null; // what cmd/undersigned-wasm gives the page
+  let compiled = null; // its WebAssembly.Module
+  let script = null; // this script, where it cannot be had by its address
+  let address = null;
+  let trusted = null;
   let failed = false;
   let last = Promise.resolve(); // questions are answered one by one
 
@@ -27,6 +34,9 @@
     );
   };
 
+  // What cannot be read here is a question whose answer nobody would wait for otherwise.
+  self.onmessageerror = () => self.postMessage({ id: 0, error: gone });
+
   function sentence(error) {
     return error && error.message ? error.message : gone;
   }
@@ -34,6 +44,7 @@
   async function handle(request) {
     const tell = (step, done, total) => self.postMessage({ id: request.id, progress: { step, done, total } });
     if (request.do === "load") {
+      script = request.script ?? null;
       if (!verifier) {
         await load(request.wasm, tell);
       }
@@ -50,29 +61,110 @@
         request[name] = new Uint8Array(request[name]);
       }
     }
-    const answer = await Promise.race([
-      verifier.ask(request, read, (done, total) => tell(request.do, done, total)),
-      verifier.ended,
-    ]);
-    const result = JSON.parse(answer.result);
-    if (answer.bytes) {
-      result.bytes = answer.bytes;
+    if (request.do === "answer") {
+      return { result: { answer: verifier.answer(request.question) } };
     }
-    return { result };
+    const helpers = new Helpers(compiled);
+    try {
+      const answer = await Promise.race([
+        verifier.ask(request, read, (done, total) => tell(request.do, done, total), helpers.count > 0 ? helpers : null),
+        verifier.ended,
+      ]);
+      const result = JSON.parse(answer.result);
+      if (answer.bytes) {
+        result.bytes = answer.bytes;
+      }
+      return { result };
+    } finally {
+      helpers.end();
+    }
+  }
+
+  /**
+   * Helpers are workers like this one, with the same compiled code, that check signatures. They are started when they are asked first. Whatever goes
+   * wrong with one is no error: what it does not answer is checked here.
+   */
+  class Helpers {
+    #module;
+    #all = null; // {worker, waiting: Map of id to {resolve, reject}}
+
+    constructor(module) {
+      this.#module = module;
+      const cores = self.navigator?.hardwareConcurrency ?? 1;
+      this.count = cores > 1 && typeof Worker === "function" ? Math.min(cores, mostHelpers) : 0;
+    }
+
+    /** Has the one that has least to do answer a question; a promise of a Uint8Array. */
+    answer(question) {
+      this.#all ??= this.#start();
+      const free = this.#all.reduce((a, b) => (a && a.waiting.size <= b.waiting.size ? a : b), null);
+      if (!free) {
+        return Promise.reject(new Error(gone));
+      }
+      return new Promise((resolve, reject) => {
+        const id = ++free.last;
+        free.waiting.set(id, { resolve, reject });
+        free.worker.postMessage({ id, do: "answer", question }, [question.buffer]);
+      });
+    }
+
+    end() {
+      for (const helper of this.#all ?? []) {
+        this.#lose(helper);
+      }
+    }
+
+    #start() {
+      const all = [];
+      try {
+        while (all.length < this.count) {
+          const helper = { worker: new Worker(here()), waiting: new Map(), last: 0 };
+          helper.worker.onmessage = ({ data }) => this.#hear(helper, data);
+          helper.worker.onerror = () => this.#lose(helper);
+          all.push(helper);
+          helper.worker.postMessage({ id: 0, do: "load", wasm: this.#module });
+        }
+      } catch {
+        // Those that there are will do.
+      }
+      return all;
+    }
+
+    #hear(helper, { id, result, error }) {
+      if (error !== undefined) {
+        this.#lose(helper);
+      } else if (result?.answer) {
+        helper.waiting.get(id)?.resolve(result.answer);
+        helper.waiting.delete(id);
+      } else if (id !== 0 && result) {
+        this.#lose(helper);
+      }
+    }
+
+    #lose(helper) {
+      helper.worker.terminate();
+      this.#all = this.#all.filter((other) => other !== helper);
+      for (const { reject } of helper.waiting.values()) {
+        reject(new Error(gone));
+      }
+      helper.waiting.clear();
+    }
+  }
+
+  // The address of this script, for a worker like this one. A page from a file lets a worker run what that worker has made itself alone.
+  function here() {
+    address ??= script ? URL.createObjectURL(new Blob([script], { type: "text/javascript" })) : self.location.href;
+    if (!("trustedTypes" in self)) {
+      return address;
+    }
+    trusted ??= trustedTypes.createPolicy("undersigned", { createScriptURL: () => address });
+    return trusted.createScriptURL(address);
   }
 
   /** Loads the verifier, compiling it as it comes. */
   async function load(wasm, tell) {
-    const response = await (typeof wasm === "string" ? download(wasm, tell) : unpack(wasm));
     const go = new Go();
-    let instance;
-    try {
-      ({ instance } = WebAssembly.instantiateStreaming
-        ? await WebAssembly.instantiateStreaming(response, go.importObject)
-        : await WebAssembly.instantiate(await response.arrayBuffer(), go.importObject));
-    } catch {
-      throw new Error("This browser could not start the verifier. A newer browser can, and so can the program undersigned.");
-    }
+    const instance = await (wasm instanceof WebAssembly.Module ? begin(wasm, go) : typeof wasm === "string" ? compile(await download(wasm, tell), go) : compile(unpack(wasm), go));
     tell("start", 0, 0);
     const ended = go.run(instance).then(() => {
       failed = true;
@@ -82,7 +174,24 @@
     if (!self.undersigned) {
       throw new Error(gone);
     }
-    verifier = { ask: self.undersigned.ask, version: self.undersigned.version, ended };
+    verifier = { ...self.undersigned, ended };
+  }
+
+  async function compile(response, go) {
+    try {
+      const { module, instance } = WebAssembly.instantiateStreaming
+        ? await WebAssembly.instantiateStreaming(response, go.importObject)
+        : await WebAssembly.instantiate(await response.arrayBuffer(), go.importObject);
+      compiled = module;
+      return instance;
+    } catch {
+      throw new Error("This browser could not start the verifier. A newer browser can, and so can the program undersigned.");
+    }
+  }
+
+  async function begin(module, go) {
+    compiled = module;
+    return WebAssembly.instantiate(module, go.importObject);
   }
 
   const asWasm = { headers: { "Content-Type": "application/wasm" } };
