@@ -11,9 +11,10 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 BUILT = ledger/server/assets/built
 # Tests that start programs, which there are none of in a browser.
 NOTINWASM = TestImports|TestTablesAreGenerated|TestSSHKeygenTakesOurs
-# Without inlining the verifier is an eighth smaller. What checks signatures is inlined all the same: it would take three times as long.
+# Without inlining the verifier is an eighth smaller. What checks signatures is inlined all the same: it would take three times as long. Where
+# its time goes, cmd/undersigned-wasm/default.pgo tells the compiler (docs/verifier.md).
 FAST = math/bits internal/byteorder crypto/internal/fips140deps/byteorder crypto/internal/fips140/edwards25519/... crypto/internal/fips140/nistec/... \
-  crypto/internal/fips140/sha256 crypto/internal/fips140/sha512 crypto/internal/fips140/sha3 filippo.io/mldsa/internal/fips140/mldsa
+  crypto/internal/fips140/sha256 crypto/internal/fips140/sha512 crypto/internal/fips140/sha3 filippo.io/edwards25519/... filippo.io/mldsa/internal/fips140/mldsa
 WASMFLAGS = -buildvcs=false -trimpath -gcflags=all=-l $(FAST:%=-gcflags=%=) -ldflags '-s -w -buildid='
 
 .PHONY: demo test check build wasm wasm-test wasm-again browser browser-tools browser-bench fuzz mutants vectors cover frozen torture sabotage interop cosign
@@ -31,7 +32,7 @@ build: wasm
 # The verifier for browsers, packed: the first time takes a minute.
 wasm: $(BUILT)/undersigned.wasm.br
 
-$(BUILT)/undersigned.wasm.br: $(shell find keys verify cmd/undersigned-wasm ledger/server/assets/pack -name '*.go' -not -name '*_test.go') go.mod go.sum Makefile
+$(BUILT)/undersigned.wasm.br: $(shell find keys verify cmd/undersigned-wasm ledger/server/assets/pack -name '*.go' -not -name '*_test.go') cmd/undersigned-wasm/default.pgo go.mod go.sum Makefile
 	GOOS=js GOARCH=wasm $(GO) build $(WASMFLAGS) -o bin/undersigned.wasm ./cmd/undersigned-wasm
 	$(GO) run ./ledger/server/assets/pack bin/undersigned.wasm "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" $(BUILT)
 	@touch $@
@@ -40,7 +41,7 @@ $(BUILT)/undersigned.wasm.br: $(shell find keys verify cmd/undersigned-wasm ledg
 WASMTESTS ?= ./keys ./keys/dnssec ./keys/unicode15 ./verify ./verify/entry ./verify/roll ./verify/wording ./verify/check
 wasm-test:
 	GOOS=js GOARCH=wasm $(GO) test -timeout 60m $(TESTFLAGS) -exec "$$($(GO) env GOROOT)/lib/wasm/go_js_wasm_exec" -gcflags=all=-l $(FAST:%=-gcflags=%=) \
-	  -skip '$(NOTINWASM)' $(WASMTESTS)
+	  -pgo=$(CURDIR)/cmd/undersigned-wasm/default.pgo -skip '$(NOTINWASM)' $(WASMTESTS)
 
 # Compiles and packs the verifier again, from nothing, and wants the same bytes.
 wasm-again: wasm
