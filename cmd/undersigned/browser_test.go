@@ -61,6 +61,8 @@ type browserPlan struct {
 	Answers     map[string]browserAnswer `json:"answers"`     // what the program says, by file
 	Main        *browserFacts            `json:"main"`
 	Crowd       *browserFacts            `json:"crowd"`
+	Many        *browserFacts            `json:"many"`  // with bench, as large as a browser replays
+	Large       *browserFacts            `json:"large"` // with bench, larger
 	Hostile     *browserFacts            `json:"hostile"`
 	Liars       map[string]string        `json:"liars"` // addresses, by lie
 }
@@ -93,6 +95,8 @@ func TestBrowser(t *testing.T) {
 	size := 520 // more than a page of a list has
 	if plan.Bench {
 		size = 4997 // 10,000 entries
+		_, plan.Many = browserMany(t, 250, 38)
+		_, plan.Large = browserMany(t, 250, 41)
 	}
 	_, plan.Crowd = browserCrowd(t, size)
 	if err := os.WriteFile(filepath.Join(plan.Files, "hostile.zip"), hostile.archive(), 0o600); err != nil {

@@ -378,3 +378,24 @@ func browserCrowd(t *testing.T, n int) (*browserRecord, *browserFacts) {
 		"crowd": {strings.TrimPrefix(h.String(), "sha256:"), title},
 	}}
 }
+
+// browserMany is a record of so many organizations that endorse so many texts: as a record is that has been kept for years.
+func browserMany(t *testing.T, members, texts int) (*browserRecord, *browserFacts) {
+	r := newBrowserRecord(t, "2024-05-02")
+	f := &browserFacts{URL: r.url, Statements: map[string]browserStatement{}, Entries: map[string]uint64{}}
+	var all []*rolltest.Org
+	for i := range members {
+		all = append(all, browserOrg(fmt.Sprintf("member-%05d.example", i), fmt.Sprintf("Member %05d of Many", i)))
+	}
+	r.join(all...)
+	var h entry.Hash
+	for i := range texts {
+		title := fmt.Sprintf("Statement %d", i)
+		h = r.publish(fmt.Sprintf("Statement %d\n\nThis is agreed by everybody, for the time being.\n", i), title, nil)
+		f.Entries["last"] = r.endorse(h, all...)
+		f.Statements["last"] = browserStatement{strings.TrimPrefix(h.String(), "sha256:"), title}
+	}
+	r.goLive(h)
+	f.Size = r.ledger.Stats().Stored
+	return r, f
+}

@@ -1,11 +1,12 @@
 // Sizes and times, printed and never asserted: make browser-bench.
+import os from 'node:os'
 import { test } from 'node:test'
 import { plan, settled, state, visit } from './harness.mjs'
 
 const rounds = 5
 const median = (all) => all.sort((a, b) => a - b)[Math.floor(all.length / 2)]
 
-test('sizes and times', { skip: !plan.bench, timeout: 600_000 }, async () => {
+test('sizes and times', { skip: !plan.bench, timeout: 1_800_000 }, async () => {
 	const { url, entries } = plan.main
 	await visit({ fresh: true }, async (page) => {
 		await page.goto(url)
@@ -39,14 +40,24 @@ test('sizes and times', { skip: !plan.bench, timeout: 600_000 }, async () => {
 	}
 	console.log(`from opening a receipt's page to its verdict, nothing cached, ${plan.main.size} entries replayed: ${Math.round(median(loads))} ms (median of ${rounds})`)
 	console.log(`from a name to its verdict, all loaded: ${Math.round(median(verdicts))} ms (median of ${rounds})`)
-	const replays = []
-	for (let i = 0; i < 3; i++) {
-		await visit({}, async (page) => {
-			const begun = performance.now()
-			await page.goto(`${plan.crowd.url}record`)
-			await state(page, '#browser-check')
-			replays.push(performance.now() - begun)
-		})
+	// Interleaved, with the workers that check signatures and without.
+	for (const [what, record] of [['most of them endorsements with one signature', plan.many], ['half of them registrations with a new key', plan.crowd]]) {
+		const times = { alone: [], helped: [] }
+		for (let i = 0; i < 3; i++) for (const how of Object.keys(times)) {
+			await visit({ fresh: true }, async (page) => {
+				if (how === 'alone') {
+					await page.route('**/assets/worker.js', async (route) => {
+						const response = await route.fetch()
+						await route.fulfill({ response, body: (await response.text()).replace('const mostHelpers = 4;', 'const mostHelpers = 0;') })
+					})
+				}
+				const begun = performance.now()
+				await page.goto(`${record.url}record`)
+				await state(page, '#browser-check')
+				times[how].push(performance.now() - begun)
+				await page.unrouteAll()
+			})
+		}
+		console.log(`from opening a page to ${record.size} entries replayed, ${what}: ${Math.round(median(times.helped))} ms, without helpers ${Math.round(median(times.alone))} ms (medians of 3; ${os.availableParallelism()} cores)`)
 	}
-	console.log(`from opening a page to ${plan.crowd.size} entries replayed: ${Math.round(median(replays))} ms (median of 3)`)
 })

@@ -5,7 +5,7 @@ import { execFile } from 'node:child_process'
 import fs from 'node:fs'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
-import { accessible, file, narrow, phone, picture, plan, settled, state, tabThrough, tool, visit } from './harness.mjs'
+import { accessible, countHelp, file, helped, narrow, phone, picture, plan, settled, state, tabThrough, tellHelp, tool, visit } from './harness.mjs'
 
 const timeout = 300_000
 const { url, statements, entries } = plan.main
@@ -208,6 +208,18 @@ describe('flows', { concurrency: 2 }, () => {
 			const { stdout } = await promisify(execFile)('zbarimg', ['--quiet', '--raw', to])
 			assert.equal(stdout.trim(), `${url}entry/${entries.apnic}`, `a telephone reads it, ${scheme}`)
 		}
+	}))
+
+	test('other workers check signatures', { timeout }, () => visit({}, async (page) => {
+		await page.addInitScript(`(${countHelp})(${JSON.stringify(tellHelp)})`)
+		await page.route('**/assets/worker.js', async (route) => {
+			const response = await route.fetch()
+			await route.fulfill({ response, body: tellHelp + await response.text() })
+		})
+		await page.goto(`${plan.crowd.url}record`)
+		assert.equal((await state(page, '#browser-check')).state, 'confirmed')
+		await helped(page, plan.crowd.size)
+		await page.unrouteAll()
 	}))
 
 	test('more signatories than a page has', { timeout }, () => visit({}, async (page) => {

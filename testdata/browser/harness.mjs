@@ -76,7 +76,7 @@ export async function visit({ viewport = desktop, scheme = 'light', forced = 'no
 	})
 	page.on('request', (r) => {
 		requests.push(r.url())
-		const own = [plan.main, plan.crowd, plan.hostile].map((f) => f.url).concat(Object.values(plan.liars))
+		const own = [plan.main, plan.crowd, plan.hostile, plan.many, plan.large].filter(Boolean).map((f) => f.url).concat(Object.values(plan.liars))
 		if (!own.some((u) => r.url().startsWith(u)) && !/^(data|blob|file):/.test(r.url())) tell(`a request to ${r.url()}`)
 	})
 	try {
@@ -119,6 +119,33 @@ export async function state(page, selector) {
 		return e && e.dataset.state && e.dataset.state !== 'busy'
 	}, selector)
 	return page.locator(selector).first().evaluate((e) => ({ state: e.dataset.state, code: Number(e.dataset.code), text: e.innerText, difference: e.dataset.difference ?? '' }))
+}
+
+// tellHelp, before the script of a worker, has it tell of each answer of a worker of its own; countHelp has the page count them.
+export const tellHelp = `self.Worker = self.Worker && class extends self.Worker {
+	constructor(address) {
+		super(address)
+		this.addEventListener('message', ({ data }) => { if (data.result?.answer) self.postMessage({ helped: true }) })
+	}
+};`
+export function countHelp(tell) {
+	globalThis.help = 0
+	const { Blob, Worker } = globalThis
+	globalThis.Worker = class extends Worker {
+		constructor(address) {
+			super(address)
+			this.addEventListener('message', ({ data }) => { if (data.helped) globalThis.help++ })
+		}
+	}
+	globalThis.Blob = class extends Blob {
+		constructor(parts, options) { super(options?.type === 'text/javascript' ? [tell, ...parts] : parts, options) }
+	}
+}
+
+// helped holds a page to having been helped with a record, if there is more than one core.
+export async function helped(page, size) {
+	const [help, cores] = await page.evaluate(() => [globalThis.help, navigator.hardwareConcurrency])
+	assert.ok(cores < 2 || help >= size / 64, `${help} answers about ${size} entries, on ${cores} cores`)
 }
 
 // scriptless has a page shown as a browser without JavaScript shows it, in one that has it: axe-core needs it.

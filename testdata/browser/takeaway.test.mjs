@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import { describe, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { accessible, file, fits, narrow, picture, plan, settled, state, tabThrough, visit } from './harness.mjs'
+import { accessible, countHelp, file, fits, helped, narrow, picture, plan, settled, state, tabThrough, tellHelp, visit } from './harness.mjs'
 
 const timeout = 300_000
 const { url, statements, entries } = plan.main
@@ -48,6 +48,23 @@ describe('pages to take away', { concurrency: 2 }, () => {
 			})
 		})
 	}
+
+	test('a record for which other workers check signatures', { timeout }, async () => {
+		const { url, statements, size } = plan.crowd
+		await visit({}, async (page) => {
+			const answer = await page.request.get(`${url}statement/${statements.crowd.hash}/page.html`)
+			assert.equal(answer.status(), 200)
+			fs.writeFileSync(file('page-crowd.html'), await answer.body())
+		})
+		await visit({ offline: true }, async (page) => {
+			await page.addInitScript(`(${countHelp})(${JSON.stringify(tellHelp)})`)
+			await page.goto(pathToFileURL(file('page-crowd.html')).href)
+			const told = await state(page, '#browser-check')
+			assert.equal(told.state, 'confirmed', told.text)
+			assert.ok(told.text.replaceAll(/[,\u202f\u00a0]/g, '').includes(`all ${size} entries`), told.text)
+			await helped(page, size)
+		})
+	})
 
 	test('the whole record', { timeout }, async () => {
 		const name = await save(`statement/${statements.tccm.hash}/page.html`, 'page-record.html')
