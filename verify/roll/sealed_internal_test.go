@@ -17,7 +17,11 @@ func TestRanking(t *testing.T) {
 	st := s.published[0]
 	rng := rand.New(rand.NewPCG(1, 2))
 	var times []int64
-	for round := range 60 {
+	rounds := 60
+	if testing.Short() {
+		rounds = 10
+	}
+	for round := range rounds {
 		n := []int{0, 1, 1, 1, 2, 40, 700}[rng.IntN(7)]
 		for range n {
 			at := st.about[rng.IntN(len(st.about))]
