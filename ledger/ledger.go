@@ -105,6 +105,8 @@ type Result struct {
 	// ErrClosed, a *RefusedError, ErrUnwitnessed, ErrClock, the context's error (the entry may be stored later: submitting it
 	// again tells), or what made the ledger fail (the same).
 	Err error
+
+	entry *entry.Entry // whose text it is about, if Stored
 }
 
 // A Refusal says why an entry is not admitted. Nothing of it was stored.

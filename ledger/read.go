@@ -254,10 +254,6 @@ func (l *Ledger) Find(id entry.Hash) (uint64, bool) {
 // Receipt returns the receipt of a published entry under the published checkpoint. If there is
 // no such entry the error is fs.ErrNotExist. The caller must not change what it points to.
 func (l *Ledger) Receipt(ctx context.Context, index uint64) (*verify.Receipt, error) {
-	h := l.published()
-	if h == nil || index >= h.Size {
-		return nil, fs.ErrNotExist
-	}
 	b, err := l.Leaf(ctx, index)
 	if err != nil {
 		return nil, err
@@ -266,16 +262,38 @@ func (l *Ledger) Receipt(ctx context.Context, index uint64) (*verify.Receipt, er
 	if err != nil {
 		return nil, l.failing(ctx, fmt.Errorf("leaf %d: %w", index, ErrCorrupt))
 	}
+	return l.receipt(ctx, index, leaf.Entry)
+}
+
+// ReceiptOf is Receipt for the entry of a Result that Submit has returned.
+func (l *Ledger) ReceiptOf(ctx context.Context, r Result) (*verify.Receipt, error) {
+	if r.entry == nil {
+		return nil, fs.ErrNotExist
+	}
+	return l.receipt(ctx, r.Index, r.entry)
+}
+
+// receipt makes the receipt of a stored entry, which has the text of e.
+func (l *Ledger) receipt(ctx context.Context, index uint64, e *entry.Entry) (*verify.Receipt, error) {
+	h := l.published()
+	if h == nil || index >= h.Size {
+		return nil, fs.ErrNotExist
+	}
 	var after []byte
-	if e, ok := leaf.Entry.Body.(*entry.Endorsement); ok {
+	if e, ok := e.Body.(*entry.Endorsement); ok {
+		var err error
 		if after, err = l.CheckpointAt(ctx, e.After.Size); err != nil {
 			return nil, err
 		}
 	}
 	// What supports a published entry is published too, so there is no need to wait for a commit.
-	support := l.state.Support(index, leaf.Entry)
-	get := func(index uint64) ([]byte, error) { return l.Leaf(ctx, index) }
-	r, err := verify.MakeReceipt(index, support, after, h.note, get, l.tree.nodes(ctx))
+	support := l.state.Support(index, e)
+	// What is in memory is not changed by anybody, as it is not here.
+	get := func(index uint64) (leaf []byte, err error) {
+		err = l.leaves(ctx, index, index+1, func(b []byte) { leaf = b })
+		return leaf, err
+	}
+	r, err := verify.MakeReceiptOf(h.Size, index, support, after, h.note, get, l.tree.nodes(ctx))
 	return r, l.failing(ctx, err)
 }
 

@@ -279,7 +279,7 @@ func refusal(err error) error {
 // result is what an item that is stored is answered, for now as not published. The caller holds
 // durable.
 func (l *Ledger) result(it *item) (Result, error) {
-	r := Result{ID: it.id, Index: it.index, Stored: true, Duplicate: it.duplicate, Admitted: it.admitted, ChainIndex: it.chained, ChainErr: it.unchained}
+	r := Result{ID: it.id, Index: it.index, Stored: true, Duplicate: it.duplicate, Admitted: it.admitted, ChainIndex: it.chained, ChainErr: it.unchained, entry: it.entry}
 	last, ok := l.state.Previous(it.entry)
 	r.Stands = ok && last == it.id
 	if !r.Admitted.IsZero() {

@@ -247,7 +247,7 @@ var sabotages = []sabotage{
 	{
 		name: "receipt-head", defence: "nothing of an entry is shown before a published checkpoint covers it",
 		edits: []edit{
-			{"ledger/read.go", "if h == nil || index >= h.Size {\n\t\treturn nil, fs.ErrNotExist\n\t}\n\tb, err := l.Leaf", "if h == nil {\n\t\treturn nil, fs.ErrNotExist\n\t}\n\tb, err := l.Leaf"},
+			{"ledger/read.go", "if h == nil || index >= h.Size {\n\t\treturn nil, fs.ErrNotExist\n\t}\n\tvar after", "if h == nil {\n\t\treturn nil, fs.ErrNotExist\n\t}\n\tvar after"},
 			{"ledger/read.go", "if index >= l.publishedSize() {\n\t\treturn nil, fs.ErrNotExist\n\t}\n\terr = l.leaves", "if false {\n\t\treturn nil, fs.ErrNotExist\n\t}\n\terr = l.leaves"},
 		},
 		test: "./ledger TestCosign",

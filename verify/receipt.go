@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/tccm/undersigned/verify/roll"
@@ -235,8 +236,16 @@ func (d *extraReader) leaf() []byte {
 
 // Bytes returns the receipt file. The fields must be within their bounds: it panics if a leaf
 // is longer than 65535 bytes, a proof than 255 hashes, or the quoted note than a uint32 says.
-func (r *Receipt) Bytes() []byte {
-	extra := appendLeaf(nil, r.Leaf)
+func (r *Receipt) Bytes() []byte { return r.Append(nil) }
+
+// Append appends to b what Bytes returns.
+func (r *Receipt) Append(b []byte) []byte {
+	const most = 1 + 8 + 2 + 1 // of a supporting leaf, beside its bytes and hashes
+	n := 2 + len(r.Leaf) + 5 + len(r.After)
+	for _, s := range r.Support {
+		n += most + len(s.Leaf) + HashSize*len(s.Proof)
+	}
+	extra := appendLeaf(make([]byte, 0, n), r.Leaf)
 	for _, s := range r.Support {
 		extra = append(extra, itemSupport)
 		extra = binary.BigEndian.AppendUint64(extra, s.Index)
@@ -253,7 +262,7 @@ func (r *Receipt) Bytes() []byte {
 	if len(r.After) > 0 {
 		extra = appendNote(extra, r.After)
 	}
-	b := make([]byte, 0, len(receiptHeader)+base64.StdEncoding.EncodedLen(len(extra))+45*len(r.Proof)+len(r.Checkpoint)+64)
+	b = slices.Grow(b, len(receiptHeader)+base64.StdEncoding.EncodedLen(len(extra))+45*len(r.Proof)+len(r.Checkpoint)+64)
 	b = append(b, receiptHeader...)
 	b = append(b, "extra "...)
 	b = base64.StdEncoding.AppendEncode(b, extra)
@@ -297,14 +306,20 @@ func MakeReceipt(index uint64, support []uint64, after, checkpoint []byte, leaf 
 	if err != nil {
 		return nil, err
 	}
+	return MakeReceiptOf(c.Size, index, support, after, checkpoint, leaf, nodes)
+}
+
+// MakeReceiptOf is MakeReceipt for who knows the size of the checkpoint's tree.
+func MakeReceiptOf(size, index uint64, support []uint64, after, checkpoint []byte, leaf func(index uint64) ([]byte, error), nodes NodeReader) (*Receipt, error) {
 	if len(support) > MaxSupport {
 		return nil, errors.New("a receipt cannot hold more than 64 supporting leaves")
 	}
 	r := &Receipt{Index: index, After: after, Checkpoint: checkpoint}
+	var err error
 	if r.Leaf, err = leaf(index); err != nil {
 		return nil, err
 	}
-	if r.Proof, err = Inclusion(index, c.Size, nodes); err != nil {
+	if r.Proof, err = Inclusion(index, size, nodes); err != nil {
 		return nil, err
 	}
 	for _, i := range support {
@@ -312,7 +327,7 @@ func MakeReceipt(index uint64, support []uint64, after, checkpoint []byte, leaf 
 		if s.Leaf, err = leaf(i); err != nil {
 			return nil, err
 		}
-		if s.Proof, err = Inclusion(i, c.Size, nodes); err != nil {
+		if s.Proof, err = Inclusion(i, size, nodes); err != nil {
 			return nil, err
 		}
 		r.Support = append(r.Support, s)

@@ -52,13 +52,17 @@ func parseRate(text string, bytes bool) (r server.Rate, ok bool) {
 // memoryEvery is how often the bound on memory is set anew.
 const memoryEvery = time.Minute
 
-// boundMemory has garbage collected sooner, until ctx ends, where requests come to use much memory at one time: what has
+// boundMemory has garbage collected sooner or, unless GOGC was given, later, until ctx ends: sooner where requests come to use much memory at one time: what has
 // been in use may double as usual, and beside that there is room for all that is held for requests. What is in use grows with the record.
-func boundMemory(ctx context.Context) {
+func boundMemory(ctx context.Context, given bool) {
 	tick := time.NewTicker(memoryEvery)
 	defer tick.Stop()
 	for {
-		debug.SetMemoryLimit(memoryLimit())
+		limit := memoryLimit()
+		debug.SetMemoryLimit(limit)
+		if !given {
+			debug.SetGCPercent(collectAt(limit))
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -67,11 +71,21 @@ func boundMemory(ctx context.Context) {
 	}
 }
 
+// collectAt returns at how much more than is in use, in percent, garbage is to be collected, where that is for a limit of memoryLimit: half of what
+// is free for requests may be garbage too. A small record would be looked through after every few hundred entries otherwise.
+func collectAt(limit int64) int {
+	live := max(1<<20, (limit-forRequests)/2)
+	return int(100 + 100*(forRequests/2)/live)
+}
+
+// forRequests is what there is room for beside what is in use, in bytes.
+const forRequests = 128 << 20
+
 // memoryLimit returns the bound for what was in use when garbage was collected last, in bytes.
 func memoryLimit() int64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)
-	return 2*int64(sample[0].Value.Uint64()) + 128<<20
+	return 2*int64(sample[0].Value.Uint64()) + forRequests
 }
 
 // limits returns what the flags say.

@@ -189,3 +189,16 @@ func TestSubmitAgain(t *testing.T) {
 		s.Close()
 	}
 }
+
+// TestCollectAt holds when garbage is collected to what it is said to be: at twice what is in use and 64 MiB.
+func TestCollectAt(t *testing.T) {
+	for _, live := range []int64{4 << 20, 64 << 20, 1 << 30, 64 << 30} {
+		got := live + live*int64(collectAt(2*live+forRequests))/100
+		if want := 2*live + forRequests/2; got > want || got < want-live/50 {
+			t.Errorf("with %d in use: at %d, want %d", live, got, want)
+		}
+	}
+	if got := collectAt(0); got < 100 || got > 10_000 {
+		t.Errorf("with nothing in use: %d %%", got)
+	}
+}

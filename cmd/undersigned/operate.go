@@ -260,7 +260,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	}
 	if a.env["GOMEMLIMIT"] == "" {
 		runtime.GC() // what opening needed is in use no more
-		go boundMemory(ctx)
+		go boundMemory(ctx, a.env["GOGC"] != "")
 	}
 	if h.rotated {
 		a.sayf("A change of the log's keys that had been cut short is finished: the new keys sign. The policy for readers is %s.\n", filepath.Join(c.Dir, policyFile))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tccm/undersigned/ledger"
+	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
 )
@@ -99,19 +101,91 @@ func (s *Server) one(w http.ResponseWriter, r *http.Request, wait time.Duration)
 		return
 	}
 	a := accepted(result)
+	var receipt *verify.Receipt
 	if result.Published {
-		receipt, err := s.ledger.Receipt(r.Context(), result.Index)
-		if err != nil {
+		var err error
+		if receipt, err = s.ledger.ReceiptOf(r.Context(), result); err != nil {
 			s.fail(w, r, s.problemFrom(err))
 			return
 		}
-		a.Receipt = string(receipt.Bytes())
 	}
 	w.Header().Set("Cache-Control", cacheNever)
 	w.Header().Set("Location", a.ReceiptURL)
 	status := a.Status
 	a.Status = 0
-	send(w, r, status, typeJSON, encode(a))
+	buffers := answerPool.Get().(*answerBuffers)
+	send(w, r, status, typeJSON, buffers.encode(a, receipt))
+	if cap(buffers.answer) <= maxPooled {
+		answerPool.Put(buffers)
+	}
+}
+
+// answerBuffers hold an answer while it is made and sent: it is long, and there are many.
+type answerBuffers struct{ receipt, answer []byte }
+
+// maxPooled is how long an answer may be whose buffers are kept, in bytes.
+const maxPooled = 64 << 10
+
+var answerPool = sync.Pool{New: func() any { return new(answerBuffers) }}
+
+// encode returns what encode returns of an answer with a receipt; nil: without. It is good until the buffers are used again.
+func (b *answerBuffers) encode(a submitted, receipt *verify.Receipt) []byte {
+	line := encode(a)
+	if receipt == nil {
+		return line
+	}
+	b.receipt = receipt.Append(b.receipt[:0])
+	line = append(line[:len(line)-len("}\n")], `,"receipt":`...)
+	b.answer = appendString(append(b.answer[:0], line...), b.receipt, len(b.receipt)-len(receipt.Checkpoint))
+	return append(b.answer, "}\n"...)
+}
+
+// appendString appends a string of JSON, in the form of encoding/json. It is quick where lines are long and plain, as in a receipt; the first so many bytes are
+// known to be plain.
+func appendString(to, text []byte, known int) []byte {
+	begun := len(to)
+	to = append(to, '"')
+	for rest := text; len(rest) > 0; {
+		line := rest
+		end := bytes.IndexByte(rest, '\n')
+		if end >= 0 {
+			line = rest[:end]
+		}
+		if known -= len(line) + 1; known < -1 && !plain(line) {
+			quoted, err := json.Marshal(string(text))
+			if err != nil {
+				panic("server: " + err.Error())
+			}
+			return append(to[:begun], quoted...)
+		}
+		to = append(to, line...)
+		if end < 0 {
+			break
+		}
+		to = append(to, `\n`...)
+		rest = rest[end+1:]
+	}
+	return append(to, '"')
+}
+
+// asIs are the bytes that stand for themselves in a string of JSON, also within HTML.
+var asIs = func() (t [256]bool) {
+	for c := ' '; c <= '~'; c++ {
+		t[c] = c != '"' && c != '\\' && c != '<' && c != '>' && c != '&'
+	}
+	return t
+}()
+
+// dash begins a signature line of a note.
+var dash = []byte("— ")
+
+// plain says whether a line, but for a dash at its beginning, is made of bytes that stand for themselves.
+func plain(line []byte) bool {
+	ok := true
+	for _, c := range bytes.TrimPrefix(line, dash) {
+		ok = ok && asIs[c]
+	}
+	return ok
 }
 
 // many submits the entries that the body frames.
