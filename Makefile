@@ -17,7 +17,7 @@ FAST = math/bits internal/byteorder crypto/internal/fips140deps/byteorder crypto
   crypto/internal/fips140/sha256 crypto/internal/fips140/sha512 crypto/internal/fips140/sha3 filippo.io/edwards25519/... filippo.io/mldsa/internal/fips140/mldsa
 WASMFLAGS = -buildvcs=false -trimpath -gcflags=all=-l $(FAST:%=-gcflags=%=) -ldflags '-s -w -buildid='
 
-.PHONY: demo test check build wasm wasm-test wasm-again browser browser-tools browser-bench fuzz mutants vectors cover frozen torture sabotage interop cosign
+.PHONY: demo test check build bench wasm wasm-test wasm-again browser browser-tools browser-bench fuzz mutants vectors cover frozen torture sabotage interop cosign
 
 demo: wasm
 	$(GO) build -o $(BIN) ./cmd/undersigned
@@ -28,6 +28,12 @@ test:
 
 build: wasm
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(BIN) ./cmd/undersigned
+
+# How fast it is, beside a server on Tessera's library; docs/performance.md. It takes a quarter of an hour and 3 GB in BENCHDIR, on the disk that is to be measured.
+BENCHDIR ?= $(or $(TMPDIR),/tmp)
+bench: build
+	cd testdata/tessera && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $(CURDIR)/bin/tessera .
+	$(BIN) bench --against $(CURDIR)/bin/tessera $(BENCHFLAGS) $(BENCHDIR)
 
 # The verifier for browsers, packed: the first time takes a minute.
 wasm: $(BUILT)/undersigned.wasm.br

@@ -146,6 +146,7 @@ type commands struct {
 
 	Backup  backupCmd  `cmd:"" help:"Make a copy of a ledger, also while it is served, and check it." group:"Keep a record"`
 	Restore restoreCmd `cmd:"" help:"Rebuild a ledger from a copy of its record." group:"Keep a record"`
+	Bench   benchCmd   `cmd:"" help:"Measure how fast this program is, on this machine." group:"Keep a record"`
 
 	Witness witnessCmd `cmd:"" help:"Cosign the checkpoints of other people's records, and be believed." group:"Watch others"`
 	Monitor monitorCmd `cmd:"" help:"Follow records, and be told of what concerns you." group:"Watch others"`

@@ -73,7 +73,8 @@ type pages struct {
 	file     *os.File
 	path     string
 	pageSize int
-	count    uint64 // pages in use: the high water mark
+	count    uint64 // pages in use, or free: the high water mark
+	free     uint64 // pages that are free
 	seen     []bool // by page number
 	flaws    []ledger.Flaw
 
@@ -425,7 +426,9 @@ func (p *pages) freelist(number uint64) {
 			return
 		}
 		last = id
-		p.mark(id, 0)
+		if p.mark(id, 0) {
+			p.free++
+		}
 	}
 }
 
