@@ -112,7 +112,7 @@ func (r *Row) conclude() {
 			values[f.Name] = append(values[f.Name], f.Value)
 		}
 	}
-	r.Figures = nil
+	r.Figures = []Figure{}
 	for _, f := range r.Rounds[0].figures {
 		r.Figures = append(r.Figures, Figure{f.Name, median(values[f.Name]), f.Unit})
 	}

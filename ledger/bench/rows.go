@@ -498,10 +498,7 @@ func (b *bench) receipt(ctx context.Context, r *record) error {
 	if err != nil {
 		return err
 	}
-	n := 300
-	if !b.Quick {
-		n = 1000
-	}
+	const n = 300
 	return b.rounds(ctx, func(int) ([]Round, error) {
 		var judging, checking []float64
 		m := measure(b.ours()...)
