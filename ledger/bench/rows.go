@@ -167,9 +167,18 @@ func (b *bench) batch(ctx context.Context) error {
 	n := b.Entries
 	return b.rounds(ctx, func(i int) ([]Round, error) {
 		entries := r.mixed(n)
-		var bodies [][]byte
-		for part := range slices.Chunk(entries, mostInOne) {
-			bodies = append(bodies, frame(part))
+		// Two clients, each for members of its own, so that one request is read while another is answered.
+		var halves [2][][]byte
+		for j, e := range entries {
+			k := j % len(r.members) % 2
+			halves[k] = append(halves[k], e)
+		}
+		var parts [][][]byte
+		bodies := make([][][]byte, len(halves))
+		for k, half := range halves {
+			for part := range slices.Chunk(half, mostInOne/2) {
+				parts, bodies[k] = append(parts, part), append(bodies[k], frame(part))
+			}
 		}
 		var ours *loaded
 		var plain verified
@@ -177,11 +186,10 @@ func (b *bench) batch(ctx context.Context) error {
 			_, err := b.part(ctx, "signatures", task{Keys: b.path("keys"), Entries: n}, entries, &plain)
 			return err
 		}, func() (err error) {
-			// One client, so that each member's entries come in order.
-			if ours, err = b.load(ctx, r.server, load{Path: "/entries?wait=60s", Type: manyType, Keep: true}, [][][]byte{bodies}); err != nil {
+			if ours, err = b.load(ctx, r.server, load{Path: "/entries?wait=60s", Type: manyType, Keep: true}, bodies); err != nil {
 				return err
 			}
-			for j, part := range slices.Collect(slices.Chunk(entries, mostInOne)) {
+			for j, part := range parts {
 				if err := r.tookMany(part, ours.answers[j]); err != nil {
 					return err
 				}
