@@ -475,8 +475,11 @@ func (j *judge) sealedSentence(worst problem) string {
 				closer++
 			}
 		}
-		if closer > 0 {
-			all += fmt.Sprintf(" Look closer: of %d of them more is to be said.", closer)
+		switch {
+		case closer == 1:
+			all += " Look closer: 1 of them is not a plain yes."
+		case closer > 1:
+			all += fmt.Sprintf(" Look closer: %d of them are not a plain yes.", closer)
 		}
 		return all
 	}

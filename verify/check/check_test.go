@@ -78,7 +78,7 @@ func TestKinds(t *testing.T) {
 		code     int
 		sentence string
 	}{
-		{"the text", with, "x", tccm.Statement, "text", verify.CodeOK, "byte for byte. 16 organizations stand behind it. Look closer: of 16 of 16 more is to be said than a plain yes."},
+		{"the text", with, "x", tccm.Statement, "text", verify.CodeOK, "byte for byte. 16 organizations stand behind it. Look closer: 16 of the 16 are not a plain yes."},
 		{"an altered text", with, "x", altered, "text", verify.CodeOtherText, "16 organizations stand behind that version."},
 		{"another text", with, "x", []byte("Something else altogether, of which nobody has heard before in this place."), "text", verify.CodeNotFound, "in no endorsed version"},
 		{"the text in a page", with, "x", page, "html", verify.CodeOK, ""},

@@ -67,9 +67,9 @@ func (c *Checker) compare(ctx context.Context, b Brought) (*Answer, error) {
 	a.Answers, closer = c.textAnswers(q, best)
 	switch n := len(best.Endorsers); {
 	case n > maxJudged && matches(best.Result.Verdict):
-		a.Sentence += fmt.Sprintf(" Look closer: %d of them were asked about, and of %d more is to be said than a plain yes.", maxJudged, closer)
+		a.Sentence += fmt.Sprintf(" Look closer: %d of them were asked about, and %d of these %s not a plain yes.", maxJudged, closer, are(closer))
 	case closer > 0:
-		a.Sentence += fmt.Sprintf(" Look closer: of %d of %d more is to be said than a plain yes.", closer, n)
+		a.Sentence += fmt.Sprintf(" Look closer: %d of the %d %s not a plain yes.", closer, n, are(closer))
 	}
 	return a, nil
 }
@@ -168,7 +168,7 @@ func signedText(q *Comparison, best *Version, l looks) verify.Answer {
 		a.State = verify.LookCloser
 	}
 	if l.disputed > 0 {
-		a.Reasons = append(a.Reasons, fmt.Sprintf("%s disputed: a key that signed has been declared compromised from before that, or had come with such a key.", areOf(l.disputed)))
+		a.Reasons = append(a.Reasons, fmt.Sprintf("%d of them %s disputed: a key that signed has been declared compromised from before that, or had come with such a key.", l.disputed, are(l.disputed)))
 	}
 	if l.signed > 0 {
 		a.Reasons = append(a.Reasons, fmt.Sprintf("Of %d of them it is not told by more than the operator's word that the key was theirs, the key has been replaced since, or something speaks against it, such as a dispute; ask about each to see why.", l.signed))
@@ -180,11 +180,11 @@ func signedText(q *Comparison, best *Version, l looks) verify.Answer {
 	return a
 }
 
-func areOf(n int) string {
+func are(n int) string {
 	if n == 1 {
-		return "1 of them is"
+		return "is"
 	}
-	return fmt.Sprintf("%d of them are", n)
+	return "are"
 }
 
 func exactText(q *Comparison, best *Version) verify.Answer {
