@@ -256,12 +256,12 @@ func TestLateChain(t *testing.T) {
 		}
 		return refused.Detail
 	}
-	// One that does not hold, one of nobody's keys.
+	// One that does not hold, one of no keys.
 	n := size()
 	if s := why(submit([]byte("abc"))); !strings.Contains(s, "shows nothing") {
 		t.Error(s)
 	}
-	if s := why(submit(chain(rolltest.NewKey("somebody")))); !strings.Contains(s, "nothing new") {
+	if s := why(submit(chain())); !strings.Contains(s, "nothing new") {
 		t.Error(s)
 	}
 	if size() != n {

@@ -105,10 +105,11 @@ type publication struct {
 	lately      bool        // prior was valid about the time of the entry
 	soon        bool        // next was
 	ended       *roll.Chain // it misses the key, which was there before, and came before the entry
-	gone        *roll.Chain // it misses the key, which was there before, and came after the entry; without one soon after it that shows the key, if there is such a one
-	told        bool        // the record had the key as replaced or revoked before it was gone
+	gone        *roll.Chain // it misses the key, which was there before, and came after the entry
+	left        *roll.Chain // it misses the key, which the domain had not published until then
+	told        bool        // that it is gone the record explains: it was replaced or revoked
 	back        bool        // after it was gone there is one that shows it, perhaps not in time
-	left        *roll.Chain // it misses the key, which the domain had not published until then, and did not soon after
+	accuses     bool        // one of ended, gone and left speaks against the key: the zone was signed, nothing explains it, and no chain that may have been in time shows the key soon after
 }
 
 // near reports whether a chain that shows the key was valid about the time of the entry.
@@ -117,17 +118,9 @@ func (p *publication) near() bool { return p.lately || p.soon }
 // counts reports whether the domain itself answers for the key.
 func (p *publication) counts() bool { return p.shown && p.near() && p.ended == nil }
 
-// denial returns a chain by which the domain speaks against the key: that it took it back, and not because the record had another one by then, or leaves it out.
-func (p *publication) denial() *roll.Chain {
-	switch {
-	case p.ended != nil:
-		return p.ended
-	case p.left != nil:
-		return p.left
-	case !p.told:
-		return p.gone
-	}
-	return nil
+// doubted reports whether there is something against a plain yes.
+func (p *publication) doubted() bool {
+	return p.ended != nil || p.left != nil || p.gone != nil && !p.told
 }
 
 // missed returns the first chain since which the key is missing; nil: it is there.
@@ -143,7 +136,7 @@ func (p *publication) rank() int {
 	switch {
 	case p.ended != nil:
 		return 0
-	case p.denial() != nil:
+	case p.doubted():
 		return 1
 	case !p.near():
 		return 2
@@ -156,75 +149,148 @@ func (p *publication) rank() int {
 // published returns what the DNS says of a key that signed an entry; nil if nothing shows it that was seen in time, and nothing misses it.
 func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication {
 	k, _ := j.state.Key(ref)
-	var ever, unfixed uint64 // the first and the last chain that shows the key, and may have been in time
-	words := slices.DeleteFunc(j.state.Words(ref, index), func(w roll.Word) bool {
-		standing := j.in.Record.chains[w.Index].standing
-		if w.Shown && standing != seenAfter {
-			unfixed = w.Index
-			if ever == 0 {
-				ever = w.Index
-			}
-		}
-		return standing == seenAfter || w.Shown && standing != seenInTime
-	})
+	standing := func(w roll.Word) seen { return j.in.Record.chains[w.Index].standing }
+	proven := func(w roll.Word) bool { return w.Shown && standing(w) == seenInTime }
+	words := slices.DeleteFunc(j.state.Words(ref, index), func(w roll.Word) bool { return standing(w) == seenAfter })
 	p := new(publication)
-	here := slices.IndexFunc(words, func(w roll.Word) bool { return w.Shown }) // the last before the entry, else the first
+	here := slices.IndexFunc(words, proven) // the last before the entry, else the first
 	for i, w := range words {
-		if w.Shown && w.Index <= index {
+		if proven(w) && w.Index <= index {
 			here = i
 		}
 	}
 	if here >= 0 {
-		from, to := here, here+1
-		for from > 0 && words[from-1].Shown {
-			from--
+		from, to := here, here
+		p.shown = true
+		for i := here; i >= 0 && words[i].Shown; i-- {
+			if proven(words[i]) {
+				from = i
+			}
 		}
-		for to < len(words) && words[to].Shown {
-			to++
+		for i := here; i < len(words) && words[i].Shown; i++ {
+			if proven(words[i]) {
+				to = i
+			}
 		}
-		p.shown, p.first, p.last = true, words[from].Chain, words[to-1].Chain
+		p.first, p.last = words[from].Chain, words[to].Chain
 		next := here
 		if words[here].Index <= index {
 			p.prior = &words[here].Chain
 			next++
 		}
-		if next < to {
+		for next <= to && !proven(words[next]) {
+			next++
+		}
+		if next <= to {
 			p.next = &words[next].Chain
 		}
 		p.lately = p.prior != nil && !p.prior.NotAfter.Before(at.Add(-aboutThen))
 		p.soon = p.next != nil && !p.next.NotBefore.After(at.Add(aboutThen))
 	}
-	// Each row of chains that miss the key speaks against it, unless one that shows it follows soon.
-	for i := 0; i < len(words); i++ {
-		was := ever != 0 && ever < words[i].Index
-		// A recovery key need not be published (decision 86), and that a zone is not signed says nothing of a key that never was.
-		if words[i].Shown || !was && (k.Role == roll.RecoveryKey || words[i].Outcome == dnssec.Insecure) {
+	was := false
+	for i := 0; i < len(words); {
+		if words[i].Shown {
+			was = true
+			i++
 			continue
 		}
-		first := &words[i].Chain
-		for i+1 < len(words) && !words[i+1].Shown {
-			i++
+		row := words[i:]
+		if n := slices.IndexFunc(row, func(w roll.Word) bool { return w.Shown }); n >= 0 {
+			row = row[:n]
 		}
-		again := i+1 < len(words)
-		soon := again && !words[i+1].NotBefore.After(first.Admitted.Add(aboutThen))
-		told := k.Revoked && k.RevokedAt < first.Index
-		switch {
-		case first.Index <= index && again && words[i+1].Index <= index: // it was back when it signed
-		case first.Index <= index && was:
-			p.ended = first
-		case first.Index <= index && p.soon, first.Index > index && (soon || !was && told):
-		case !was && p.left == nil:
-			p.left = first
-		case was && p.gone == nil:
-			p.gone, p.told = first, told
+		i += len(row)
+		var back *roll.Word
+		if i < len(words) {
+			back = &words[i]
 		}
+		n := 0
+		for n < len(row) && row[n].Index <= index {
+			n++
+		}
+		j.missing(p, k, row[:n], back, was, at, index)
+		j.missing(p, k, row[n:], back, was, time.Time{}, index)
 	}
-	c := p.missed()
-	p.back = c != nil && unfixed > c.Index
-	if !p.shown && c == nil && p.left == nil {
+	if c := p.missed(); c != nil {
+		n := slices.IndexFunc(words, func(w roll.Word) bool { return w.Shown && w.Index > c.Index })
+		p.back = n >= 0
+	}
+	if !p.shown && p.missed() == nil && p.left == nil {
 		return nil
 	}
 	return p
+}
+
+// missing takes in a row of chains that miss a key, either before the entry that it signed, which was at a time, or after it, when that is zero.
+func (j *judge) missing(p *publication, k roll.Key, row []roll.Word, back *roll.Word, was bool, at time.Time, index uint64) {
+	if len(row) == 0 {
+		return
+	}
+	c := &row[0].Chain
+	secure := slices.IndexFunc(row, func(w roll.Word) bool { return w.Outcome != dnssec.Insecure })
+	if secure >= 0 {
+		c = &row[secure].Chain
+	}
+	// A recovery key need not be published (decision 86), and that a zone is not signed says nothing of a key that never was.
+	if !was && (k.Role == roll.RecoveryKey || secure < 0) {
+		return
+	}
+	since := c.Admitted
+	if at.After(since) {
+		since = at
+	}
+	soon := back != nil && (!at.IsZero() && back.Index <= index || !back.NotBefore.After(since.Add(aboutThen)))
+	if soon && j.in.Record.chains[back.Index].standing == seenInTime {
+		return
+	}
+	accuses := secure >= 0 && !soon
+	switch {
+	case !was && at.IsZero() && k.Revoked && k.RevokedAt < c.Index:
+	case !was:
+		if p.left == nil || accuses && !p.accuses {
+			p.left = c
+		}
+		p.accuses = p.accuses || accuses
+	case !at.IsZero():
+		p.ended, p.accuses = c, p.accuses || accuses
+	case j.explained(k, *c):
+		if p.gone == nil {
+			p.gone, p.told = c, true
+		}
+	default:
+		if p.gone == nil || p.told || accuses && !p.accuses {
+			p.gone, p.told = c, false
+		}
+		p.accuses = p.accuses || accuses
+	}
+}
+
+// explained reports whether the record knows why a chain misses a key: another one had been put into its place by then, or was soon, and the domain published
+// that one; or it was revoked, not by itself alone, with keys against which the domain does not speak. Whoever stole a key can replace and revoke it, too.
+func (j *judge) explained(k roll.Key, c roll.Chain) bool {
+	by, with, next, ok := j.state.Revocation(k.Ref)
+	if !ok || by.Admitted.After(c.Admitted.Add(aboutThen)) {
+		return false
+	}
+	if next != nil {
+		until := c.Admitted
+		if by.Admitted.After(until) {
+			until = by.Admitted
+		}
+		return slices.ContainsFunc(j.state.Words(*next, by.Index), func(w roll.Word) bool {
+			return w.Shown && j.in.Record.chains[w.Index].standing != seenAfter && !w.NotBefore.After(until.Add(aboutThen))
+		})
+	}
+	others := 0
+	for _, ref := range with {
+		if ref == k.Ref {
+			continue
+		}
+		if p := j.published(ref, by.Index, by.Admitted); p != nil && p.accuses || j.came(ref, by.Index, by.Admitted) != nil {
+			return false
+		}
+		others++
+	}
+	return others > 0
 }
 
 // came returns the entry that brought a key which signed another entry, if it was signed with a key against which the domain speaks, or with one that had so come, and
@@ -241,10 +307,10 @@ func (j *judge) came(ref keys.Ref, index uint64, at time.Time) *roll.Mark {
 	var found *roll.Mark
 	for _, other := range with {
 		p := j.published(other, by.Index, by.Admitted)
-		if p != nil && p.counts() && p.denial() == nil {
+		if p != nil && p.counts() && !p.doubted() {
 			continue
 		}
-		if p != nil && p.denial() != nil && p.denial().Outcome != dnssec.Insecure || j.came(other, by.Index, by.Admitted) != nil {
+		if p != nil && p.accuses || j.came(other, by.Index, by.Admitted) != nil {
 			found = &by
 		}
 	}
@@ -292,15 +358,15 @@ func (j *judge) domainWord(e *endorsed) (ev OwnerEvidence, ok bool) {
 	shown, doubt, left, came := 0, "", "", ""
 	for _, ref := range e.keys {
 		q := j.published(ref, e.index, e.admitted)
-		denied := q != nil && q.denial() != nil
+		doubted := q != nil && q.doubted()
 		if q != nil {
 			if c := q.missed(); c != nil && (ev.Gone == nil || c.Admitted.Before(*ev.Gone)) {
 				ev.Gone = &c.Admitted
 			}
 		}
-		ev.against = ev.against || denied
-		if by := j.came(ref, e.index, e.admitted); by != nil && (denied || q == nil || !q.counts()) && came == "" {
-			ev.against = true
+		ev.doubt, ev.against = ev.doubt || doubted, ev.against || q != nil && q.accuses
+		if by := j.came(ref, e.index, e.admitted); by != nil && (doubted || q == nil || !q.counts()) && came == "" {
+			ev.doubt, ev.against = true, true
 			came = fmt.Sprintf("Entry %d, of %s, brought the key %s, which signed, with a key against which the domain speaks: it was no longer in the DNS, or was left out there.", by.Index, day(by.Admitted), ref)
 		}
 		if q != nil && q.left != nil && left == "" {
@@ -309,6 +375,9 @@ func (j *judge) domainWord(e *endorsed) (ev OwnerEvidence, ok bool) {
 				others = "no keys in the DNS, and did not publish"
 			}
 			left = fmt.Sprintf("The domain %s publishes %s %s, which signed: seen on %s, entry %d.", display(e.domain), others, ref, day(q.left.Admitted), q.left.Index)
+			if !q.accuses {
+				left = fmt.Sprintf("On %s, entry %d, the DNS of %s did not name the key %s, which signed; a later answer does, and nothing fixes its time.", day(q.left.Admitted), q.left.Index, display(e.domain), ref)
+			}
 			doubtful = *q.left
 		}
 		if q == nil || !q.shown {
@@ -317,7 +386,7 @@ func (j *judge) domainWord(e *endorsed) (ev OwnerEvidence, ok bool) {
 			if q != nil && why != "" {
 				why += q.missing(j, len(e.keys) > 1)
 			}
-			if why != "" && (doubt == "" || denied) {
+			if why != "" && (doubt == "" || doubted) {
 				doubtful, doubt = c, why
 			}
 			continue
@@ -333,7 +402,6 @@ func (j *judge) domainWord(e *endorsed) (ev OwnerEvidence, ok bool) {
 			p = q
 		}
 	}
-	ev.doubt = ev.against
 	more := strings.Join(slices.DeleteFunc([]string{doubt, left, came}, func(s string) bool { return s == "" }), " ")
 	switch {
 	case shown == 0 && more == "":
@@ -753,9 +821,9 @@ func (j *judge) domainAnswer(t *trail, w roll.Voucher, of string) answered {
 	for _, ref := range w.Keys {
 		p := j.published(ref, w.Index, w.Admitted)
 		switch {
-		case p != nil && p.denial() != nil && p.denial().Outcome != dnssec.Insecure, (p == nil || !p.counts()) && j.came(ref, w.Index, w.Admitted) != nil:
+		case p != nil && p.accuses, (p == nil || !p.counts()) && j.came(ref, w.Index, w.Admitted) != nil:
 			a = answeredNo
-		case a == answeredYes && (p == nil || p.denial() != nil || p.prior == nil || !p.counts()):
+		case a == answeredYes && (p == nil || p.doubted() || p.prior == nil || !p.counts()):
 			a = answeredNothing
 		}
 	}

@@ -288,7 +288,11 @@ func (j *judge) answerList() {
 		if s.fault == "" {
 			j.answer(didSign, LookCloser, "%s is on the list; its endorsement is entry %d of the record.", display(s.asked), s.line.Index)
 			if j.state != nil && j.admitted {
-				_, closer := j.unmetBy(Signatory{Domain: s.asked, Index: s.line.Index})
+				line := Signatory{Domain: s.asked, Index: s.line.Index}
+				if i := slices.IndexFunc(v.Roll.Lines, func(l Signatory) bool { return l.Domain == s.asked }); i >= 0 {
+					line = v.Roll.Lines[i]
+				}
+				_, closer := j.unmetBy(line)
 				for _, sentence := range closer {
 					j.reason(didSign, "%s", sentence)
 				}
@@ -360,7 +364,7 @@ func (j *judge) unmetBy(l Signatory) (sentences, closer []string) {
 	}
 	one := &judge{in: j.in, v: new(Verdict), state: j.state, trail: j.trail, operators: j.operators}
 	if one.endorsed = j.onList(l); one.endorsed == nil {
-		return []string{"What is required could not be checked: it has said something else since, and which keys signed then is in its own receipt."}, nil
+		return []string{"What is required could not be checked: it has said something else since, and which keys signed then is in its own receipt."}, []string{unknownKeys}
 	}
 	say := func(format string, args ...any) { closer = append(closer, fmt.Sprintf(format, args...)) }
 	one.doubtful(say)
@@ -370,6 +374,8 @@ func (j *judge) unmetBy(l Signatory) (sentences, closer []string) {
 	}
 	return one.unmet(), closer
 }
+
+const unknownKeys = "Which keys signed could not be looked at: it has said something else since, and this file does not hold the endorsement."
 
 // onList returns the endorsement by which somebody is on the list; nil: it is neither in the file nor the last one in the record.
 func (j *judge) onList(l Signatory) *endorsed {
@@ -444,9 +450,14 @@ func (j *judge) answerAll(asOf string) {
 	var disputed []string
 	for i := range j.v.Roll.Lines {
 		l := &j.v.Roll.Lines[i]
-		if e := j.onList(*l); e != nil && j.state.Disputed(e.index, e.keys...) {
+		e := j.onList(*l)
+		if e == nil {
+			l.Closer = append(l.Closer, unknownKeys)
+			continue
+		}
+		if j.state.Disputed(e.index, e.keys...) {
 			disputed = append(disputed, display(l.Domain))
-			(&judge{state: j.state, endorsed: e}).doubtful(func(format string, args ...any) { l.Closer = append(l.Closer, fmt.Sprintf(format, args...)) })
+			(&judge{v: new(Verdict), state: j.state, endorsed: e}).doubtful(func(format string, args ...any) { l.Closer = append(l.Closer, fmt.Sprintf(format, args...)) })
 		}
 	}
 	if len(disputed) > 0 {

@@ -145,6 +145,7 @@ type judge struct {
 	short      bool     // fewer witnesses than the policy asks for have seen the receipt\'s checkpoint
 	trail      *trail   // where vouchers lead; nil: nobody has asked
 	operators  []string // domains; nil: nobody has asked
+	inherited  string   // the end of a sentence: who registered the domain again withdrew
 	undue      string   // the end of a sentence, that a withdrawal is disputed
 	nobody     bool     // whose word counts vouched for the name
 	sealed     *sealed  // the list that the receipt is of, or that stands beside it; nil: none
@@ -682,7 +683,7 @@ func (j *judge) answerStands() {
 	}
 	last, ok := j.state.Endorsement(e.domain, e.statement)
 	next, others := j.state.NextRegistration(e.domain, e.index)
-	others = others && ok && last.Index > next.Index && last.Action == entry.Endorse // and so perhaps somebody else's
+	others = others && ok && last.Index > next.Index // and so perhaps somebody else's
 	switch {
 	case others:
 		j.earlierHolder(last, next)
@@ -693,6 +694,15 @@ func (j *judge) answerStands() {
 		if last.Disputed {
 			j.undue = " " + disputedWithdrawal
 			j.reason(stillStands, disputedWithdrawal)
+		} else if last.Index != e.index {
+			one := j.about(last)
+			one.owner(func(string, ...any) {})
+			for _, v := range one.v.Evidence {
+				if v.against {
+					j.undue = " Its domain speaks against a key that signed the withdrawal."
+					j.reason(stillStands, "%s", v.Sentence)
+				}
+			}
 		}
 	case ok && j.superseded():
 		j.answer(stillStands, LookCloser, "Not withdrawn %s, but a newer version of the text exists.", asOf)
@@ -748,29 +758,43 @@ const disputedWithdrawal = "The withdrawal is disputed: a key that signed it has
 // earlierHolder says whether an endorsement stands whose domain has been registered again since, by an entry before the last word on the statement.
 func (j *judge) earlierHolder(last roll.Endorsement, next roll.Mark) {
 	e := j.endorsed
-	if was, action, ok := j.state.WordBefore(e.domain, e.statement, next.Index); ok && action == entry.Withdraw {
+	was, action, ok := j.state.WordBefore(e.domain, e.statement, next.Index)
+	switch {
+	case ok && action == entry.Withdraw:
 		j.v.Withdrawn = &was.Admitted
 		j.answer(stillStands, LookCloser, "Withdrawn %s.", day(was.Admitted))
 		j.problem(CodeWithdrawn, stillStands, "")
-	} else {
+	case last.Action == entry.Withdraw:
+		j.v.Withdrawn = &last.Admitted
+		j.answer(stillStands, LookCloser, "Withdrawn %s, after the domain had been registered again on %s, perhaps by somebody else.", day(last.Admitted), day(next.Admitted))
+		j.problem(CodeWithdrawn, stillStands, "")
+		j.inherited = fmt.Sprintf("; its endorsement was withdrawn on %s, after the domain had been registered again, perhaps by somebody else", day(last.Admitted))
+		return
+	default:
 		j.answer(stillStands, LookCloser, "It was not withdrawn until the domain was registered again, %s.", day(next.Admitted))
+		if e.action == entry.Withdraw {
+			j.again = was.Admitted
+		}
 	}
 	j.reason(stillStands, "The domain was registered again on %s, by entry %d, perhaps by somebody else, who has endorsed the text by entry %d.", day(next.Admitted), next.Index, last.Index)
 }
 
+// about returns a judgement of another entry of the same organization.
+func (j *judge) about(last roll.Endorsement) *judge {
+	e := &endorsed{index: last.Index, domain: last.Domain, admitted: last.Admitted, keys: last.Keys}
+	return &judge{in: j.in, v: new(Verdict), state: j.state, trail: j.trail, operators: j.operators, endorsed: e}
+}
+
 // standsBy holds the later entry by which an endorsement stands to what is asked of the one that was given.
 func (j *judge) standsBy(last roll.Endorsement) {
-	one := &judge{in: j.in, v: new(Verdict), state: j.state, trail: j.trail, operators: j.operators}
-	one.endorsed = &endorsed{index: last.Index, domain: last.Domain, admitted: last.Admitted, keys: last.Keys}
-	said := false
+	one := j.about(last)
 	say := func(format string, args ...any) {
 		a := &j.v.Answers[stillStands]
 		if a.State == Confirmed {
 			a.State, a.Text = LookCloser, fmt.Sprintf("It stands by entry %d. ", last.Index)+fmt.Sprintf(format, args...)
-		} else if said {
+		} else {
 			j.reason(stillStands, format, args...)
 		}
-		said = true
 	}
 	one.doubtful(say)
 	one.owner(say)
@@ -823,7 +847,14 @@ func (j *judge) sentence(worst problem) string {
 			return fmt.Sprintf("No longer. %s. %s", did, j.v.Answers[stillStands].Text)
 		}
 		if j.v.Withdrawn == nil {
-			return fmt.Sprintf("Yes, but a newer version of the text exists. %s.", did)
+			newer := fmt.Sprintf("Yes, but a newer version of the text exists. %s.", did)
+			if signed := j.v.Answers[didSign]; signed.State == LookCloser && len(signed.Reasons) > 0 {
+				newer += " " + signed.Reasons[0]
+			}
+			return newer
+		}
+		if j.inherited != "" {
+			return fmt.Sprintf("Withdrawn. %s%s.", did, j.inherited)
 		}
 		if e.action == entry.Withdraw {
 			return fmt.Sprintf("Withdrawn. %s withdrew its endorsement of %s on %s.%s", j.who(), j.what(), day(*j.v.Withdrawn), j.undue)

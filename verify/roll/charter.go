@@ -90,6 +90,12 @@ func (t *trial) signedByAll(lists ...[]entry.PublicKey) error {
 	return nil
 }
 
+// under reports whether a domain is below another.
+func under(domain, other string) bool {
+	n := len(domain) - len(other)
+	return n > 0 && domain[n-1] == '.' && strings.HasSuffix(domain, other)
+}
+
 // amendment returns those of the operator's keys that the amendment keeps.
 func (t *trial) amendment(c *entry.Charter) (kept []*key, err error) {
 	now := t.s.charter
@@ -138,7 +144,7 @@ func (t *trial) amendment(c *entry.Charter) (kept []*key, err error) {
 	}
 	// Without this, an operator could speak in a member's name by taking its domain, and make a member its own by taking one above or below it.
 	for _, m := range t.s.ordered {
-		related := m.domain == c.Operator || strings.HasSuffix(m.domain, "."+c.Operator) || strings.HasSuffix(c.Operator, "."+m.domain)
+		related := m.domain == c.Operator || !m.left && (under(m.domain, c.Operator) || under(c.Operator, m.domain))
 		if related && m.domain != now.operator && !slices.ContainsFunc(found, func(v voucher) bool { return v.domain == m.domain }) {
 			return nil, t.refuse(RuleVoucher, "the member %s is %s, or above or below it, which becomes the operator, and does not vouch for it", m.domain, c.Operator)
 		}

@@ -267,7 +267,7 @@ func TestDomainWordRefusals(t *testing.T) {
 		}, roll.RuleAdmission, "the operator does not vouch"},
 		{"evidence about nobody", entry.Admission{Operator: true}, func(s *domainScene) (*entry.Entry, []byte) {
 			return s.evidence("our.example"), nil
-		}, roll.RuleMember, "is not a member"},
+		}, roll.RuleMember, "was never a member"},
 		{"evidence that came with the entry", entry.Admission{Operator: true}, func(s *domainScene) (*entry.Entry, []byte) {
 			s.with(s.Registration(s.org), s.chain("our.example"))
 			return s.evidence("our.example"), nil

@@ -81,3 +81,19 @@ func (s *State) Brought(ref keys.Ref, index uint64) (by Mark, with []keys.Ref, o
 	}
 	return history[at].Mark, with, true
 }
+
+// Revocation returns the entry by which a key was revoked or replaced, the keys that signed it, and with which key it was replaced; nil: with none.
+func (s *State) Revocation(ref keys.Ref) (by Mark, with []keys.Ref, next *keys.Ref, ok bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	k := s.known(ref)
+	if k == nil || !k.revoked || s.members[k.domain] == nil {
+		return Mark{}, nil, nil, false
+	}
+	history := s.members[k.domain].history
+	at, ok := slices.BinarySearchFunc(history, k.revokedAt, func(ev Event, index uint64) int { return cmp.Compare(ev.Index, index) })
+	if !ok {
+		return Mark{}, nil, nil, false
+	}
+	return history[at].Mark, slices.Clone(history[at].Keys), clone(history[at].Added), true
+}
