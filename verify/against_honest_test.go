@@ -469,3 +469,37 @@ func TestAgainstStandsByUnwitnessed(t *testing.T) {
 		t.Errorf("nothing of what speaks against entry by which it stands: %s %q", v.Answers[3].Text, v.Answers[3].Reasons)
 	}
 }
+
+// A key adds another, which revokes it; the domain follows. What each signed meanwhile is asked about, whichever way.
+func TestAgainstKeysThatEndEachOther(t *testing.T) {
+	for _, published := range []bool{true, false} {
+		a, c := rolltest.NewOrg("a.example", 1, 1, 1), rolltest.NewOrg("c.example", 1, 0, 1)
+		second := rolltest.NewKey("second of a.example")
+		w := newNamed(t, "a.example", "c.example")
+		w.join(c, 100*aDay)
+		w.publish()
+		w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+		first := w.says(entry.Endorse, a, a.Keys[0])
+		w.add(a, second, a.Keys[0])
+		ref := a.Keys[0].Ref()
+		w.rec.Do(&entry.KeyEvent{Action: entry.Revoke, Member: a.Domain, Revokes: &ref}, a, second)
+		w.later(aDay)
+		if published {
+			w.observe(a.Domain, 10*aDay, second)
+		} else {
+			w.observe(a.Domain, 10*aDay)
+		}
+		w.publish()
+		mine := w.says(entry.Endorse, a, second)
+		for _, i := range []uint64{first, mine} {
+			v := verify.Judge(w.asked(i, w.server()))
+			tell(t, fmt.Sprint(i), v)
+			if plain(v) != (published && i == mine) {
+				t.Errorf("published: %v, entry %d: %s", published, i, v.Sentence)
+			}
+			if against := strings.Contains(fmt.Sprint(v.Evidence), "publishes no keys in the DNS"); against != (!published && i == mine) {
+				t.Errorf("published: %v, entry %d: %+v", published, i, v.Evidence)
+			}
+		}
+	}
+}

@@ -148,6 +148,17 @@ func (p *publication) rank() int {
 
 // published returns what the DNS says of a key that signed an entry; nil if nothing shows it that was seen in time, and nothing misses it.
 func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication {
+	id := signing{ref, index}
+	p, known := j.trail.published[id]
+	if !known {
+		j.trail.published[id] = nil // keys can revoke each other: whoever asks while this is being found out hears nothing
+		p = j.publication(ref, index, at)
+		j.trail.published[id] = p
+	}
+	return p
+}
+
+func (j *judge) publication(ref keys.Ref, index uint64, at time.Time) *publication {
 	k, _ := j.state.Key(ref)
 	standing := func(w roll.Word) seen { return j.in.Record.chains[w.Index].standing }
 	proven := func(w roll.Word) bool { return w.Shown && standing(w) == seenInTime }
@@ -304,6 +315,7 @@ func (j *judge) came(ref keys.Ref, index uint64, at time.Time) *roll.Mark {
 	if known, ok := j.trail.came[id]; ok {
 		return known
 	}
+	j.trail.came[id] = nil // as in published
 	var found *roll.Mark
 	for _, other := range with {
 		p := j.published(other, by.Index, by.Admitted)
@@ -318,7 +330,7 @@ func (j *judge) came(ref keys.Ref, index uint64, at time.Time) *roll.Mark {
 	return found
 }
 
-// signing is a key and the entry that brought it.
+// signing is a key and an entry that it signed, or that brought it.
 type signing struct {
 	keys.Ref
 	index uint64
@@ -707,15 +719,16 @@ func (j *judge) rests(m roll.Member, w roll.Voucher) VouchingMember {
 
 // A trail is what is known of where vouchers lead, so that each vouching is looked at once however many ask.
 type trail struct {
-	credits  map[string]*credit     // by domain
-	without  string                 // whose vouching is not followed, nor that of domains above and below it; "": there is nobody
-	wider    *trail                 // without nobody: what leads nowhere there leads nowhere here; nil: this is it
-	came     map[signing]*roll.Mark // whence keys came against which the domain speaks, or came with such; nil: not so
-	answered map[[2]string]answered // by whom and for whom: what the voucher's domain says of its keys
+	credits   map[string]*credit // by domain
+	without   string             // whose vouching is not followed, nor that of domains above and below it; "": there is nobody
+	wider     *trail             // without nobody: what leads nowhere there leads nowhere here; nil: this is it
+	published map[signing]*publication
+	came      map[signing]*roll.Mark // whence keys came against which the domain speaks, or came with such; nil: not so
+	answered  map[[2]string]answered // by whom and for whom: what the voucher's domain says of its keys
 }
 
 func newTrail(without string) *trail {
-	return &trail{credits: make(map[string]*credit), without: without, answered: make(map[[2]string]answered), came: make(map[signing]*roll.Mark)}
+	return &trail{credits: make(map[string]*credit), without: without, answered: make(map[[2]string]answered), came: make(map[signing]*roll.Mark), published: make(map[signing]*publication)}
 }
 
 // A credit is what is known of where those lead who vouched for a domain.
