@@ -151,9 +151,10 @@ func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication
 	id := signing{ref, index}
 	p, known := j.trail.published[id]
 	if !known {
-		j.trail.published[id] = nil // keys can revoke each other: whoever asks while this is being found out hears nothing
+		j.trail.published[id], j.trail.asking[id] = nil, true // keys can revoke each other: who asks while this is being found out hears nothing, and explains nothing
 		p = j.publication(ref, index, at)
 		j.trail.published[id] = p
+		delete(j.trail.asking, id)
 	}
 	return p
 }
@@ -210,16 +211,19 @@ func (j *judge) publication(ref keys.Ref, index uint64, at time.Time) *publicati
 			row = row[:n]
 		}
 		i += len(row)
-		var back *roll.Word
+		var back, fixed *roll.Word // the first that shows the key again, and the first of those that was seen in time
 		if i < len(words) {
 			back = &words[i]
+		}
+		if n := slices.IndexFunc(words[i:], proven); n >= 0 {
+			fixed = &words[i+n]
 		}
 		n := 0
 		for n < len(row) && row[n].Index <= index {
 			n++
 		}
-		j.missing(p, k, row[:n], back, was, at, index)
-		j.missing(p, k, row[n:], back, was, time.Time{}, index)
+		j.missing(p, k, row[:n], back, fixed, was, at, index)
+		j.missing(p, k, row[n:], back, fixed, was, time.Time{}, index)
 	}
 	if c := p.missed(); c != nil {
 		n := slices.IndexFunc(words, func(w roll.Word) bool { return w.Shown && w.Index > c.Index })
@@ -232,7 +236,7 @@ func (j *judge) publication(ref keys.Ref, index uint64, at time.Time) *publicati
 }
 
 // missing takes in a row of chains that miss a key, either before the entry that it signed, which was at a time, or after it, when that is zero.
-func (j *judge) missing(p *publication, k roll.Key, row []roll.Word, back *roll.Word, was bool, at time.Time, index uint64) {
+func (j *judge) missing(p *publication, k roll.Key, row []roll.Word, back, fixed *roll.Word, was bool, at time.Time, index uint64) {
 	if len(row) == 0 {
 		return
 	}
@@ -242,18 +246,20 @@ func (j *judge) missing(p *publication, k roll.Key, row []roll.Word, back *roll.
 		c = &row[secure].Chain
 	}
 	// A recovery key need not be published (decision 86), and that a zone is not signed says nothing of a key that never was.
-	if !was && (k.Role == roll.RecoveryKey || secure < 0) {
+	if k.Role == roll.RecoveryKey || !was && secure < 0 {
 		return
 	}
 	since := c.Admitted
 	if at.After(since) {
 		since = at
 	}
-	soon := back != nil && (!at.IsZero() && back.Index <= index || !back.NotBefore.After(since.Add(aboutThen)))
-	if soon && j.in.Record.chains[back.Index].standing == seenInTime {
+	soon := func(w *roll.Word) bool {
+		return w != nil && (!at.IsZero() && w.Index <= index || !w.NotBefore.After(since.Add(aboutThen)))
+	}
+	if soon(fixed) {
 		return
 	}
-	accuses := secure >= 0 && !soon
+	accuses := secure >= 0 && !soon(back)
 	switch {
 	case !was && at.IsZero() && k.Revoked && k.RevokedAt < c.Index:
 	case !was:
@@ -263,11 +269,15 @@ func (j *judge) missing(p *publication, k roll.Key, row []roll.Word, back *roll.
 		p.accuses = p.accuses || accuses
 	case !at.IsZero():
 		p.ended, p.accuses = c, p.accuses || accuses
-	case j.explained(k, *c):
-		if p.gone == nil {
-			p.gone, p.told = c, true
-		}
 	default:
+		why := j.explained(k, *c, index)
+		if why == explainedWell {
+			if p.gone == nil {
+				p.gone, p.told = c, true
+			}
+			return
+		}
+		accuses = accuses && why == explainedNot
 		if p.gone == nil || p.told || accuses && !p.accuses {
 			p.gone, p.told = c, false
 		}
@@ -275,33 +285,104 @@ func (j *judge) missing(p *publication, k roll.Key, row []roll.Word, back *roll.
 	}
 }
 
-// explained reports whether the record knows why a chain misses a key: another one had been put into its place by then, or was soon, and the domain published
-// that one; or it was revoked, not by itself alone, with keys against which the domain does not speak. Whoever stole a key can replace and revoke it, too.
-func (j *judge) explained(k roll.Key, c roll.Chain) bool {
-	by, with, next, ok := j.state.Revocation(k.Ref)
-	if !ok || by.Admitted.After(c.Admitted.Add(aboutThen)) {
-		return false
+// explanation is what the record knows of why a chain misses a key.
+type explanation uint8
+
+const (
+	explainedNot  explanation = iota
+	explainedWell             // another key had been put into its place by then, or was soon, and the domain published that one; or it was revoked by others
+	explainedPart             // the same, but nothing fixes when the domain published the other one
+)
+
+// explained tells why a chain misses a key. Whoever stole a key can replace it, and revoke it with itself and with what it brought, too: so what replaced it must be
+// published, and whoever revoked it must be somebody against whom the domain does not speak.
+func (j *judge) explained(k roll.Key, c roll.Chain, index uint64) explanation {
+	if k.Compromised && index < k.CompromisedAfter { // then it was its owner's, by the owner's word
+		if by, with, ok := j.state.LastAbout(k.Ref); ok && j.byOthers(k, by, with) {
+			return explainedWell
+		}
 	}
-	if next != nil {
+	by, with, next, ok := j.state.Revocation(k.Ref)
+	soon := func(by roll.Mark) bool { return !by.Admitted.After(c.Admitted.Add(aboutThen)) }
+	if !ok || !soon(by) {
+		return explainedNot
+	}
+	why := explainedNot
+	for ; next != nil && ok && soon(by); by, _, next, ok = j.state.Revocation(*next) {
 		until := c.Admitted
 		if by.Admitted.After(until) {
 			until = by.Admitted
 		}
-		return slices.ContainsFunc(j.state.Words(*next, by.Index), func(w roll.Word) bool {
-			return w.Shown && j.in.Record.chains[w.Index].standing != seenAfter && !w.NotBefore.After(until.Add(aboutThen))
-		})
+		for _, w := range j.state.Words(*next, by.Index) {
+			standing := j.in.Record.chains[w.Index].standing
+			switch {
+			case !w.Shown || standing == seenAfter || w.NotBefore.After(until.Add(aboutThen)):
+			case standing == seenInTime:
+				return explainedWell
+			default:
+				why = explainedPart
+			}
+		}
+		with = nil
 	}
+	if j.byOthers(k, by, with) {
+		return explainedWell
+	}
+	return why
+}
+
+// byOthers reports whether an entry that ends a key was signed with others as well, and the domain speaks against none of them, nor had the key brought one, unless
+// the domain answers for that or published the key long after.
+func (j *judge) byOthers(k roll.Key, by roll.Mark, with []keys.Ref) bool {
 	others := 0
 	for _, ref := range with {
 		if ref == k.Ref {
 			continue
 		}
-		if p := j.published(ref, by.Index, by.Admitted); p != nil && p.accuses || j.came(ref, by.Index, by.Admitted) != nil {
+		if j.trail.asking[signing{ref, by.Index}] {
+			return false
+		}
+		p := j.published(ref, by.Index, by.Admitted)
+		good := p != nil && p.counts() && !p.doubted()
+		brought, came := j.broughtWith(ref, k.Ref, by.Index)
+		switch {
+		case good:
+		case came && !j.shownSince(k.Ref, brought), p != nil && p.accuses, !came && j.came(ref, by.Index, by.Admitted) != nil:
 			return false
 		}
 		others++
 	}
 	return others > 0
+}
+
+// broughtWith returns the entry with which a key brought another, or brought what brought it, and so on; false: it did not.
+func (j *judge) broughtWith(ref, with keys.Ref, index uint64) (roll.Mark, bool) {
+	asked := map[signing]bool{}
+	for todo := []signing{{ref, index}}; len(todo) > 0; {
+		s := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		by, others, ok := j.state.Brought(s.Ref, s.index)
+		if !ok {
+			continue
+		}
+		for _, other := range others {
+			if other == with {
+				return by, true
+			}
+			if next := (signing{other, by.Index}); !asked[next] {
+				asked[next] = true
+				todo = append(todo, next)
+			}
+		}
+	}
+	return roll.Mark{}, false
+}
+
+// shownSince reports whether the domain published a key long after it had brought another: then it was not a thief's when it did.
+func (j *judge) shownSince(ref keys.Ref, by roll.Mark) bool {
+	return slices.ContainsFunc(j.state.Words(ref, by.Index), func(w roll.Word) bool {
+		return w.Shown && j.in.Record.chains[w.Index].standing == seenInTime && !w.NotBefore.Before(by.Admitted.Add(aboutThen))
+	})
 }
 
 // came returns the entry that brought a key which signed another entry, if it was signed with a key against which the domain speaks, or with one that had so come, and
@@ -315,7 +396,7 @@ func (j *judge) came(ref keys.Ref, index uint64, at time.Time) *roll.Mark {
 	if known, ok := j.trail.came[id]; ok {
 		return known
 	}
-	j.trail.came[id] = nil // as in published
+	j.trail.came[id] = &by // until it is known to be otherwise
 	var found *roll.Mark
 	for _, other := range with {
 		p := j.published(other, by.Index, by.Admitted)
@@ -722,13 +803,14 @@ type trail struct {
 	credits   map[string]*credit // by domain
 	without   string             // whose vouching is not followed, nor that of domains above and below it; "": there is nobody
 	wider     *trail             // without nobody: what leads nowhere there leads nowhere here; nil: this is it
+	asking    map[signing]bool   // published of these is being found out
 	published map[signing]*publication
 	came      map[signing]*roll.Mark // whence keys came against which the domain speaks, or came with such; nil: not so
 	answered  map[[2]string]answered // by whom and for whom: what the voucher's domain says of its keys
 }
 
 func newTrail(without string) *trail {
-	return &trail{credits: make(map[string]*credit), without: without, answered: make(map[[2]string]answered), came: make(map[signing]*roll.Mark), published: make(map[signing]*publication)}
+	return &trail{credits: make(map[string]*credit), without: without, answered: make(map[[2]string]answered), came: make(map[signing]*roll.Mark), published: make(map[signing]*publication), asking: make(map[signing]bool)}
 }
 
 // A credit is what is known of where those lead who vouched for a domain.

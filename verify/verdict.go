@@ -771,7 +771,7 @@ func (j *judge) earlierHolder(last roll.Endorsement, next roll.Mark) {
 		j.inherited = fmt.Sprintf("; its endorsement was withdrawn on %s, after the domain had been registered again, perhaps by somebody else", day(last.Admitted))
 		return
 	default:
-		j.answer(stillStands, LookCloser, "It was not withdrawn until the domain was registered again, %s.", day(next.Admitted))
+		j.answer(stillStands, LookCloser, "It stood when the domain was registered again, %s.", day(next.Admitted))
 		if e.action == entry.Withdraw {
 			j.again = was.Admitted
 		}

@@ -97,3 +97,19 @@ func (s *State) Revocation(ref keys.Ref) (by Mark, with []keys.Ref, next *keys.R
 	}
 	return history[at].Mark, slices.Clone(history[at].Keys), clone(history[at].Added), true
 }
+
+// LastAbout returns the last entry that revoked or replaced a key, or said since when it is compromised, and the keys that signed it.
+func (s *State) LastAbout(ref keys.Ref) (by Mark, with []keys.Ref, ok bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	k := s.known(ref)
+	if k == nil || s.members[k.domain] == nil {
+		return Mark{}, nil, false
+	}
+	for _, ev := range slices.Backward(s.members[k.domain].history) {
+		if ev.About != nil && *ev.About == ref && (ev.Action == entry.Revoke || ev.Action == entry.Rotate) {
+			return ev.Mark, slices.Clone(ev.Keys), true
+		}
+	}
+	return Mark{}, nil, false
+}
