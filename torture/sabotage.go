@@ -85,7 +85,7 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "withdrawal-hidden", defence: "a key is doubted once the DNS took it away, whatever copies of the record the ledger names",
-		edits: []edit{{"verify/owner.go", "return standing == seenAfter || w.Shown && standing != seenInTime", "return standing != seenInTime"}},
+		edits: []edit{{"verify/owner.go", "return standing(w) == seenAfter })", "return standing(w) == seenAfter || !w.Shown && standing(w) != seenInTime })"}},
 		test:  "./verify TestWithdrawalOfUnknownTime",
 	},
 	{
