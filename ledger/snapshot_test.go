@@ -524,7 +524,7 @@ func TestSnapshotCrash(t *testing.T) {
 
 // TestSnapshotWhileRunning has snapshots written while entries come in.
 func TestSnapshotWhileRunning(t *testing.T) {
-	defer ledger.SnapshotEvery(100)()
+	t.Cleanup(ledger.SnapshotEvery(100)) // after the ledgers below are closed
 	h, _, log, o, hash := snapshotHouse(t)
 	if err := os.Remove(h.cfg.Snapshot); err != nil {
 		t.Fatal(err)

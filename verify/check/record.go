@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tccm/undersigned/keys"
@@ -77,6 +78,7 @@ type RenditionSummary struct {
 type record struct {
 	source  Source
 	archive *verify.Archive
+	keeping sync.Mutex // held to look at kept and size: an audit reads with several goroutines
 	kept    map[string][]byte
 	size    int
 	view    *RecordView
@@ -86,21 +88,31 @@ type record struct {
 
 // fetch reads a file of the record, once: what was read stays as it was, so that no answer is about another copy.
 func (r *record) fetch(ctx context.Context, path string) ([]byte, error) {
-	if b, ok := r.kept[path]; ok {
+	r.keeping.Lock()
+	b, ok := r.kept[path]
+	r.keeping.Unlock()
+	if ok {
 		return b, nil
 	}
-	var b []byte
 	var err error
 	if r.archive != nil {
 		b, err = r.archive.Fetch(ctx, path)
 	} else {
 		b, err = r.source.Fetch(ctx, path)
 	}
-	if err == nil && (path == checkpointPath || r.archive == nil && r.size+len(b) <= maxKept) {
+	if err != nil {
+		return nil, err
+	}
+	r.keeping.Lock()
+	defer r.keeping.Unlock()
+	if first, ok := r.kept[path]; ok {
+		return first, nil
+	}
+	if path == checkpointPath || r.archive == nil && r.size+len(b) <= maxKept {
 		r.kept[path] = b
 		r.size += len(b)
 	}
-	return b, err
+	return b, nil
 }
 
 const checkpointPath = "checkpoint"
