@@ -283,14 +283,16 @@ func TestWrongSnapshots(t *testing.T) {
 			if n := h.commitsRead(); n != 5 {
 				t.Errorf("opening read %d commits", n)
 			}
-			if s := log.take(); strings.Count(s, "the snapshot is not used") != 1 {
-				t.Errorf("the operator is told: %s", s)
+			told := log.take()
+			if strings.Count(told, "the snapshot is not used") != 1 {
+				t.Errorf("the operator is told: %s", told)
 			}
 			h.whole(hash)
 			h.close()
 			if name == "a directory" {
-				if s := log.take(); !strings.Contains(s, "no snapshot was written") {
-					t.Errorf("the operator is told: %s", s)
+				// Opening has one written beside what follows it: the warning may have come before.
+				if told += log.take(); strings.Count(told, "no snapshot was written") != 1 {
+					t.Errorf("the operator is told: %s", told)
 				}
 				return
 			}
