@@ -202,6 +202,7 @@ type Ledger struct {
 	full   atomic.Bool // the store had no room when it was asked last
 
 	snapshots snapshots
+	publisher sync.Mutex // held while a checkpoint is made and published, or a fork is proven
 	signing   sync.Mutex // held while a key signs
 	ahead     atomic.Pointer[ahead]
 

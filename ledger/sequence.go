@@ -52,6 +52,13 @@ func (l *Ledger) sequence(batch []*item) error {
 		return err
 	}
 	l.await(waiting)
+	if l.cosign == nil {
+		// What waits meanwhile is one commit then, and one checkpoint: there is nobody to wait for but the disk.
+		published, err := l.publishNewest()
+		if published || err != nil {
+			return err
+		}
+	}
 	select {
 	case l.publish <- struct{}{}:
 	default:
@@ -360,7 +367,7 @@ func (l *Ledger) await(waiting []waiter) {
 	}
 }
 
-// publishing is the one goroutine that signs.
+// publishing is the goroutine that waits for cosignatures, or for space for a note.
 func (l *Ledger) publishing() {
 	defer l.running.Done()
 	defer l.failOnPanic()
@@ -368,7 +375,10 @@ func (l *Ledger) publishing() {
 		select {
 		case <-l.publish:
 		case f := <-l.forks:
-			l.fail(l.forked(f))
+			l.publisher.Lock()
+			err := l.forked(f)
+			l.publisher.Unlock()
+			l.fail(err)
 			return
 		case <-l.republishIn():
 			if err := l.publishAgain(); err != nil {
@@ -405,6 +415,8 @@ func (l *Ledger) publishing() {
 // It returns false if cosignatures or space for the note are missing, and an error if the ledger
 // must end.
 func (l *Ledger) publishNewest() (bool, error) {
+	l.publisher.Lock()
+	defer l.publisher.Unlock()
 	l.mu.RLock()
 	newest, head := l.newest, l.head
 	l.mu.RUnlock()

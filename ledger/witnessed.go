@@ -252,6 +252,8 @@ func (l *Ledger) republishIn() <-chan time.Time {
 // publishAgain has the published checkpoint signed and cosigned afresh, so that everybody can tell how fresh the record is. If that
 // fails for now nothing changes.
 func (l *Ledger) publishAgain() error {
+	l.publisher.Lock()
+	defer l.publisher.Unlock()
 	l.mu.RLock()
 	newest, head := l.newest, l.head
 	l.mu.RUnlock()
