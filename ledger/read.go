@@ -273,6 +273,17 @@ func (l *Ledger) ReceiptOf(ctx context.Context, r Result) (*verify.Receipt, erro
 	return l.receipt(ctx, r.Index, r.entry)
 }
 
+// ProofOf returns of the entry of a Result that Submit has returned what proves that it is in the record: its leaf, the inclusion
+// proof, and the published checkpoint. Who had registered the keys, and the note that the entry quotes, are in the receipt alone.
+func (l *Ledger) ProofOf(ctx context.Context, r Result) (*verify.Receipt, error) {
+	h := l.published()
+	if r.entry == nil || h == nil || r.Index >= h.Size {
+		return nil, fs.ErrNotExist
+	}
+	p, err := verify.MakeReceiptOf(h.Size, r.Index, nil, nil, h.note, l.leafOf(ctx), l.tree.nodes(ctx))
+	return p, l.failing(ctx, err)
+}
+
 // receipt makes the receipt of a stored entry, which has the text of e.
 func (l *Ledger) receipt(ctx context.Context, index uint64, e *entry.Entry) (*verify.Receipt, error) {
 	h := l.published()
@@ -288,13 +299,16 @@ func (l *Ledger) receipt(ctx context.Context, index uint64, e *entry.Entry) (*ve
 	}
 	// What supports a published entry is published too, so there is no need to wait for a commit.
 	support := l.state.Support(index, e)
-	// What is in memory is not changed by anybody, as it is not here.
-	get := func(index uint64) (leaf []byte, err error) {
+	r, err := verify.MakeReceiptOf(h.Size, index, support, after, h.note, l.leafOf(ctx), l.tree.nodes(ctx))
+	return r, l.failing(ctx, err)
+}
+
+// leafOf reads stored leaves, whose memory must not be changed.
+func (l *Ledger) leafOf(ctx context.Context) func(index uint64) ([]byte, error) {
+	return func(index uint64) (leaf []byte, err error) {
 		err = l.leaves(ctx, index, index+1, func(b []byte) { leaf = b })
 		return leaf, err
 	}
-	r, err := verify.MakeReceiptOf(h.Size, index, support, after, h.note, get, l.tree.nodes(ctx))
-	return r, l.failing(ctx, err)
 }
 
 // SealedAt is State.SealedAt of the published record.

@@ -60,7 +60,7 @@ func (b *bench) against(ctx context.Context) error {
 				theirs, err = o.send(ctx, b, bodies)
 				return err
 			}, func() (err error) {
-				ours, err = r.send(ctx, bodies, "")
+				ours, err = r.send(ctx, bodies, proofs, "")
 				return err
 			})
 			if err != nil {

@@ -122,6 +122,7 @@ var parts = []struct {
 	{(*bench).single, []string{"p50_per_fdatasync"}},
 	{(*bench).bytes, []string{"bytes_per_leaf"}},
 	{(*bench).accepted, []string{"accepted_per_verify", "cpu_per_verify"}},
+	{(*bench).withReceipts, []string{"receipts_per_verify", "receipts_cpu_per_verify"}},
 	{(*bench).against, []string{"accepted_per_other", "accepted_per_other_1024", "hashes_per_other"}},
 	{(*bench).batch, []string{"batch_per_verify"}},
 	{(*bench).tiles, []string{"tile_per_static"}},

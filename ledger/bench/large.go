@@ -60,10 +60,10 @@ func (b *bench) grown(ctx context.Context, r *record, size uint64, last bool) er
 	err = b.rounds(ctx, func(i int) ([]Round, error) {
 		var full, empty *loaded
 		err := turns(i, func() (err error) {
-			empty, err = small.send(ctx, small.prepare(clients, each), "")
+			empty, err = small.send(ctx, small.prepare(clients, each), proofs, "")
 			return err
 		}, func() (err error) {
-			full, err = r.send(ctx, r.prepare(clients, each), "")
+			full, err = r.send(ctx, r.prepare(clients, each), proofs, "")
 			return err
 		})
 		if err != nil {

@@ -193,7 +193,14 @@ type answer struct {
 	Duplicate bool       `json:"duplicate"`
 	Detail    string     `json:"detail"`
 	Receipt   string     `json:"receipt"`
+	Proof     string     `json:"proof"`
 }
+
+// What an answer to one entry is asked to bring: the query of the request.
+const (
+	receipts = "answer=receipt"
+	proofs   = "answer=proof"
+)
 
 // tookMany checks the answer to a body of many entries.
 func (r *record) tookMany(entries [][]byte, b []byte) error {
@@ -205,7 +212,7 @@ func (r *record) tookMany(entries [][]byte, b []byte) error {
 }
 
 // took checks the answers to entries: each names its entry and an index that no other was given. Of one in every so many the receipt is
-// judged, as a reader would; 0: there are no receipts.
+// judged, as a reader would, or the proof checked; 0: there are none.
 func (r *record) took(entries, answers [][]byte, every int) error {
 	if len(entries) != len(answers) {
 		return fmt.Errorf("there are %d answers to %d entries", len(answers), len(entries))
@@ -249,6 +256,8 @@ func (r *record) check(raw []byte, a *answer, receipt bool) error {
 		return errors.New("the entry was there before")
 	case !receipt:
 		return nil
+	case a.Proof != "":
+		return r.proves(e, a)
 	}
 	p, err := verify.ParseReceipt([]byte(a.Receipt))
 	if err != nil {
@@ -262,6 +271,26 @@ func (r *record) check(raw []byte, a *answer, receipt bool) error {
 		return errors.New("its receipt is of another entry")
 	}
 	return nil
+}
+
+// proves checks the proof in an answer.
+func (r *record) proves(e *entry.Entry, a *answer) error {
+	p, err := verify.ParseReceipt([]byte(a.Proof))
+	if err != nil {
+		return err
+	}
+	leaf, err := entry.ParseLeaf(p.Leaf)
+	if err != nil {
+		return err
+	}
+	if p.Index != a.Index || leaf.Entry.ID() != e.ID() {
+		return errors.New("its proof is of another entry")
+	}
+	c, err := r.policy.Open(p.Checkpoint)
+	if err != nil {
+		return err
+	}
+	return verify.CheckInclusion(verify.LeafHash(p.Leaf), p.Index, c.Size, p.Proof, c.Root)
 }
 
 // grown checks that the record has grown by what was acknowledged, and by nothing else.
@@ -342,8 +371,8 @@ func (b *bench) load(ctx context.Context, to *process, l load, bodies [][][]byte
 }
 
 // send has each client submit its entries one by one, and checks the answers and the record's size.
-func (r *record) send(ctx context.Context, bodies [][][]byte, syncs string) (*loaded, error) {
-	l, err := r.b.load(ctx, r.server, load{Path: "/entries?wait=60s", Type: textType, Keep: true, Sync: syncs}, bodies)
+func (r *record) send(ctx context.Context, bodies [][][]byte, ask, syncs string) (*loaded, error) {
+	l, err := r.b.load(ctx, r.server, load{Path: "/entries?wait=60s&" + ask, Type: textType, Keep: true, Sync: syncs}, bodies)
 	if err != nil {
 		return nil, err
 	}

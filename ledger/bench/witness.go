@@ -65,10 +65,10 @@ func (b *bench) witnessed(ctx context.Context) error {
 	err = b.rounds(ctx, func(i int) ([]Round, error) {
 		var with, without *loaded
 		err := turns(i, func() (err error) {
-			without, err = alone.send(ctx, alone.prepare(1, n), "")
+			without, err = alone.send(ctx, alone.prepare(1, n), receipts, "")
 			return err
 		}, func() (err error) {
-			with, err = r.send(ctx, r.prepare(1, n), "")
+			with, err = r.send(ctx, r.prepare(1, n), receipts, "")
 			return err
 		})
 		if err != nil {

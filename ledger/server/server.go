@@ -44,11 +44,12 @@
 // The answer is 200 when a published checkpoint covers the entry, and 202 when it is stored for good
 // but that takes longer than wait, 0s to 60s. The same entry again gives the same index. Of a DNSSEC chain that came with
 // it "chain_index" says in which entry it is: in this one, or, if the entry was there before, as evidence in another; else "chain_detail" says
-// why it is not recorded, which takes nothing from the entry. Many
+// why it is not recorded, which takes nothing from the entry. With answer=proof there is "proof" instead of "receipt": the same
+// tlog-proof with the leaf alone as its extra data, half as long, for who submits much; the whole receipt is at receipt_url. Many
 // entries come as application/octet-stream, each after its length as a big-endian uint16, at most
 // 4096 and 16 MiB in all; the framing is checked before anything is submitted. The answer is
 // application/x-ndjson: for each entry in order one line with its own "status", which is that of the
-// same entry alone; lines have no receipts. On a full disk the status is 507: nothing of it was stored, and
+// same entry alone; lines have neither. On a full disk the status is 507: nothing of it was stored, and
 // reading goes on.
 //
 // # Limits

@@ -254,6 +254,47 @@ func TestProblemsOfTheLedger(t *testing.T) {
 	}
 }
 
+// TestProofAlone: the proof that is answered instead of a receipt is that of the receipt, without what is beside it.
+func TestProofAlone(t *testing.T) {
+	w := newEmptyWorld(t, rolltest.Origin)
+	w.join("apnic.net", "APNIC")
+	endorsement := rolltest.Sign(w.endorsement(entry.Endorse, "apnic.net", w.publish("We stand by this.\n", "A statement"))).Bytes()
+	ask := func(query string) (a submitted, size int) {
+		rec := w.do("POST", "/entries"+query, "text/plain", endorsement)
+		if err := json.Unmarshal(rec.Body.Bytes(), &a); err != nil || rec.Code != http.StatusOK {
+			t.Fatalf("%v: %d %s", err, rec.Code, rec.Body)
+		}
+		return a, rec.Body.Len()
+	}
+	first, short := ask("?answer=proof")
+	again, long := ask("?answer=receipt")
+	if usual, _ := ask(""); usual != again || again.Proof != "" || first.Receipt != "" || first.Index != again.Index {
+		t.Errorf("%+v and %+v", first, again)
+	}
+	proof, err := verify.ParseReceipt([]byte(first.Proof))
+	if err != nil {
+		t.Fatal(err)
+	}
+	receipt, err := verify.ParseReceipt([]byte(again.Receipt))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(receipt.Support) == 0 || receipt.After == nil || short >= long {
+		t.Fatalf("the receipt has nothing beside its proof: %+v", receipt)
+	}
+	receipt.Support, receipt.After = nil, nil
+	if !bytes.Equal(proof.Bytes(), receipt.Bytes()) {
+		t.Errorf("%s\n\n%s", proof.Bytes(), receipt.Bytes())
+	}
+	c, err := verify.ParseCheckpoint(proof.Checkpoint[:bytes.Index(proof.Checkpoint, []byte("\n\n"))+1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := verify.CheckInclusion(verify.LeafHash(proof.Leaf), proof.Index, c.Size, proof.Proof, c.Root); err != nil {
+		t.Error(err)
+	}
+}
+
 // Without witnesses an entry is stored and waits; the answer says so and where the receipt will be.
 func TestNotYetWitnessed(t *testing.T) {
 	var down atomic.Bool

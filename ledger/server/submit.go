@@ -41,14 +41,30 @@ type submitted struct {
 	ChainIndex *uint64    `json:"chain_index,omitempty"`  // if a DNSSEC chain came: where it is in the record
 	ChainNote  string     `json:"chain_detail,omitempty"` // if it is not: why
 	ReceiptURL string     `json:"receipt_url"`
-	Receipt    string     `json:"receipt,omitempty"` // the file, if published; not in lines
+	// Receipt or Proof is the file, if published, whichever was asked for; not in lines.
+	Receipt string `json:"receipt,omitempty"`
+	Proof   string `json:"proof,omitempty"`
 }
+
+// What the answer to one entry brings: its receipt, which is the default, or only the proof in it, of the entry alone.
+const (
+	answerReceipt = "receipt"
+	answerProof   = "proof"
+)
 
 // entries serves POST /entries.
 func (s *Server) entries(w http.ResponseWriter, r *http.Request, _ string) {
-	q, p := parameters(r.URL, "wait")
+	q, p := parameters(r.URL, "answer", "wait")
 	if p != nil {
 		s.fail(w, r, *p)
+		return
+	}
+	answer := q.Get("answer")
+	if answer == "" {
+		answer = answerReceipt
+	}
+	if answer != answerReceipt && answer != answerProof {
+		s.fail(w, r, problemSaying(ProblemParameter, "answer is what the answer to one entry brings: receipt or proof."))
 		return
 	}
 	wait, ok := parseWait(q.Get("wait"))
@@ -58,7 +74,7 @@ func (s *Server) entries(w http.ResponseWriter, r *http.Request, _ string) {
 	}
 	switch mediaType, params, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); {
 	case strings.EqualFold(mediaType, "text/plain") && utf8Charset(params):
-		s.one(w, r, wait)
+		s.one(w, r, wait, answer)
 	case strings.EqualFold(mediaType, typeBytes):
 		s.many(w, r, wait)
 	default:
@@ -84,7 +100,7 @@ func parseWait(text string) (time.Duration, bool) {
 }
 
 // one submits the one entry that is the body.
-func (s *Server) one(w http.ResponseWriter, r *http.Request, wait time.Duration) {
+func (s *Server) one(w http.ResponseWriter, r *http.Request, wait time.Duration, answer string) {
 	if _, wait := s.spend(w, 1); wait > 0 {
 		s.fail(w, r, s.turnAway(reasonEntries, wait))
 		return
@@ -103,8 +119,12 @@ func (s *Server) one(w http.ResponseWriter, r *http.Request, wait time.Duration)
 	a := accepted(result)
 	var receipt *verify.Receipt
 	if result.Published {
+		of := s.ledger.ReceiptOf
+		if answer == answerProof {
+			of = s.ledger.ProofOf
+		}
 		var err error
-		if receipt, err = s.ledger.ReceiptOf(r.Context(), result); err != nil {
+		if receipt, err = of(r.Context(), result); err != nil {
 			s.fail(w, r, s.problemFrom(err))
 			return
 		}
@@ -114,7 +134,7 @@ func (s *Server) one(w http.ResponseWriter, r *http.Request, wait time.Duration)
 	status := a.Status
 	a.Status = 0
 	buffers := answerPool.Get().(*answerBuffers)
-	send(w, r, status, typeJSON, buffers.encode(a, receipt))
+	send(w, r, status, typeJSON, buffers.encode(a, answer, receipt))
 	if cap(buffers.answer) <= maxPooled {
 		answerPool.Put(buffers)
 	}
@@ -128,14 +148,14 @@ const maxPooled = 64 << 10
 
 var answerPool = sync.Pool{New: func() any { return new(answerBuffers) }}
 
-// encode returns what encode returns of an answer with a receipt; nil: without. It is good until the buffers are used again.
-func (b *answerBuffers) encode(a submitted, receipt *verify.Receipt) []byte {
+// encode returns what encode returns of an answer with a receipt under a name; nil: without. It is good until the buffers are used again.
+func (b *answerBuffers) encode(a submitted, name string, receipt *verify.Receipt) []byte {
 	line := encode(a)
 	if receipt == nil {
 		return line
 	}
 	b.receipt = receipt.Append(b.receipt[:0])
-	line = append(line[:len(line)-len("}\n")], `,"receipt":`...)
+	line = append(append(append(line[:len(line)-len("}\n")], `,"`...), name...), `":`...)
 	b.answer = appendString(append(b.answer[:0], line...), b.receipt, len(b.receipt)-len(receipt.Checkpoint))
 	return append(b.answer, "}\n"...)
 }
