@@ -34,7 +34,7 @@ func OpenCopy(ctx context.Context, cfg Config) (*Copy, error) {
 		return nil, err
 	}
 	if last > 0 {
-		err = l.replay(ctx, last, l.log, fullSpeed)
+		err = l.replay(ctx, last, l.log, l.opening)
 	}
 	if err == nil {
 		err = l.putTiles(l.newest.size)

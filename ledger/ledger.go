@@ -62,6 +62,8 @@ type Config struct {
 	MaxQueue int
 	// Quota bounds the entries of each member. What the record says of its last period counts when it is opened.
 	Quota Quota
+	// Progress, if set, is told from time to time, while the ledger is opened, how many commits were read, of how many there are.
+	Progress func(done, total uint64)
 	// Logger tells what an operator should know; nil: nothing. What comes from submitters is
 	// never in it, but for hashes and numbers.
 	Logger *slog.Logger
@@ -181,6 +183,7 @@ type Ledger struct {
 	clockWrong   atomic.Bool // nothing is admitted
 	now          func() time.Time
 	maxBatch     int
+	opening      pace
 	log          *slog.Logger
 
 	contents              // its index, starts, blobs and newest are guarded by mu

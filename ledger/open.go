@@ -106,6 +106,7 @@ func configure(ctx context.Context, cfg Config) (*Ledger, error) {
 		cosign:   cfg.Cosign,
 		now:      cfg.Now,
 		maxBatch: cfg.MaxBatch,
+		opening:  fullSpeed(cfg.Progress),
 		log:      cfg.Logger,
 		contents: newContents(cfg.Origin, cfg.Store),
 		records:  newLRU[uint64, *record](recordsCache),
@@ -255,7 +256,7 @@ func (l *Ledger) recall(ctx context.Context, last uint64) (*head, error) {
 		}
 		l.forget()
 	}
-	if err := l.replay(ctx, last, l.log, fullSpeed); err != nil {
+	if err := l.replay(ctx, last, l.log, l.opening); err != nil {
 		return nil, err
 	}
 	return l.newestNote(ctx)
@@ -294,10 +295,14 @@ func newContents(origin string, store Store) contents {
 type pace struct {
 	workers int
 	leaves  int
-	rest    func() // after so many leaves, or a tile
+	rest    func()                   // after so many leaves, or a tile
+	told    func(done, total uint64) // commits, after so many leaves; nil: nobody is
 }
 
-var fullSpeed = pace{runtime.GOMAXPROCS(0), replayWindow, func() {}}
+// fullSpeed is the pace at which a ledger is opened.
+func fullSpeed(told func(done, total uint64)) pace {
+	return pace{runtime.GOMAXPROCS(0), replayWindow, func() {}, told}
+}
 
 // replayWindow is how many leaves are parsed and checked on all cores before they are folded on one.
 const replayWindow = 1024
@@ -337,6 +342,9 @@ func (c *contents) replay(ctx context.Context, last uint64, log *slog.Logger, p 
 			leaves = leaves[:0]
 			if err := c.compareTiles(ctx, missing, log); err != nil {
 				return err
+			}
+			if p.told != nil {
+				p.told(seq, last)
 			}
 		}
 		if err := ctx.Err(); err != nil {

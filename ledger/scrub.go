@@ -40,7 +40,7 @@ func (l *Ledger) scrub() {
 func (l *Ledger) scrubTo(at commit) error {
 	fresh := newContents(l.origin, l.store)
 	fresh.index = nil
-	if err := fresh.replay(l.ctx, at.seq, l.log, pace{1, scrubLeaves, l.scrubRest(&fresh)}); err != nil {
+	if err := fresh.replay(l.ctx, at.seq, l.log, pace{1, scrubLeaves, l.scrubRest(&fresh), nil}); err != nil {
 		return err
 	}
 	if tiles := fresh.tree.full(at.size); len(tiles) > 0 {

@@ -353,7 +353,7 @@ func (l *Ledger) recallSnapshot(ctx context.Context, last uint64) (*head, error)
 	if err := l.quotas.recount(ctx, l.store, at); err != nil {
 		return nil, err
 	}
-	if err := l.replay(ctx, last, l.log, fullSpeed); err != nil {
+	if err := l.replay(ctx, last, l.log, l.opening); err != nil {
 		return nil, err
 	}
 	head, err := l.newestNote(ctx)

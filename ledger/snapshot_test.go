@@ -211,6 +211,47 @@ func TestSnapshotBits(t *testing.T) {
 	}
 }
 
+// TestOpeningIsTold: how far an opening is, in commits: of all of them, or of those after the snapshot.
+func TestOpeningIsTold(t *testing.T) {
+	h, _, _, o, hash := snapshotHouse(t)
+	kept, err := os.ReadFile(h.cfg.Snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.open()
+	for range 7 {
+		h.must(h.many(o, hash, 200)...)
+	}
+	h.close()
+	type step struct{ done, total uint64 }
+	var steps []step
+	h.cfg.Progress = func(done, total uint64) { steps = append(steps, step{done, total}) }
+	for _, c := range []struct {
+		name     string
+		snapshot []byte
+		least    int // steps: one in 1,024 entries, and one at the end
+	}{{"everything", nil, 2}, {"after a snapshot", kept, 2}} {
+		os.Remove(h.cfg.Snapshot)
+		if c.snapshot != nil {
+			if err := os.WriteFile(h.cfg.Snapshot, c.snapshot, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		steps = nil
+		h.open()
+		last, _ := h.store.Last(t.Context())
+		h.close()
+		if len(steps) < c.least || steps[len(steps)-1] != (step{last, last}) {
+			t.Errorf("%s: %v, with %d commits", c.name, steps, last)
+		}
+		for i, s := range steps {
+			if s.total != last || i > 0 && s.done <= steps[i-1].done {
+				t.Errorf("%s: %v", c.name, steps)
+			}
+		}
+	}
+}
+
 // TestWrongSnapshots has snapshots that are not of the ledger's store as it is: each is warned about,
 // everything is read, and the next opening has a good one.
 func TestWrongSnapshots(t *testing.T) {

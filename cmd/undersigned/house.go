@@ -242,7 +242,7 @@ func removeLeftovers(dir string) {
 
 // openToRead opens the ledger in a directory to serve it for reading alone. It needs no keys, writes nothing, and lets
 // others read as well.
-func openToRead(ctx context.Context, dir string, now func() time.Time, log *slog.Logger) (*house, error) {
+func openToRead(ctx context.Context, dir string, now func() time.Time, log *slog.Logger, progress func(done, total uint64)) (*house, error) {
 	if err := holdsLedger(dir); err != nil {
 		return nil, err
 	}
@@ -255,7 +255,7 @@ func openToRead(ctx context.Context, dir string, now func() time.Time, log *slog
 		store.Close()
 		return nil, fmt.Errorf("cannot read the ledger in %s: %w; undersigned fsck %s tells more", dir, err, dir)
 	}
-	l, err := ledger.Open(ctx, ledger.Config{Origin: origin, Store: store, Now: now, Logger: log})
+	l, err := ledger.Open(ctx, ledger.Config{Origin: origin, Store: store, Now: now, Progress: progress, Logger: log})
 	if err != nil {
 		store.Close()
 		return nil, fmt.Errorf("cannot open the ledger in %s: %w", dir, err)

@@ -238,15 +238,17 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	}
 	var h *house
 	var asked *witness.Client
+	progress, opened := a.progress("Opening")
 	if c.ReadOnly {
-		h, err = openToRead(ctx, c.Dir, a.now, log)
+		h, err = openToRead(ctx, c.Dir, a.now, log, progress)
 	} else {
 		h, err = openHouse(ctx, c.Dir, adopt, a.now, log, func(cfg *ledger.Config) error {
-			cfg.Quota = quota
+			cfg.Quota, cfg.Progress = quota, progress
 			asked, err = c.witnesses(a, cfg, log)
 			return err
 		})
 	}
+	opened()
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil

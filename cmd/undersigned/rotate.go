@@ -139,7 +139,7 @@ func (c *keyRotateLogCmd) replaceLost(ctx context.Context, a *app, adopt *ledger
 // prepareLost makes new keys for a ledger whose keys are lost, and notes in its policy and its list of retired keys
 // what becomes of those that the policy names.
 func (c *keyRotateLogCmd) prepareLost(ctx context.Context, a *app, adopt *ledger.Adoption) (origin string, err error) {
-	h, err := openToRead(ctx, c.Dir, a.now, slog.New(slog.DiscardHandler))
+	h, err := openToRead(ctx, c.Dir, a.now, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		return "", err
 	}
