@@ -360,7 +360,7 @@ func (j *judge) requireOfList() {
 // unmetBy says what of a reader's own demands does not hold for the endorsement by which somebody is on the list, and what speaks against it otherwise.
 func (j *judge) unmetBy(l Signatory) (sentences, closer []string) {
 	if j.trail == nil {
-		j.trail = newTrail("")
+		j.trail = newTrail()
 	}
 	one := &judge{in: j.in, v: new(Verdict), state: j.state, trail: j.trail, operators: j.operators}
 	if one.endorsed = j.onList(l); one.endorsed == nil {

@@ -102,8 +102,24 @@ type Input struct {
 
 // Judge answers the four questions from the evidence, and never says more than it: with a receipt alone
 // the key's validity at that entry and what followed it stay open. The code is the gravest that applies.
-func Judge(in Input) *Verdict {
-	j := &judge{in: in, v: &Verdict{Schema: VerdictSchema, Witnesses: []string{}}}
+func Judge(in Input) *Verdict { return judgeOn(nil, in) }
+
+// Judging returns what does as Judge, for one who asks about many organizations: as long as Record and Known stay the same, what was found out about whose the keys are
+// is not found out again. One goroutine at a time uses it.
+func Judging() func(Input) *Verdict {
+	var t *trail
+	var before Input
+	return func(in Input) *Verdict {
+		if t == nil || in.Record != before.Record || !slices.Equal(in.Known, before.Known) {
+			t, before = newTrail(), Input{Record: in.Record, Known: slices.Clone(in.Known)}
+		}
+		return judgeOn(t, in)
+	}
+}
+
+// judgeOn is Judge with what is known of the record; nil: nothing yet.
+func judgeOn(t *trail, in Input) *Verdict {
+	j := &judge{in: in, v: &Verdict{Schema: VerdictSchema, Witnesses: []string{}}, trail: t}
 	for i, q := range []string{DidTheySign, ThisExactText, When, DoesItStillStand} {
 		j.v.Answers[i] = Answer{Question: q, State: CouldNotCheck, Text: "Could not check.", Reasons: []string{}}
 	}

@@ -315,6 +315,17 @@ func (m *member) events() []Event {
 	return events
 }
 
+// Known returns what Key does but for Registered and Published, which may be large: for whoever looks at many keys, or at one often.
+func (s *State) Known(ref keys.Ref) (Key, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	k := s.known(ref)
+	if k == nil {
+		return Key{}, false
+	}
+	return s.knownKey(k), true
+}
+
 // Key returns what is known about a key that was ever registered.
 func (s *State) Key(ref keys.Ref) (Key, bool) {
 	s.mu.RLock()
@@ -331,12 +342,18 @@ func (s *State) Key(ref keys.Ref) (Key, bool) {
 }
 
 func (s *State) viewKey(k *key, chains []chain) Key {
+	view := s.knownKey(k)
+	view.Registered, view.Published = slices.Clone(k.registered), k.spans(chains)
+	return view
+}
+
+// knownKey is the view without what may be large.
+func (s *State) knownKey(k *key) Key {
 	from, disputed := s.doubted[k.id]
 	return Key{
-		Ref: k.ref, Public: k.public, Domain: k.domain, Role: k.role, Registered: slices.Clone(k.registered),
+		Ref: k.ref, Public: k.public, Domain: k.domain, Role: k.role,
 		Current: k.current, Suspended: k.suspended, SuspendedAt: k.suspendedAt, Revoked: k.revoked, RevokedAt: k.revokedAt,
 		Compromised: k.compromised, CompromisedAfter: k.compromisedAfter, Disputed: disputed, DisputedFrom: from,
-		Published: k.spans(chains),
 	}
 }
 
