@@ -137,3 +137,70 @@ func TestAgainstReplacedByTheOthers(t *testing.T) {
 		}
 	}
 }
+
+// The former holder's key was stolen, and the thief withdrew with it: that is told when somebody else has registered the domain since, and said something on the text.
+func TestAgainstFormerHolderWithdrewWithAStolenKey(t *testing.T) {
+	for _, declared := range []bool{true, false} {
+		for _, then := range []entry.Action{entry.Endorse, entry.Withdraw} {
+			a, c := rolltest.NewOrg("a.example", 1, 1, 1), rolltest.NewOrg("c.example", 1, 0, 1)
+			again := &rolltest.Org{Domain: a.Domain, Name: "The New Holder", Quorum: 1, Keys: []*rolltest.Key{rolltest.NewKey("a.example again")}}
+			thiefs := rolltest.NewKey("thief's")
+			w := newNamed(t, "a.example", "c.example")
+			w.join(c, 100*aDay)
+			w.publish()
+			w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+			mine := w.says(entry.Endorse, a, a.Keys[0])
+			from := w.add(a, thiefs, a.Keys[0])
+			w.says(entry.Withdraw, a, thiefs)
+			if declared {
+				w.compromised(a, thiefs, from)
+			} else {
+				w.later(aDay)
+				w.observe(a.Domain, 10*aDay, a.Keys[0])
+			}
+			w.rec.Do(&entry.Membership{Action: entry.Leave, Member: a.Domain}, a)
+			w.later(100 * aDay)
+			w.rec.Register(again)
+			w.publish()
+			w.says(entry.Endorse, again, again.Keys[0])
+			if then == entry.Withdraw {
+				w.says(entry.Withdraw, again, again.Keys[0])
+			}
+			v := w.judged(mine, verify.Require{})
+			tell(t, fmt.Sprint("declared: ", declared, ", then ", then), v)
+			want := "The withdrawal is disputed"
+			if !declared {
+				want = "Its domain speaks against a key that signed the withdrawal"
+			}
+			if v.Code != verify.CodeWithdrawn || !strings.Contains(v.Sentence, want) {
+				t.Errorf("declared: %v, then %s: %s", declared, then, v.Sentence)
+			}
+			if told := strings.Contains(fmt.Sprint(v.Answers[3].Reasons), "who has endorsed the text, too, and withdrew by entry"); told != (then == entry.Withdraw) {
+				t.Errorf("then %s: %q", then, v.Answers[3].Reasons)
+			}
+		}
+	}
+}
+
+// So it is with the new holder's withdrawal.
+func TestAgainstNewHolderWithdrewWithAStolenKey(t *testing.T) {
+	a, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
+	again := &rolltest.Org{Domain: a.Domain, Name: "The New Holder", Quorum: 1, Keys: []*rolltest.Key{rolltest.NewKey("a.example again")}, Recovery: []*rolltest.Key{rolltest.NewKey("a.example again, recovery")}}
+	w := newNamed(t, "c.example")
+	w.join(c, 100*aDay)
+	w.publish()
+	w.rec.Register(a, c)
+	mine := w.says(entry.Endorse, a, a.Keys[0])
+	w.rec.Do(&entry.Membership{Action: entry.Leave, Member: a.Domain}, a)
+	w.later(100 * aDay)
+	from := w.rec.Register(again)
+	w.publish()
+	w.says(entry.Withdraw, again, again.Keys[0])
+	w.compromised(again, again.Keys[0], from)
+	w.publish()
+	v := w.judged(mine, verify.Require{})
+	tell(t, "withdrawn", v)
+	if v.Code != verify.CodeWithdrawn || !strings.Contains(v.Sentence, "The withdrawal is disputed") {
+		t.Errorf("nothing of a dispute: %s", v.Sentence)
+	}
+}

@@ -571,7 +571,14 @@ func (j *judge) follow(t *trail, domain string, index uint64) (found *credit) {
 		domain string
 		index  uint64
 	}
-	way, back := []step{{j.credit(t, domain), domain, index}}, false
+	first := j.credit(t, domain)
+	switch {
+	case first.next == len(first.vouchers) || first.vouchers[first.next].Index >= index:
+		return nil
+	case first.found:
+		return first
+	}
+	way, back := []step{{first, domain, index}}, false
 	for len(way) > 0 {
 		l := way[len(way)-1]
 		switch {

@@ -119,38 +119,47 @@ func BenchmarkHostileOwner(b *testing.B) {
 			b.Logf("%d %.200s", v.Code, v.Sentence)
 		})
 	}
-	b.Run("a text of 200", func(b *testing.B) {
-		w := newNamed(b, "c.example")
-		w.join(c, 7000*aDay)
-		w.publish()
-		w.text = "Another text, which many stand behind, and which is long enough to be told apart.\n"
-		w.statement = w.rec.Publish(w.text)
-		last := c
-		var all []*rolltest.Org
-		for i := range n - 200 {
-			o := rolltest.NewOrg(fmt.Sprintf("o%05d.example", i), 1, 0, 1)
-			w.rec.Register(o, last)
-			all, last = append(all, o), o
-		}
-		w.publish()
-		for _, o := range all[len(all)-200:] {
-			w.endorse(o)
-		}
-		w.publish()
-		ch := browser.New(func() time.Time { return w.rec.Now })
-		if _, err := ch.Policy([]byte(w.policyText())); err != nil {
-			b.Fatal(err)
-		}
-		if v, err := ch.Record(b.Context(), browser.Source{Fetch: w.fetch}, 2*n, nil); err != nil || !v.Replayed {
-			b.Fatalf("%v %+v", err, v)
-		}
-		for b.Loop() {
-			v, err := ch.Check(b.Context(), browser.Brought{Bytes: []byte(w.text)})
-			if err != nil || !strings.Contains(v.Sentence, "200") {
-				b.Fatal(err, v)
+	for name, ring := range map[string]bool{"a text of 200": false, "a text of 200 who vouched for those that vouch for them": true} {
+		b.Run(name, func(b *testing.B) {
+			w := newNamed(b, "c.example")
+			w.join(c, 7000*aDay)
+			w.publish()
+			w.text = "Another text, which many stand behind, and which is long enough to be told apart.\n"
+			w.statement = w.rec.Publish(w.text)
+			last := c
+			var all []*rolltest.Org
+			for i := range n - 200 {
+				o := rolltest.NewOrg(fmt.Sprintf("o%05d.example", i), 1, 0, 1)
+				w.rec.Register(o, last)
+				all, last = append(all, o), o
 			}
-		}
-	})
+			who := all[len(all)-200:]
+			if ring {
+				who = all[:200]
+				for _, o := range who {
+					w.update(o, o.Name, last)
+				}
+			}
+			w.publish()
+			for _, o := range who {
+				w.endorse(o)
+			}
+			w.publish()
+			ch := browser.New(func() time.Time { return w.rec.Now })
+			if _, err := ch.Policy([]byte(w.policyText())); err != nil {
+				b.Fatal(err)
+			}
+			if v, err := ch.Record(b.Context(), browser.Source{Fetch: w.fetch}, 2*n, nil); err != nil || !v.Replayed {
+				b.Fatalf("%v %+v", err, v)
+			}
+			for b.Loop() {
+				v, err := ch.Check(b.Context(), browser.Brought{Bytes: []byte(w.text)})
+				if err != nil || !strings.Contains(v.Sentence, "200") {
+					b.Fatal(err, v)
+				}
+			}
+		})
+	}
 }
 
 // chains has the ledger record so many answers about a domain, a second after each other.

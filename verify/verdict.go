@@ -707,19 +707,7 @@ func (j *judge) answerStands() {
 		j.v.Withdrawn = &last.Admitted
 		j.answer(stillStands, LookCloser, "Withdrawn %s.", day(last.Admitted))
 		j.problem(CodeWithdrawn, stillStands, "")
-		if last.Disputed {
-			j.undue = " " + disputedWithdrawal
-			j.reason(stillStands, disputedWithdrawal)
-		} else if last.Index != e.index {
-			one := j.about(last)
-			one.owner(func(string, ...any) {})
-			for _, v := range one.v.Evidence {
-				if v.against {
-					j.undue = " Its domain speaks against a key that signed the withdrawal."
-					j.reason(stillStands, "%s", v.Sentence)
-				}
-			}
-		}
+		j.contest(last.Said())
 	case ok && j.superseded():
 		j.answer(stillStands, LookCloser, "Not withdrawn %s, but a newer version of the text exists.", asOf)
 		j.problem(CodeWithdrawn, stillStands, "")
@@ -749,7 +737,7 @@ func (j *judge) answerStands() {
 		j.reason(stillStands, "It was endorsed again %s, by entry %d.", day(last.Admitted), last.Index)
 		if e.action == entry.Withdraw {
 			j.again = last.Admitted
-		} else if before, action, ok := j.state.WordBefore(e.domain, e.statement, last.Index); ok && action == entry.Withdraw {
+		} else if before, ok := j.state.WordBefore(e.domain, e.statement, last.Index); ok && before.Action == entry.Withdraw {
 			j.reason(stillStands, "In between it was withdrawn, by entry %d, of %s.", before.Index, day(before.Admitted))
 		}
 		j.standsBy(last)
@@ -771,20 +759,42 @@ func (j *judge) answerStands() {
 
 const disputedWithdrawal = "The withdrawal is disputed: a key that signed it has been declared compromised from before that, or had come with such a key."
 
+// contest tells what is to be said against a withdrawal: it counts all the same.
+func (j *judge) contest(last roll.Said) {
+	if last.Disputed {
+		j.undue = " " + disputedWithdrawal
+		j.reason(stillStands, disputedWithdrawal)
+		return
+	}
+	if last.Index == j.endorsed.index {
+		return
+	}
+	one := j.about(last)
+	one.owner(func(string, ...any) {})
+	for _, v := range one.v.Evidence {
+		if v.against {
+			j.undue = " Its domain speaks against a key that signed the withdrawal."
+			j.reason(stillStands, "%s", v.Sentence)
+		}
+	}
+}
+
 // earlierHolder says whether an endorsement stands whose domain has been registered again since, by an entry before the last word on the statement.
 func (j *judge) earlierHolder(last roll.Endorsement, next roll.Mark) {
 	e := j.endorsed
-	was, action, ok := j.state.WordBefore(e.domain, e.statement, next.Index)
+	was, ok := j.state.WordBefore(e.domain, e.statement, next.Index)
 	switch {
-	case ok && action == entry.Withdraw:
+	case ok && was.Action == entry.Withdraw:
 		j.v.Withdrawn = &was.Admitted
 		j.answer(stillStands, LookCloser, "Withdrawn %s.", day(was.Admitted))
 		j.problem(CodeWithdrawn, stillStands, "")
+		j.contest(was)
 	case last.Action == entry.Withdraw:
 		j.v.Withdrawn = &last.Admitted
 		j.answer(stillStands, LookCloser, "Withdrawn %s, after the domain had been registered again on %s, perhaps by somebody else.", day(last.Admitted), day(next.Admitted))
 		j.problem(CodeWithdrawn, stillStands, "")
 		j.inherited = fmt.Sprintf("; its endorsement was withdrawn on %s, after the domain had been registered again, perhaps by somebody else", day(last.Admitted))
+		j.contest(last.Said())
 		return
 	default:
 		j.answer(stillStands, LookCloser, "It stood when the domain was registered again, %s.", day(next.Admitted))
@@ -792,18 +802,22 @@ func (j *judge) earlierHolder(last roll.Endorsement, next roll.Mark) {
 			j.again = was.Admitted
 		}
 	}
-	j.reason(stillStands, "The domain was registered again on %s, by entry %d, perhaps by somebody else, who has endorsed the text by entry %d.", day(next.Admitted), next.Index, last.Index)
+	said := "endorsed the text by"
+	if last.Action == entry.Withdraw {
+		said = "endorsed the text, too, and withdrew by"
+	}
+	j.reason(stillStands, "The domain was registered again on %s, by entry %d, perhaps by somebody else, who has %s entry %d.", day(next.Admitted), next.Index, said, last.Index)
 }
 
 // about returns a judgement of another entry of the same organization.
-func (j *judge) about(last roll.Endorsement) *judge {
-	e := &endorsed{index: last.Index, domain: last.Domain, admitted: last.Admitted, keys: last.Keys}
+func (j *judge) about(last roll.Said) *judge {
+	e := &endorsed{index: last.Index, domain: j.endorsed.domain, admitted: last.Admitted, keys: last.Keys}
 	return &judge{in: j.in, v: new(Verdict), state: j.state, trail: j.trail, operators: j.operators, endorsed: e}
 }
 
 // standsBy holds the later entry by which an endorsement stands to what is asked of the one that was given.
 func (j *judge) standsBy(last roll.Endorsement) {
-	one := j.about(last)
+	one := j.about(last.Said())
 	say := func(format string, args ...any) {
 		a := &j.v.Answers[stillStands]
 		if a.State == Confirmed {
@@ -870,7 +884,7 @@ func (j *judge) sentence(worst problem) string {
 			return newer
 		}
 		if j.inherited != "" {
-			return fmt.Sprintf("Withdrawn. %s%s.", did, j.inherited)
+			return fmt.Sprintf("Withdrawn. %s%s.%s", did, j.inherited, j.undue)
 		}
 		if e.action == entry.Withdraw {
 			return fmt.Sprintf("Withdrawn. %s withdrew its endorsement of %s on %s.%s", j.who(), j.what(), day(*j.v.Withdrawn), j.undue)

@@ -154,6 +154,9 @@ type Endorsement struct {
 	Disputed   bool // a key that signed was in doubt at Index (State.Disputed)
 }
 
+// Said returns who said what and when.
+func (e Endorsement) Said() Said { return Said{e.Mark, e.Action, e.Keys, e.Disputed} }
+
 // Size returns the number of leaves applied, inadmissible ones too.
 func (s *State) Size() uint64 {
 	s.mu.RLock()
@@ -463,14 +466,7 @@ func (s *State) view(r *record) Endorsement {
 	if r.withdrawn {
 		view.Action = entry.Withdraw
 	}
-	for _, id := range s.standings.sets[r.keys] {
-		if id == 0 {
-			break
-		}
-		k := s.keysByID[id-1]
-		view.Keys = append(view.Keys, k.ref)
-		view.Disputed = view.Disputed || s.disputed(k, r.index)
-	}
+	view.Keys, view.Disputed = s.signers(r.keys, r.index)
 	for i, of := range st.renditions {
 		if r.renditions&(1<<i) != 0 {
 			view.Renditions = append(view.Renditions, entry.RenditionRef{Language: of.Language, Hash: of.Hash})
