@@ -696,7 +696,14 @@ func (j *judge) unmet() (sentences []string) {
 		}
 	}
 	if count < want.Vouched {
-		sentences = append(sentences, fmt.Sprintf("It is required that %d members vouch for the organization, and %d do whose own keys rest on more than the operator's word and each other.", want.Vouched, count))
+		vouch, do := "1 member vouches", "do"
+		if want.Vouched > 1 {
+			vouch = fmt.Sprintf("%d members vouch", want.Vouched)
+		}
+		if count == 1 {
+			do = "does"
+		}
+		sentences = append(sentences, fmt.Sprintf("It is required that %s for the organization, and %d %s whose own keys rest on more than the operator's word and each other.", vouch, count, do))
 	}
 	if want.DNSSEC && !slices.ContainsFunc(j.v.Evidence, func(v OwnerEvidence) bool { return v.Kind == ByDNSSEC && v.Counts }) {
 		sentences = append(sentences, "It is required that the domain itself published the keys that signed, in the DNS, and the record does not show that.")

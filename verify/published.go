@@ -155,6 +155,7 @@ func (s *silence) add(c *roll.Chain, accuses bool) {
 	}
 }
 
+// publication looks through what chains say of a key that signed an entry.
 func (j *judge) publication(ref keys.Ref, index uint64, at time.Time) *publication {
 	k, _ := j.state.Known(ref)
 	p := new(publication)
