@@ -19,10 +19,7 @@ func TestAgainstTwoStolenKeysEndEachOther(t *testing.T) {
 		y, z := a.Keys[first], a.Keys[1-first]
 		one, two := rolltest.NewKey("thief's recovery"), rolltest.NewKey("thief's other recovery")
 		added, last := rolltest.NewKey("thief's"), rolltest.NewKey("thief's last")
-		w := newNamed(t, "a.example", "c.example")
-		w.join(c, 100*aDay)
-		w.publish()
-		w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+		w := proven(t, a, c)
 		w.later(aDay)
 		w.add(a, added, z)
 		w.rec.Do(&entry.Membership{Action: entry.Update, Member: a.Domain, Name: a.Name, Quorum: 1, RecoveryKeys: []entry.PublicKey{one.Line(), two.Line()}}, a, y, one, two)
@@ -118,10 +115,7 @@ func TestAgainstReplacedByTheOthers(t *testing.T) {
 	a, c := rolltest.NewOrg("a.example", 3, 0, 2), rolltest.NewOrg("c.example", 1, 0, 1)
 	second := rolltest.NewKey("the third officer's second")
 	for _, by := range [][]*rolltest.Key{a.Keys[1:], a.Keys[:2]} {
-		w := newNamed(t, "a.example", "c.example")
-		w.join(c, 100*aDay)
-		w.publish()
-		w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+		w := proven(t, a, c)
 		mine := w.rec.Do(&entry.Endorsement{Action: entry.Endorse, Statement: w.statement, After: w.after()}, a, a.Keys[0], a.Keys[1])
 		w.publish()
 		w.later(20 * aDay)
@@ -145,10 +139,7 @@ func TestAgainstFormerHolderWithdrewWithAStolenKey(t *testing.T) {
 			a, c := rolltest.NewOrg("a.example", 1, 1, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 			again := &rolltest.Org{Domain: a.Domain, Name: "The New Holder", Quorum: 1, Keys: []*rolltest.Key{rolltest.NewKey("a.example again")}}
 			thiefs := rolltest.NewKey("thief's")
-			w := newNamed(t, "a.example", "c.example")
-			w.join(c, 100*aDay)
-			w.publish()
-			w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+			w := proven(t, a, c)
 			mine := w.says(entry.Endorse, a, a.Keys[0])
 			from := w.add(a, thiefs, a.Keys[0])
 			w.says(entry.Withdraw, a, thiefs)
@@ -186,9 +177,7 @@ func TestAgainstFormerHolderWithdrewWithAStolenKey(t *testing.T) {
 func TestAgainstNewHolderWithdrewWithAStolenKey(t *testing.T) {
 	a, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 	again := &rolltest.Org{Domain: a.Domain, Name: "The New Holder", Quorum: 1, Keys: []*rolltest.Key{rolltest.NewKey("a.example again")}, Recovery: []*rolltest.Key{rolltest.NewKey("a.example again, recovery")}}
-	w := newNamed(t, "c.example")
-	w.join(c, 100*aDay)
-	w.publish()
+	w := proven(t, nil, c)
 	w.rec.Register(a, c)
 	mine := w.says(entry.Endorse, a, a.Keys[0])
 	w.rec.Do(&entry.Membership{Action: entry.Leave, Member: a.Domain}, a)

@@ -495,6 +495,7 @@ type trail struct {
 	ended     map[keys.Ref]ending
 	last      map[keys.Ref]ending
 	denied    map[keys.Ref]bool // broughtDenied
+	deep      int               // how often that asks itself
 }
 
 func newTrail() *trail {

@@ -316,6 +316,11 @@ func (j *judge) broughtDenied(ref keys.Ref) bool {
 	if known {
 		return denied
 	}
+	if t.deep >= maxFollowed {
+		return true
+	}
+	t.deep++
+	defer func() { t.deep-- }()
 	t.denied[ref] = true // until it is known to be otherwise
 	denied = slices.ContainsFunc(j.state.Brings(ref), func(b roll.Bringing) bool {
 		if k, _ := j.state.Known(b.Ref); k.Role == roll.RecoveryKey {
