@@ -107,6 +107,9 @@ func TestAgainstFirstPublishedBeforeItIsReplaced(t *testing.T) {
 		if against := strings.Contains(v.Sentence, "speaks against"); against == rotates {
 			t.Errorf("rotates: %v: its own: %s", rotates, v.Sentence)
 		}
+		if told := evidenceOf(v, verify.ByDNSSEC).Sentence != ""; told == rotates {
+			t.Errorf("rotates: %v: its own: %+v", rotates, v.Evidence)
+		}
 	}
 }
 
@@ -191,5 +194,31 @@ func TestAgainstNewHolderWithdrewWithAStolenKey(t *testing.T) {
 	tell(t, "withdrawn", v)
 	if v.Code != verify.CodeWithdrawn || !strings.Contains(v.Sentence, "The withdrawal is disputed") {
 		t.Errorf("nothing of a dispute: %s", v.Sentence)
+	}
+}
+
+// The same, but nothing fixes when the domain published the successor: nobody is accused, and it is not a plain word of the domain.
+func TestAgainstReplacedByOneOfUnknownTime(t *testing.T) {
+	b, c := rolltest.NewOrg("b.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
+	second := rolltest.NewKey("second of b.example")
+	w := newNamed(t, "b.example", "c.example")
+	w.join(c, 100*aDay)
+	w.publish()
+	w.rec.Register(b, c)
+	w.publish()
+	mine := w.says(entry.Endorse, b, b.Keys[0])
+	w.later(30 * aDay)
+	w.observe("b.example", 10*aDay, second)
+	w.publish()
+	w.later(time.Hour)
+	w.rotate(b, b.Keys[0], second, b.Keys[0])
+	w.later(aDay)
+	w.observe("b.example", 2*aDay, second)
+	w.later(5 * aDay) // the witnesses were out
+	w.publish()
+	v := w.judged(mine, verify.Require{Vouched: 1})
+	tell(t, "unknown time", v)
+	if said := evidenceOf(v, verify.ByDNSSEC).Sentence; v.Code != 0 || !strings.Contains(said, "an answer names one that replaced it, and nothing fixes its time") {
+		t.Errorf("%s\n%s", v.Sentence, said)
 	}
 }
