@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tccm/undersigned/keys/dnssec/dnssectest"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll/rolltest"
@@ -220,5 +221,32 @@ func TestAgainstReplacedByOneOfUnknownTime(t *testing.T) {
 	tell(t, "unknown time", v)
 	if said := evidenceOf(v, verify.ByDNSSEC).Sentence; v.Code != 0 || !strings.Contains(said, "an answer names one that replaced it, and nothing fixes its time") {
 		t.Errorf("%s\n%s", v.Sentence, said)
+	}
+}
+
+// A domain whose own zone leaves out delegations without keys (NSEC3 opt-out) takes its key away: that is its word as that of any other, and its zone is still signed.
+func TestAgainstTakenOutOfAZoneWithOptOut(t *testing.T) {
+	a, b, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("b.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
+	for _, o := range []dnssectest.Options{{}, {NSEC3: true}, {NSEC3: true, OptOut: true}} {
+		w := newNamed(t, "c.example")
+		w.dns.Zone("b.example", o)
+		w.rec.Register(a)
+		w.join(c, 100*aDay)
+		w.must(w.rec.Registration(b, c), w.chain(b.Domain, 10*aDay, b.Keys...))
+		w.later(aDay)
+		w.observe(b.Domain, 10*aDay) // none is mine
+		w.publish()
+		w.vouchedBy(a, b) // by the thief
+		w.publish()
+		mine, theirs := w.endorse(a), w.says(entry.Endorse, b, b.Keys[0])
+		v := w.judged(mine, verify.Require{Vouched: 1})
+		tell(t, fmt.Sprintf("%+v", o), v)
+		if plain(v) {
+			t.Errorf("%+v: a plain yes: %s", o, v.Sentence)
+		}
+		v = w.judged(theirs, verify.Require{})
+		if said := evidenceOf(v, verify.ByDNSSEC).Sentence; !strings.Contains(said, "it was no longer there") {
+			t.Errorf("%+v: %s", o, said)
+		}
 	}
 }
