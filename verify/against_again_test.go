@@ -250,3 +250,39 @@ func TestAgainstTakenOutOfAZoneWithOptOut(t *testing.T) {
 		}
 	}
 }
+
+// One of two officers sets up recovery keys and retires, then the other does, whom a recovery key revokes; another brings a third. That each explains why the other
+// is gone from the DNS says nothing against the third, who was not published yet when it signed.
+func TestAgainstOfficersRetireOneAfterTheOther(t *testing.T) {
+	for _, long := range []bool{true, false} { // the first was published long after it had set up the recovery keys
+		a, c := rolltest.NewOrg("a.example", 2, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
+		one, two, third := rolltest.NewKey("recovery"), rolltest.NewKey("other recovery"), rolltest.NewKey("third officer")
+		y, z := a.Keys[0], a.Keys[1]
+		w := proven(t, a, c)
+		w.rec.Do(&entry.Membership{Action: entry.Update, Member: a.Domain, Name: a.Name, Quorum: 1, RecoveryKeys: []entry.PublicKey{one.Line(), two.Line()}}, a, y, one, two)
+		if long {
+			for range 3 {
+				w.later(30 * aDay)
+				w.observe(a.Domain, 10*aDay, y, z)
+				w.publish()
+			}
+		}
+		w.later(aDay)
+		w.revoke(a, y, z)
+		w.later(aDay)
+		w.observe(a.Domain, 10*aDay, z)
+		w.publish()
+		w.later(aDay)
+		w.revoke(a, z, two)
+		w.later(aDay)
+		w.observe(a.Domain, 10*aDay)
+		w.publish()
+		w.add(a, third, one)
+		mine := w.says(entry.Endorse, a, third)
+		v := w.judged(mine, verify.Require{Vouched: 1})
+		tell(t, fmt.Sprint("long: ", long), v)
+		if plain(v) != long {
+			t.Errorf("long: %v: %s", long, v.Sentence)
+		}
+	}
+}

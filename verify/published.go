@@ -526,6 +526,9 @@ func (j *judge) came(ref keys.Ref, index uint64) *roll.Mark {
 		other, at := s.with[0], t.came[s.id]
 		s.with = s.with[1:]
 		if j.beyond(other, at.Index) {
+			if t.asking[signing{other, at.Index}] && j.shownSince(other, *at) {
+				continue
+			}
 			return &start.by
 		}
 		p := j.published(other, at.Index, at.Admitted)
