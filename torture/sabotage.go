@@ -85,7 +85,7 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "withdrawal-hidden", defence: "a key is doubted once the DNS took it away, whatever copies of the record the ledger names",
-		edits: []edit{{"verify/owner.go", "return standing(w) == seenAfter })", "return standing(w) == seenAfter || !w.Shown && standing(w) != seenInTime })"}},
+		edits: []edit{{"verify/published.go", "if c := &chains[i]; c.standing != seenAfter {", "if c := &chains[i]; c.standing != seenAfter && (c.standing == seenInTime || len(w.Shown) > 0 && i >= w.Shown[0][0]) {"}},
 		test:  "./verify TestWithdrawalOfUnknownTime",
 	},
 	{

@@ -12,21 +12,6 @@ import (
 	"github.com/tccm/undersigned/verify/roll/rolltest"
 )
 
-func (w *named) server() verify.AuditOptions { return verify.AuditOptions{Covering: w.covering} }
-
-func (w *named) later(d time.Duration) { w.rec.Now = w.rec.Now.Add(d) }
-
-// judged judges an entry with a requirement.
-func (w *named) judged(i uint64, r verify.Require, known ...string) *verify.Verdict {
-	in := w.asked(i, w.server())
-	in.Require, in.Known = r, known
-	return verify.Judge(in)
-}
-
-func (w *named) vouchedBy(a, b *rolltest.Org, ks ...*rolltest.Key) {
-	w.rec.Do(&entry.Membership{Action: entry.Update, Member: a.Domain, Name: a.Name, Quorum: 1, Vouchers: b.Vouch(ks...)}, a)
-}
-
 // Two keys signed what is on a list: one has been declared compromised, the other suspended since.
 func TestAgainstListOfDisputedAndSuspended(t *testing.T) {
 	a := rolltest.NewOrg("a.example", 2, 1, 2)
@@ -56,10 +41,7 @@ func TestAgainstListOfDisputedAndSuspended(t *testing.T) {
 func TestAgainstUnsignedThenTakenOut(t *testing.T) {
 	a, b, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("b.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 	for _, unsigned := range []bool{false, true} {
-		w := newNamed(t, "b.example", "c.example")
-		w.rec.Register(a)
-		w.join(c, 100*aDay)
-		w.must(w.rec.Registration(b, c), w.chain(b.Domain, 10*aDay, b.Keys...))
+		w := provenVoucher(t, a, b, c)
 		w.later(aDay)
 		if unsigned {
 			w.dns.Zone("b.example", dnssectest.Options{Unsigned: true})
@@ -89,10 +71,7 @@ func TestAgainstUnsignedThenTakenOut(t *testing.T) {
 func TestAgainstUnsignedThenTakenOutBrought(t *testing.T) {
 	a, c := rolltest.NewOrg("a.example", 1, 1, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 	for _, unsigned := range []bool{false, true} {
-		w := newNamed(t, "a.example", "c.example")
-		w.join(c, 100*aDay)
-		w.publish()
-		w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+		w := proven(t, a, c)
 		w.later(aDay)
 		if unsigned {
 			w.dns.Zone("a.example", dnssectest.Options{Unsigned: true})
@@ -121,10 +100,7 @@ func TestAgainstSignedDuringAnOutage(t *testing.T) {
 		"unsigned, signs during": {true, true}, "record lost, signs during": {false, true},
 		"unsigned, signed before": {true, false}, "record lost, signed before": {false, false},
 	} {
-		w := newNamed(t, "a.example", "c.example")
-		w.join(c, 100*aDay)
-		w.publish()
-		w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+		w := proven(t, a, c)
 		w.later(5 * aDay)
 		var mine uint64
 		if !x.before {
@@ -159,10 +135,7 @@ func TestAgainstSignedDuringAnOutage(t *testing.T) {
 // A zone is unsigned for good after it signed: that accuses nobody.
 func TestAgainstUnsignedForGood(t *testing.T) {
 	a, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
-	w := newNamed(t, "a.example", "c.example")
-	w.join(c, 100*aDay)
-	w.publish()
-	w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+	w := proven(t, a, c)
 	mine := w.says(entry.Endorse, a, a.Keys[0])
 	w.later(400 * aDay)
 	w.dns.Zone("a.example", dnssectest.Options{Unsigned: true})
@@ -179,10 +152,7 @@ func TestAgainstUnsignedForGood(t *testing.T) {
 func TestAgainstRotationWithDNSFirst(t *testing.T) {
 	a, b, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("b.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 	second := rolltest.NewKey("second of b.example")
-	w := newNamed(t, "b.example", "c.example")
-	w.rec.Register(a)
-	w.join(c, 100*aDay)
-	w.must(w.rec.Registration(b, c), w.chain(b.Domain, 10*aDay, b.Keys...))
+	w := provenVoucher(t, a, b, c)
 	w.vouchedBy(a, b)
 	w.publish()
 	mine := w.endorse(a)
@@ -218,10 +188,7 @@ func TestAgainstRotationWithDNSFirst(t *testing.T) {
 func TestAgainstSecondKeyADayLater(t *testing.T) {
 	a, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 	second := rolltest.NewKey("second of a.example")
-	w := newNamed(t, "a.example", "c.example")
-	w.join(c, 100*aDay)
-	w.publish()
-	w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+	w := proven(t, a, c)
 	w.add(a, second, a.Keys[0])
 	w.later(aDay)
 	w.observe("a.example", 10*aDay, a.Keys[0]) // the monthly one
@@ -233,8 +200,6 @@ func TestAgainstSecondKeyADayLater(t *testing.T) {
 	mine := w.says(entry.Endorse, a, second)
 	w.later(20 * aDay)
 	w.publish()
-	text, _, _ := strings.Cut(w.policyText(), "group ")
-	none := mustPolicy(t, text+"quorum none\n")
 	for n, o := range w.sources() {
 		in := w.asked(mine, o)
 		in.Known = []string{"c.example"}
@@ -245,8 +210,7 @@ func TestAgainstSecondKeyADayLater(t *testing.T) {
 			t.Errorf("%s: accused", n)
 		}
 	}
-	r := w.receipt(mine)
-	v := verify.Judge(verify.Input{Policy: none, Receipt: r, Record: mustAudit(t, none, w.fetch, verify.AuditOptions{Receipts: []*verify.Receipt{r}, Covering: w.covering}), Now: w.rec.Now, Known: []string{"c.example"}, Require: verify.Require{Vouched: 1}})
+	v := w.unwitnessed(mine, verify.Input{Known: []string{"c.example"}, Require: verify.Require{Vouched: 1}})
 	tell(t, "quorum none", v)
 	t.Log(evidenceOf(v, verify.ByDNSSEC).Sentence)
 	if strings.Contains(v.Sentence, "speaks against") {
@@ -331,9 +295,7 @@ func TestAgainstListWithdrawnSince(t *testing.T) {
 				}
 				r.Support = keep
 			}
-			in := verify.Input{Policy: w.policy(), Receipt: r, Domain: domain, Statement: []byte(w.text), Now: w.rec.Now}
-			in.Record = w.audit(verify.AuditOptions{Receipts: []*verify.Receipt{r}, Covering: w.covering})
-			v := verify.Judge(in)
+			v := w.listed(r, verify.Input{Domain: domain, Statement: []byte(w.text)})
 			tell(t, fmt.Sprint(name, ", with signatures: ", words), v)
 			t.Logf("%+v", v.Roll.Lines)
 			if v.Code == 0 && !strings.Contains(v.Sentence, "closer") {
@@ -348,10 +310,7 @@ func TestAgainstThiefOfAVoucherRotates(t *testing.T) {
 	a, b, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("b.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 	thiefs, fresh := rolltest.NewKey("thief's"), rolltest.NewKey("fresh, in no record")
 	for name, then := range map[string][]*rolltest.Key{"none": nil, "another": {fresh}} {
-		w := newNamed(t, "b.example", "c.example")
-		w.rec.Register(a)
-		w.join(c, 100*aDay)
-		w.must(w.rec.Registration(b, c), w.chain(b.Domain, 10*aDay, b.Keys...))
+		w := provenVoucher(t, a, b, c)
 		w.later(aDay)
 		w.vouchedBy(a, b)
 		w.rotate(b, b.Keys[0], thiefs, b.Keys[0])
@@ -373,10 +332,7 @@ func TestAgainstThiefOfAVoucherRotates(t *testing.T) {
 func TestAgainstWithdrawnByADeniedKey(t *testing.T) {
 	a, c := rolltest.NewOrg("a.example", 1, 1, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 	thiefs := rolltest.NewKey("thief's")
-	w := newNamed(t, "a.example", "c.example")
-	w.join(c, 100*aDay)
-	w.publish()
-	w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+	w := proven(t, a, c)
 	mine := w.says(entry.Endorse, a, a.Keys[0])
 	w.add(a, thiefs, a.Keys[0])
 	w.later(aDay)
@@ -413,10 +369,7 @@ func TestAgainstDisputedAndSuperseded(t *testing.T) {
 func TestAgainstPutBackInMereFiles(t *testing.T) {
 	a, b, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("b.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 	second := rolltest.NewKey("second of b.example")
-	w := newNamed(t, "b.example", "c.example")
-	w.rec.Register(a)
-	w.join(c, 100*aDay)
-	w.must(w.rec.Registration(b, c), w.chain(b.Domain, 10*aDay, b.Keys...))
+	w := provenVoucher(t, a, b, c)
 	w.publish()
 	w.add(b, second, b.Keys[0])
 	w.later(aDay)
@@ -450,20 +403,14 @@ func TestAgainstPutBackInMereFiles(t *testing.T) {
 func TestAgainstStandsByUnwitnessed(t *testing.T) {
 	a, c := rolltest.NewOrg("a.example", 1, 1, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 	thiefs := rolltest.NewKey("thief's")
-	w := newNamed(t, "a.example", "c.example")
-	w.join(c, 100*aDay)
-	w.publish()
-	w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+	w := proven(t, a, c)
 	mine := w.says(entry.Endorse, a, a.Keys[0])
 	w.says(entry.Withdraw, a, a.Keys[0])
 	w.add(a, thiefs, a.Keys[0])
 	w.later(aDay)
 	w.observe("a.example", 10*aDay, a.Keys[0])
 	w.says(entry.Endorse, a, thiefs)
-	text, _, _ := strings.Cut(w.policyText(), "group ")
-	none := mustPolicy(t, text+"quorum none\n")
-	r := w.receipt(mine)
-	v := verify.Judge(verify.Input{Policy: none, Receipt: r, Record: mustAudit(t, none, w.fetch, verify.AuditOptions{Receipts: []*verify.Receipt{r}, Covering: w.covering}), Now: w.rec.Now, Known: []string{"c.example"}})
+	v := w.unwitnessed(mine, verify.Input{Known: []string{"c.example"}})
 	tell(t, "quorum none", v)
 	if !strings.Contains(fmt.Sprint(v.Answers[3]), "and not ed25519") {
 		t.Errorf("nothing of what speaks against entry by which it stands: %s %q", v.Answers[3].Text, v.Answers[3].Reasons)
@@ -475,10 +422,7 @@ func TestAgainstKeysThatEndEachOther(t *testing.T) {
 	for _, published := range []bool{true, false} {
 		a, c := rolltest.NewOrg("a.example", 1, 1, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 		second := rolltest.NewKey("second of a.example")
-		w := newNamed(t, "a.example", "c.example")
-		w.join(c, 100*aDay)
-		w.publish()
-		w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+		w := proven(t, a, c)
 		first := w.says(entry.Endorse, a, a.Keys[0])
 		w.add(a, second, a.Keys[0])
 		ref := a.Keys[0].Ref()
@@ -492,7 +436,7 @@ func TestAgainstKeysThatEndEachOther(t *testing.T) {
 		w.publish()
 		mine := w.says(entry.Endorse, a, second)
 		for _, i := range []uint64{first, mine} {
-			v := verify.Judge(w.asked(i, w.server()))
+			v := w.judged(i, verify.Require{})
 			tell(t, fmt.Sprint(i), v)
 			if plain(v) != (published && i == mine) {
 				t.Errorf("published: %v, entry %d: %s", published, i, v.Sentence)

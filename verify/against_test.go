@@ -23,13 +23,11 @@ func TestAgainstStandsByAnUnprovenKey(t *testing.T) {
 	w.must(w.rec.Registration(a), w.chain(a.Domain, 10*aDay, a.Keys...))
 	mine := w.says(entry.Endorse, a, a.Keys[0])
 	w.says(entry.Withdraw, a, a.Keys[0])
-	w.rec.Now = w.rec.Now.Add(90 * aDay)
+	w.later(90 * aDay)
 	w.add(a, second, a.Keys[0])
 	last := w.says(entry.Endorse, a, second)
 	for name, i := range map[string]uint64{"the last": last, "the old receipt": mine} {
-		in := w.asked(i, verify.AuditOptions{Covering: w.covering})
-		in.Require = verify.Require{DNSSEC: true}
-		v := verify.Judge(in)
+		v := w.judged(i, verify.Require{DNSSEC: true})
 		tell(t, name, v)
 		if plain(v) {
 			t.Errorf("a plain yes: %s: %s", name, v.Sentence)
@@ -40,22 +38,17 @@ func TestAgainstStandsByAnUnprovenKey(t *testing.T) {
 // That a voucher's zone is no longer signed is nothing against its key: nobody took that out of the DNS.
 func TestAgainstUnsignedZoneOfAVoucher(t *testing.T) {
 	a, b, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("b.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
-	w := newNamed(t, "b.example", "c.example")
-	w.rec.Register(a)
-	w.join(c, 100*aDay)
-	w.must(w.rec.Registration(b, c), w.chain(b.Domain, 10*aDay, b.Keys...))
-	w.rec.Do(&entry.Membership{Action: entry.Update, Member: a.Domain, Name: a.Name, Quorum: 1, Vouchers: b.Vouch()}, a)
+	w := provenVoucher(t, a, b, c)
+	w.vouchedBy(a, b)
 	w.publish()
 	mine := w.endorse(a)
 	w.publish()
-	w.rec.Now = w.rec.Now.Add(400 * aDay)
+	w.later(400 * aDay)
 	w.dns.Zone("b.example", dnssectest.Options{Unsigned: true})
 	w.observe("b.example", 10*aDay, b.Keys[0]) // which it still publishes
 	w.publish()
 	for _, known := range [][]string{nil, {"b.example"}} {
-		in := w.asked(mine, verify.AuditOptions{Covering: w.covering})
-		in.Require, in.Known = verify.Require{Vouched: 1}, known
-		v := verify.Judge(in)
+		v := w.judged(mine, verify.Require{Vouched: 1}, known...)
 		tell(t, fmt.Sprint("known ", known), v)
 		if ev := evidenceOf(v, verify.ByMembers); strings.Contains(ev.Sentence, "took its key out of the DNS") {
 			t.Errorf("not so: %s", ev.Sentence)
@@ -78,25 +71,23 @@ func TestAgainstLateInTheAlphabet(t *testing.T) {
 	}
 	w.publish()
 	for range months - 1 {
-		w.rec.Now = w.rec.Now.Add(30 * aDay)
+		w.later(30 * aDay)
 		for _, o := range orgs {
 			w.observe(o.Domain, 14*aDay, o.Keys[0])
 		}
 		w.publish()
 	}
-	w.rec.Now = w.rec.Now.Add(20 * aDay)
+	w.later(20 * aDay)
 	w.rec.Register(rolltest.NewOrg("idle.example", 1, 0, 1))
 	w.publish()
 	for _, o := range orgs {
 		w.endorse(o)
 	}
-	w.rec.Now = w.rec.Now.Add(time.Hour)
+	w.later(time.Hour)
 	index := w.rec.Seal(w.statement)
 	w.publish()
 	r := w.rollReceipt(index, "")
-	in := verify.Input{Policy: w.policy(), Receipt: r, Now: w.rec.Now, Require: verify.Require{DNSSEC: true}}
-	in.Record = w.audit(verify.AuditOptions{Receipts: []*verify.Receipt{r}, Covering: w.covering})
-	v := verify.Judge(in)
+	v := w.listed(r, verify.Input{Require: verify.Require{DNSSEC: true}})
 	t.Log(v.Code, v.Sentence)
 	if strings.Contains(v.Sentence, "m44.example") {
 		t.Errorf("refused: %s", v.Sentence)
@@ -163,38 +154,28 @@ func TestAgainstDeniedKeyHadBroughtAnother(t *testing.T) {
 		then []*rolltest.Key
 	}{{"nothing published then", nil}, {"a fresh key published then", []*rolltest.Key{fresh}}} {
 		t.Run("endorser, "+x.name, func(t *testing.T) {
-			w := newNamed(t, "a.example", "c.example")
-			w.join(c, 100*aDay)
-			w.publish()
-			w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+			w := proven(t, a, c)
 			w.add(a, second, a.Keys[0])
 			mine := w.says(entry.Endorse, a, second)
-			w.rec.Now = w.rec.Now.Add(aDay)
+			w.later(aDay)
 			w.observe("a.example", 10*aDay, x.then...)
 			w.publish()
-			in := w.asked(mine, verify.AuditOptions{Covering: w.covering})
-			in.Require = verify.Require{Vouched: 1}
-			v := verify.Judge(in)
+			v := w.judged(mine, verify.Require{Vouched: 1})
 			tell(t, x.name, v)
 			if plain(v) {
 				t.Errorf("a plain yes: %s", v.Sentence)
 			}
 		})
 		t.Run("voucher, "+x.name, func(t *testing.T) {
-			w := newNamed(t, "a.example", "b.example", "c.example")
-			w.rec.Register(a)
-			w.join(c, 100*aDay)
-			w.must(w.rec.Registration(b, c), w.chain(b.Domain, 10*aDay, b.Keys...))
+			w := provenVoucher(t, a, b, c)
 			w.add(b, second2, b.Keys[0])
-			w.rec.Do(&entry.Membership{Action: entry.Update, Member: a.Domain, Name: a.Name, Quorum: 1, Vouchers: b.Vouch(second2)}, a)
-			w.rec.Now = w.rec.Now.Add(aDay)
+			w.vouchedBy(a, b, second2)
+			w.later(aDay)
 			w.observe("b.example", 10*aDay, x.then...)
 			w.publish()
 			mine := w.endorse(a)
 			w.publish()
-			in := w.asked(mine, verify.AuditOptions{Covering: w.covering})
-			in.Require = verify.Require{Vouched: 1}
-			v := verify.Judge(in)
+			v := w.judged(mine, verify.Require{Vouched: 1})
 			if plain(v) {
 				t.Errorf("a plain yes: %s\n%s", v.Sentence, evidenceOf(v, verify.ByMembers).Sentence)
 			}
@@ -209,21 +190,19 @@ func TestAgainstWhitewashOfAVoucher(t *testing.T) {
 	w.rec.Register(a)
 	w.join(b, 10*aDay)
 	w.publish()
-	w.rec.Do(&entry.Membership{Action: entry.Update, Member: a.Domain, Name: a.Name, Quorum: 1, Vouchers: b.Vouch()}, a)
-	w.rec.Now = w.rec.Now.Add(aDay)
+	w.vouchedBy(a, b)
+	w.later(aDay)
 	w.observe("b.example", 10*aDay)
 	w.publish()
 	mine := w.endorse(a)
 	w.publish()
-	if v := verify.Judge(w.asked(mine, verify.AuditOptions{Covering: w.covering})); plain(v) {
+	if v := w.judged(mine, verify.Require{}); plain(v) {
 		t.Error("control")
 	}
-	w.rec.Now = w.rec.Now.Add(3 * 365 * aDay)
+	w.later(3 * 365 * aDay)
 	w.observe("b.example", 10*aDay, b.Keys...)
 	w.publish()
-	in := w.asked(mine, verify.AuditOptions{Covering: w.covering})
-	in.Require = verify.Require{Vouched: 1}
-	if v := verify.Judge(in); plain(v) {
+	if v := w.judged(mine, verify.Require{Vouched: 1}); plain(v) {
 		t.Errorf("a plain yes: %s\n%s", v.Sentence, evidenceOf(v, verify.ByMembers).Sentence)
 	}
 }
@@ -238,7 +217,7 @@ func TestAgainstHeadlineOfAList(t *testing.T) {
 	}{
 		{"disputed", func(w *named) { w.compromised(a, a.Keys[0], 1) }, verify.Require{}},
 		{"gone from the DNS", func(w *named) {
-			w.rec.Now = w.rec.Now.Add(aDay)
+			w.later(aDay)
 			w.observe(a.Domain, 10*aDay)
 		}, verify.Require{Vouched: 1}},
 	} {
@@ -250,15 +229,13 @@ func TestAgainstHeadlineOfAList(t *testing.T) {
 			w.publish()
 			w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
 			w.endorse(a)
-			w.rec.Now = w.rec.Now.Add(time.Hour)
+			w.later(time.Hour)
 			index := w.rec.Seal(w.statement)
 			w.publish()
 			x.make(w)
 			w.publish()
 			r := w.rollReceipt(index, "")
-			in := verify.Input{Policy: w.policy(), Receipt: r, Statement: []byte(w.text), Now: w.rec.Now, Require: x.require}
-			in.Record = w.audit(verify.AuditOptions{Receipts: []*verify.Receipt{r}, Covering: w.covering})
-			v := verify.Judge(in)
+			v := w.listed(r, verify.Input{Statement: []byte(w.text), Require: x.require})
 			tell(t, x.name, v)
 			t.Logf("%q", v.Roll.Lines[0].Closer)
 			if v.Code == 0 && len(v.Roll.Lines[0].Closer) > 0 && !strings.Contains(v.Sentence, "closer") {
@@ -280,12 +257,9 @@ func TestAgainstRequireOfADeniedKey(t *testing.T) {
 		{"gone after it signed, vouched:1,dnssec", false, verify.Require{Vouched: 1, DNSSEC: true}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			w := newNamed(t, "a.example", "c.example")
-			w.join(c, 100*aDay)
-			w.publish()
-			w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+			w := proven(t, a, c)
 			gone := func() {
-				w.rec.Now = w.rec.Now.Add(aDay)
+				w.later(aDay)
 				w.observe(a.Domain, 10*aDay)
 				w.publish()
 			}
@@ -296,7 +270,7 @@ func TestAgainstRequireOfADeniedKey(t *testing.T) {
 			if !x.before {
 				gone()
 			}
-			in := w.asked(mine, verify.AuditOptions{Covering: w.covering})
+			in := w.asked(mine, w.server())
 			in.Require = x.require
 			v := verify.Judge(in)
 			tell(t, x.name, v)
@@ -319,7 +293,7 @@ func TestAgainstForeignKeysCannotBeRecorded(t *testing.T) {
 	mine := w.endorse(bank)
 	w.publish()
 	err := w.rec.Apply(&entry.Entry{Ledger: rolltest.Origin, Body: &entry.Evidence{Type: entry.DNSSEC, Member: bank.Domain, Data: w.chain(bank.Domain, 10*aDay, real)}})
-	v := verify.Judge(w.asked(mine, verify.AuditOptions{Covering: w.covering}))
+	v := w.judged(mine, verify.Require{})
 	tell(t, "impostor", v)
 	if err != nil && plain(v) {
 		t.Errorf("the real domain's word is refused (%v), and: %s", err, v.Sentence)
@@ -335,10 +309,10 @@ func TestAgainstOtherHolder(t *testing.T) {
 	w.publish()
 	mine := w.endorse(a)
 	w.rec.Do(&entry.Membership{Action: entry.Leave, Member: a.Domain}, a)
-	w.rec.Now = w.rec.Now.Add(10 * aDay)
+	w.later(10 * aDay)
 	w.join(again, 10*aDay)
 	w.publish()
-	v := verify.Judge(w.asked(mine, verify.AuditOptions{Covering: w.covering}))
+	v := w.judged(mine, verify.Require{})
 	tell(t, "former", v)
 	if slices.ContainsFunc(v.Answers[0].Reasons, func(s string) bool { return strings.Contains(s, "publishes other keys of the organization") }) {
 		t.Error("not so: the new holder's keys are called those of the organization")
@@ -348,15 +322,13 @@ func TestAgainstOtherHolder(t *testing.T) {
 // That a key was suspended after it signed is told.
 func TestAgainstSuspended(t *testing.T) {
 	a, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
-	w := newNamed(t, "c.example")
-	w.join(c, 100*aDay)
-	w.publish()
+	w := proven(t, nil, c)
 	w.rec.Register(a, c)
 	mine := w.says(entry.Endorse, a, a.Keys[0])
 	ref := a.Keys[0].Ref()
 	w.rec.Do(&entry.KeyEvent{Action: entry.Suspend, Member: a.Domain, Revokes: &ref}, w.rec.Operator)
 	w.publish()
-	v := verify.Judge(w.asked(mine, verify.AuditOptions{Covering: w.covering}))
+	v := w.judged(mine, verify.Require{})
 	tell(t, "suspended", v)
 	if plain(v) && !strings.Contains(fmt.Sprintf("%+v", v), "suspend") {
 		t.Errorf("nothing of the suspension: %s", v.Sentence)
@@ -374,11 +346,11 @@ func TestAgainstStandsByAnotherHolder(t *testing.T) {
 	mine := w.says(entry.Endorse, a, a.Keys[0])
 	w.says(entry.Withdraw, a, a.Keys[0])
 	w.rec.Do(&entry.Membership{Action: entry.Leave, Member: a.Domain}, a)
-	w.rec.Now = w.rec.Now.Add(100 * aDay)
+	w.later(100 * aDay)
 	w.rec.Register(again)
 	w.publish()
 	w.says(entry.Endorse, again, again.Keys[0])
-	v := verify.Judge(w.asked(mine, verify.AuditOptions{Covering: w.covering}))
+	v := w.judged(mine, verify.Require{})
 	tell(t, "old receipt", v)
 	if strings.Contains(v.Sentence, "The Old Holder") && strings.Contains(v.Sentence, "still stands") {
 		t.Errorf("not so: %s", v.Sentence)
@@ -392,16 +364,14 @@ func TestAgainstThiefLeaves(t *testing.T) {
 	w.rec.Register(a)
 	w.join(b, 10*aDay)
 	w.publish()
-	w.rec.Do(&entry.Membership{Action: entry.Update, Member: a.Domain, Name: a.Name, Quorum: 1, Vouchers: b.Vouch()}, a) // by the thief
-	w.rec.Do(&entry.Membership{Action: entry.Leave, Member: b.Domain}, b)                                                // the same
-	w.rec.Now = w.rec.Now.Add(aDay)
+	w.vouchedBy(a, b)                                                     // by the thief
+	w.rec.Do(&entry.Membership{Action: entry.Leave, Member: b.Domain}, b) // the same
+	w.later(aDay)
 	w.publish()
 	mine := w.endorse(a)
 	w.publish()
 	err := w.rec.Apply(&entry.Entry{Ledger: rolltest.Origin, Body: &entry.Evidence{Type: entry.DNSSEC, Member: b.Domain, Data: w.chain(b.Domain, 10*aDay)}})
-	in := w.asked(mine, verify.AuditOptions{Covering: w.covering})
-	in.Require = verify.Require{Vouched: 1}
-	v := verify.Judge(in)
+	v := w.judged(mine, verify.Require{Vouched: 1})
 	tell(t, "thief left", v)
 	if err != nil && plain(v) {
 		t.Errorf("the domain's denial is refused (%v), and: %s\n%s", err, v.Sentence, evidenceOf(v, verify.ByMembers).Sentence)
@@ -426,10 +396,10 @@ func TestAgainstOneOfTwoKeysGone(t *testing.T) {
 			w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, x.before...))
 			mine := w.endorse(a)
 			w.publish()
-			w.rec.Now = w.rec.Now.Add(aDay)
+			w.later(aDay)
 			w.observe(a.Domain, 20*aDay, x.after...)
 			w.publish()
-			v := verify.Judge(w.asked(mine, verify.AuditOptions{Covering: w.covering}))
+			v := w.judged(mine, verify.Require{})
 			ev := evidenceOf(v, verify.ByDNSSEC)
 			t.Logf("%s\n%s\n%+v", v.Sentence, ev.Sentence, ev)
 			if ev.Gone != nil && !strings.Contains(ev.Sentence, "no longer there") {
@@ -447,16 +417,13 @@ func TestAgainstThiefRotates(t *testing.T) {
 	a, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 	second, fresh := rolltest.NewKey("second"), rolltest.NewKey("fresh, in no record")
 	for name, then := range map[string][]*rolltest.Key{"none": nil, "another": {fresh}} {
-		w := newNamed(t, "a.example", "c.example")
-		w.join(c, 100*aDay)
-		w.publish()
-		w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+		w := proven(t, a, c)
 		w.rotate(a, a.Keys[0], second, a.Keys[0])
-		w.rec.Now = w.rec.Now.Add(aDay)
+		w.later(aDay)
 		w.observe(a.Domain, 10*aDay, then...)
 		w.publish()
 		mine := w.says(entry.Endorse, a, second)
-		v := verify.Judge(w.asked(mine, verify.AuditOptions{Covering: w.covering}))
+		v := w.judged(mine, verify.Require{})
 		tell(t, name, v)
 		if plain(v) {
 			t.Errorf("%s: %s", name, v.Sentence)
@@ -464,57 +431,18 @@ func TestAgainstThiefRotates(t *testing.T) {
 	}
 }
 
-func (w *named) add(o *rolltest.Org, k *rolltest.Key, by ...*rolltest.Key) uint64 {
-	line := k.Line()
-	return w.rec.Do(&entry.KeyEvent{Action: entry.Add, Member: o.Domain, PublicKey: &line}, o, append(by, k)...)
-}
-
-func (w *named) rotate(o *rolltest.Org, old, k *rolltest.Key, by *rolltest.Key) uint64 {
-	line, ref := k.Line(), old.Ref()
-	return w.rec.Do(&entry.KeyEvent{Action: entry.Rotate, Member: o.Domain, PublicKey: &line, Revokes: &ref}, o, by, k)
-}
-
-func (w *named) compromised(o *rolltest.Org, k *rolltest.Key, from uint64) {
-	ref := k.Ref()
-	w.rec.Do(&entry.KeyEvent{Action: entry.Revoke, Member: o.Domain, Revokes: &ref, CompromisedAfter: &from}, o, o.Recovery[0])
-}
-
-func (w *named) says(action entry.Action, o *rolltest.Org, k *rolltest.Key) uint64 {
-	i := w.rec.Do(&entry.Endorsement{Action: action, Statement: w.statement, After: w.after()}, o, k)
-	w.publish()
-	return i
-}
-
-func (w *named) must(e *entry.Entry, chain []byte) {
-	w.tb.Helper()
-	if err := w.rec.ApplyWith(e, chain); err != nil {
-		w.tb.Fatal(err)
-	}
-	w.publish()
-}
-
-func plain(v *verify.Verdict) bool { return v.Code == 0 && strings.HasPrefix(v.Sentence, "Yes. ") }
-
-func tell(t *testing.T, what string, v *verify.Verdict) {
-	t.Helper()
-	t.Logf("%s: code %d, %s: %s\n  did: %s\n  stands: %s %s\n  %+v", what, v.Code, states(v), v.Sentence, strings.Join(v.Answers[0].Reasons, " | "), v.Answers[3].Text, strings.Join(v.Answers[3].Reasons, " | "), kinds(v))
-}
-
 // a.example endorses, withdraws, and a thief endorses again with a key that its domain leaves out. The old receipt must not say a plain yes.
 func TestAgainstStandsByADeniedKey(t *testing.T) {
 	a, c := rolltest.NewOrg("a.example", 1, 1, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 	second := rolltest.NewKey("second of a.example")
-	w := newNamed(t, "a.example", "c.example")
-	w.join(c, 100*aDay)
-	w.publish()
-	w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+	w := proven(t, a, c)
 	mine := w.says(entry.Endorse, a, a.Keys[0])
 	withdrawal := w.says(entry.Withdraw, a, a.Keys[0])
 	w.add(a, second, a.Keys[0])
-	w.rec.Now = w.rec.Now.Add(aDay)
+	w.later(aDay)
 	w.observe("a.example", 10*aDay, a.Keys[0])
 	thiefs := w.says(entry.Endorse, a, second)
-	o := verify.AuditOptions{Covering: w.covering}
+	o := w.server()
 	alone := verify.Judge(w.asked(thiefs, o))
 	tell(t, "the thief's own", alone)
 	if plain(alone) {
@@ -546,15 +474,12 @@ func TestAgainstDeniedKeyBringsAnother(t *testing.T) {
 		rotate bool
 	}{{"add", false}, {"rotate", true}} {
 		t.Run(x.name, func(t *testing.T) {
-			w := newNamed(t, "a.example", "c.example")
-			w.join(c, 100*aDay)
-			w.publish()
-			w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
-			w.rec.Now = w.rec.Now.Add(aDay)
+			w := proven(t, a, c)
+			w.later(aDay)
 			w.observe("a.example", 10*aDay) // the domain says: none is mine
 			w.publish()
 			first := w.says(entry.Endorse, a, a.Keys[0])
-			if v := verify.Judge(w.asked(first, verify.AuditOptions{Covering: w.covering})); plain(v) {
+			if v := w.judged(first, verify.Require{}); plain(v) {
 				t.Error("control")
 			}
 			if x.rotate {
@@ -563,12 +488,10 @@ func TestAgainstDeniedKeyBringsAnother(t *testing.T) {
 				w.add(a, second, a.Keys[0])
 			}
 			mine := w.says(entry.Endorse, a, second)
-			w.rec.Now = w.rec.Now.Add(aDay)
+			w.later(aDay)
 			w.rec.Register(rolltest.NewOrg("idle.example", 1, 0, 1))
 			w.publish()
-			in := w.asked(mine, verify.AuditOptions{Covering: w.covering})
-			in.Require = verify.Require{Vouched: 1}
-			v := verify.Judge(in)
+			v := w.judged(mine, verify.Require{Vouched: 1})
 			tell(t, x.name, v)
 			if plain(v) {
 				t.Errorf("a plain yes: %s", v.Sentence)
@@ -581,20 +504,15 @@ func TestAgainstDeniedKeyBringsAnother(t *testing.T) {
 func TestAgainstDeniedKeyOfAVoucherBringsAnother(t *testing.T) {
 	a, b, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("b.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 	second := rolltest.NewKey("second of b.example")
-	w := newNamed(t, "a.example", "b.example", "c.example")
-	w.rec.Register(a)
-	w.join(c, 100*aDay)
-	w.must(w.rec.Registration(b, c), w.chain(b.Domain, 10*aDay, b.Keys...))
-	w.rec.Now = w.rec.Now.Add(aDay)
+	w := provenVoucher(t, a, b, c)
+	w.later(aDay)
 	w.observe("b.example", 10*aDay)
 	w.add(b, second, b.Keys[0])
-	w.rec.Do(&entry.Membership{Action: entry.Update, Member: a.Domain, Name: a.Name, Quorum: 1, Vouchers: b.Vouch(second)}, a)
+	w.vouchedBy(a, b, second)
 	w.publish()
 	mine := w.endorse(a)
 	w.publish()
-	in := w.asked(mine, verify.AuditOptions{Covering: w.covering})
-	in.Require = verify.Require{Vouched: 1}
-	v := verify.Judge(in)
+	v := w.judged(mine, verify.Require{Vouched: 1})
 	tell(t, "voucher", v)
 	if plain(v) {
 		t.Errorf("a plain yes: %s\n%s", v.Sentence, evidenceOf(v, verify.ByMembers).Sentence)
@@ -610,20 +528,20 @@ func TestAgainstReplacedBeforeItPublished(t *testing.T) {
 	w.join(c, 100*aDay)
 	w.publish()
 	w.rec.Register(b, c)
-	w.rec.Do(&entry.Membership{Action: entry.Update, Member: a.Domain, Name: a.Name, Quorum: 1, Vouchers: b.Vouch()}, a)
+	w.vouchedBy(a, b)
 	w.publish()
 	mine := w.endorse(a)
 	w.publish()
-	in := w.asked(mine, verify.AuditOptions{Covering: w.covering})
+	in := w.asked(mine, w.server())
 	in.Require = verify.Require{Vouched: 1}
 	check(t, "before", in, 0)
-	w.rec.Now = w.rec.Now.Add(aDay)
+	w.later(aDay)
 	w.rotate(b, b.Keys[0], second, b.Keys[0])
-	w.rec.Now = w.rec.Now.Add(20 * aDay)
+	w.later(20 * aDay)
 	w.observe("b.example", 10*aDay, second)
 	w.publish()
 	for _, known := range [][]string{nil, {"b.example"}} {
-		in = w.asked(mine, verify.AuditOptions{Covering: w.covering})
+		in = w.asked(mine, w.server())
 		in.Require, in.Known = verify.Require{Vouched: 1}, known
 		v := verify.Judge(in)
 		tell(t, fmt.Sprint("known ", known), v)
@@ -644,33 +562,28 @@ func TestAgainstWhitewash(t *testing.T) {
 	}{
 		{"left out, published three years later", func(w *named) uint64 {
 			w.add(a, second, a.Keys[0])
-			w.rec.Now = w.rec.Now.Add(aDay)
+			w.later(aDay)
 			w.observe("a.example", 10*aDay, a.Keys[0])
 			return w.says(entry.Endorse, a, second)
 		}, []*rolltest.Key{second}},
 		{"gone, published three years later", func(w *named) uint64 {
 			i := w.says(entry.Endorse, a, a.Keys[0])
-			w.rec.Now = w.rec.Now.Add(aDay)
+			w.later(aDay)
 			w.observe("a.example", 10*aDay)
 			return i
 		}, a.Keys},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			w := newNamed(t, "a.example", "c.example")
-			w.join(c, 100*aDay)
-			w.publish()
-			w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+			w := proven(t, a, c)
 			mine := x.make(w)
 			w.publish()
-			if v := verify.Judge(w.asked(mine, verify.AuditOptions{Covering: w.covering})); plain(v) {
+			if v := w.judged(mine, verify.Require{}); plain(v) {
 				t.Error("control")
 			}
-			w.rec.Now = w.rec.Now.Add(3 * 365 * aDay)
+			w.later(3 * 365 * aDay)
 			w.observe("a.example", 10*aDay, x.then...)
 			w.publish()
-			in := w.asked(mine, verify.AuditOptions{Covering: w.covering})
-			in.Require = verify.Require{Vouched: 1}
-			v := verify.Judge(in)
+			v := w.judged(mine, verify.Require{Vouched: 1})
 			tell(t, x.name, v)
 			t.Log(evidenceOf(v, verify.ByDNSSEC).Sentence)
 			if plain(v) {
@@ -691,13 +604,11 @@ func TestAgainstNameOnAList(t *testing.T) {
 	w.endorse(a)
 	w.update(a, "Small Shop", c)
 	w.publish()
-	w.rec.Now = w.rec.Now.Add(time.Hour)
+	w.later(time.Hour)
 	index := w.rec.Seal(w.statement)
 	w.publish()
 	r := w.rollReceipt(index, "")
-	in := verify.Input{Policy: w.policy(), Receipt: r, Now: w.rec.Now, Require: verify.Require{Vouched: 1}, Known: []string{"nic.example"}}
-	in.Record = w.audit(verify.AuditOptions{Receipts: []*verify.Receipt{r}, Covering: w.covering})
-	v := verify.Judge(in)
+	v := w.listed(r, verify.Input{Require: verify.Require{Vouched: 1}, Known: []string{"nic.example"}})
 	for _, l := range v.Roll.Lines {
 		t.Logf("%s, %s, missing %q, closer %q", l.Domain, l.Name, l.Missing, l.Closer)
 		if l.Domain == a.Domain && l.Name == "Deutsche Bundesbank" && len(l.Missing) == 0 {
@@ -719,7 +630,7 @@ func TestAgainstDisputedWithdrawal(t *testing.T) {
 	w.says(entry.Withdraw, a, second)
 	w.compromised(a, second, from)
 	w.publish()
-	v := verify.Judge(w.asked(mine, verify.AuditOptions{Covering: w.covering}))
+	v := w.judged(mine, verify.Require{})
 	tell(t, "withdrawn by a thief", v)
 	if !strings.Contains(fmt.Sprintf("%+v", v), "disputed") {
 		t.Errorf("nothing of a dispute: %s", v.Sentence)
@@ -740,7 +651,7 @@ func TestAgainstLeavingOutHiddenByServer(t *testing.T) {
 	left := w.observe("a.example", 2*aDay, a.Keys[0]) // in time: names the first key and not the second
 	w.publish()
 	mine := w.endorseOn(a2(a, second), mark)
-	w.rec.Now = w.rec.Now.Add(5 * aDay)
+	w.later(5 * aDay)
 	w.rec.Register(rolltest.NewOrg("idle.example", 1, 0, 1))
 	w.publish()
 	size := w.rec.State.Size()
@@ -769,11 +680,6 @@ func TestAgainstLeavingOutHiddenByServer(t *testing.T) {
 	}
 }
 
-// a2 is an organization that signs with another key.
-func a2(o *rolltest.Org, k *rolltest.Key) *rolltest.Org {
-	return &rolltest.Org{Domain: o.Domain, Name: o.Name, Quorum: 1, Keys: []*rolltest.Key{k}}
-}
-
 // Of one who is asked about by a whole list, without the signatures, a dispute is told.
 func TestAgainstAskedOnAWholeList(t *testing.T) {
 	a := rolltest.NewOrg("a.example", 1, 1, 1)
@@ -781,15 +687,13 @@ func TestAgainstAskedOnAWholeList(t *testing.T) {
 	w.rec.Register(a)
 	w.publish()
 	w.endorse(a)
-	w.rec.Now = w.rec.Now.Add(time.Hour)
+	w.later(time.Hour)
 	index := w.rec.Seal(w.statement)
 	w.publish()
 	w.compromised(a, a.Keys[0], 1)
 	w.publish()
 	r := w.rollReceipt(index, "")
-	in := verify.Input{Policy: w.policy(), Receipt: r, Domain: a.Domain, Now: w.rec.Now}
-	in.Record = w.audit(verify.AuditOptions{Receipts: []*verify.Receipt{r}, Covering: w.covering})
-	v := verify.Judge(in)
+	v := w.listed(r, verify.Input{Domain: a.Domain})
 	tell(t, "asked", v)
 	if !strings.Contains(fmt.Sprintf("%+v %+v", v, v.Roll.Lines), "isputed") {
 		t.Errorf("nothing of a dispute: %s", v.Sentence)
@@ -806,12 +710,12 @@ func TestAgainstSentences(t *testing.T) {
 	w.join(c, 100*aDay)
 	w.rec.Register(b, c)
 	from := w.add(b, second, b.Keys[0])
-	w.rec.Do(&entry.Membership{Action: entry.Update, Member: a.Domain, Name: a.Name, Quorum: 1, Vouchers: b.Vouch(second)}, a)
+	w.vouchedBy(a, b, second)
 	w.compromised(b, b.Keys[0], from)
 	w.publish()
 	mine := w.endorse(a)
 	w.publish()
-	v := verify.Judge(w.asked(mine, verify.AuditOptions{Covering: w.covering}))
+	v := w.judged(mine, verify.Require{})
 	tell(t, "voucher disputed", v)
 	ev := evidenceOf(v, verify.ByMembers)
 	k, _ := w.rec.State.Key(second.Ref())

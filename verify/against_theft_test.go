@@ -10,24 +10,11 @@ import (
 	"github.com/tccm/undersigned/verify/roll/rolltest"
 )
 
-func (w *named) revoke(o *rolltest.Org, k *rolltest.Key, by ...*rolltest.Key) uint64 {
-	ref := k.Ref()
-	return w.rec.Do(&entry.KeyEvent{Action: entry.Revoke, Member: o.Domain, Revokes: &ref}, o, by...)
-}
-
-// recovers has an organization, with a quorum of one, bring a recovery key by an update.
-func (w *named) recovers(o *rolltest.Org, r, by *rolltest.Key) {
-	w.rec.Do(&entry.Membership{Action: entry.Update, Member: o.Domain, Name: o.Name, Quorum: 1, RecoveryKeys: []entry.PublicKey{r.Line()}}, o, by, r)
-}
-
 // A thief brings a recovery key with the stolen one, and revokes that with it; the domain takes the stolen one out. What it brought explains nothing.
 func TestAgainstThiefBringsRecovery(t *testing.T) {
 	a, b, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("b.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 	thiefs, second := rolltest.NewKey("thief's recovery"), rolltest.NewKey("thief's second")
-	w := newNamed(t, "b.example", "c.example")
-	w.rec.Register(a)
-	w.join(c, 100*aDay)
-	w.must(w.rec.Registration(b, c), w.chain(b.Domain, 10*aDay, b.Keys...))
+	w := provenVoucher(t, a, b, c)
 	w.later(aDay)
 	w.vouchedBy(a, b) // by the thief
 	w.recovers(b, thiefs, b.Keys[0])
@@ -54,10 +41,7 @@ func TestAgainstThiefBringsRecovery(t *testing.T) {
 func TestAgainstThiefRevokesInARow(t *testing.T) {
 	a, b, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("b.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 	second, third := rolltest.NewKey("thief's second"), rolltest.NewKey("thief's third")
-	w := newNamed(t, "b.example", "c.example")
-	w.rec.Register(a)
-	w.join(c, 100*aDay)
-	w.must(w.rec.Registration(b, c), w.chain(b.Domain, 10*aDay, b.Keys...))
+	w := provenVoucher(t, a, b, c)
 	w.later(aDay)
 	w.vouchedBy(a, b) // by the thief
 	w.add(b, second, b.Keys[0])
@@ -81,10 +65,7 @@ func TestAgainstRotatedTwice(t *testing.T) {
 	a, b, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("b.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 	second, third := rolltest.NewKey("second of b.example"), rolltest.NewKey("third of b.example")
 	for _, twice := range []bool{false, true} {
-		w := newNamed(t, "b.example", "c.example")
-		w.rec.Register(a)
-		w.join(c, 100*aDay)
-		w.must(w.rec.Registration(b, c), w.chain(b.Domain, 10*aDay, b.Keys...))
+		w := provenVoucher(t, a, b, c)
 		w.vouchedBy(a, b)
 		w.publish()
 		mine := w.endorse(a)
@@ -114,10 +95,7 @@ func TestAgainstRotatedTwice(t *testing.T) {
 // A key was out of the DNS for a day, long ago, and the first answer with it again was not seen in time; many since were.
 func TestAgainstOutageOfLongAgo(t *testing.T) {
 	a, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
-	w := newNamed(t, "a.example", "c.example")
-	w.join(c, 400*aDay)
-	w.publish()
-	w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+	w := proven(t, a, c)
 	w.later(5 * aDay)
 	w.observe(a.Domain, 10*aDay)
 	w.publish()
@@ -192,10 +170,7 @@ func TestAgainstRecoveryBroughtEarlier(t *testing.T) {
 		dns   bool          // it publishes the fresh one
 		plain bool
 	}{{"within a week", 7 * aDay, true, true}, {"two months later", 60 * aDay, true, true}, {"a withdrawal, two months later", 60 * aDay, false, false}} {
-		w := newNamed(t, "a.example", "c.example")
-		w.join(c, 2000*aDay)
-		w.publish()
-		w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+		w := proven(t, a, c)
 		w.recovers(a, rec, a.Keys[0])
 		for range 3 {
 			w.later(30 * aDay)
@@ -235,10 +210,7 @@ func TestAgainstVouchedBeforeTheTheft(t *testing.T) {
 	a, b, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("b.example", 1, 1, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 	thiefs, fresh := rolltest.NewKey("thief's"), rolltest.NewKey("fresh of b.example")
 	for _, rotates := range []bool{false, true} {
-		w := newNamed(t, "b.example", "c.example")
-		w.rec.Register(a)
-		w.join(c, 500*aDay)
-		w.must(w.rec.Registration(b, c), w.chain(b.Domain, 10*aDay, b.Keys...))
+		w := provenVoucher(t, a, b, c)
 		w.vouchedBy(a, b)
 		w.publish()
 		mine := w.endorse(a)
@@ -292,10 +264,7 @@ func TestAgainstRecoveryKeyPublishedOnce(t *testing.T) {
 // A key was out of the DNS for a day, long ago; with mere files nothing fixes when it was back first, but much since.
 func TestAgainstOutageOfLongAgoInMereFiles(t *testing.T) {
 	a, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
-	w := newNamed(t, "a.example", "c.example")
-	w.join(c, 400*aDay)
-	w.publish()
-	w.must(w.rec.Registration(a, c), w.chain(a.Domain, 10*aDay, a.Keys...))
+	w := proven(t, a, c)
 	w.endorse(a) // quotes the copy with the first chain
 	w.publish()
 	w.later(5 * aDay)

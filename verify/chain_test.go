@@ -23,7 +23,7 @@ type named struct {
 	dns *dnssectest.DNS
 }
 
-func newNamed(t *testing.T, domains ...string) *named {
+func newNamed(t testing.TB, domains ...string) *named {
 	t.Helper()
 	w := &named{world: newWorld(t, 2)}
 	w.dns = dnssectest.New(w.rec.Now.Add(-aDay), w.rec.Now.Add(13*aDay))

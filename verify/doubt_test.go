@@ -43,7 +43,7 @@ func TestDoubt(t *testing.T) {
 		if err := w.rec.ApplyWith(w.rec.Registration(a, c), w.chain(a.Domain, 2*aDay, a.Keys...)); err != nil {
 			t.Fatal(err)
 		}
-		w.rec.Now = w.rec.Now.Add(5 * aDay)
+		w.later(5 * aDay)
 		w.publish()
 	}
 	for _, x := range []struct {
@@ -70,9 +70,9 @@ func TestDoubt(t *testing.T) {
 		}, "since been replaced"}, // which is what is said of any such key
 		{"gone from the DNS, and replaced only long after", proven, func(w *named) uint64 {
 			i := endorse(w, a.Keys[0])
-			w.rec.Now = w.rec.Now.Add(5 * aDay)
+			w.later(5 * aDay)
 			w.observe("a.example", 10*aDay)
-			w.rec.Now = w.rec.Now.Add(100 * aDay)
+			w.later(100 * aDay)
 			rotate(w, a, a.Keys[0], second)
 			return i
 		}, "it is no longer there"},
@@ -106,7 +106,7 @@ func TestDoubt(t *testing.T) {
 		{"the same, seen only after it signed", proven, func(w *named) uint64 {
 			add(w, a, second, a.Keys[0])
 			i := endorse(w, second)
-			w.rec.Now = w.rec.Now.Add(aDay)
+			w.later(aDay)
 			w.observe("a.example", 10*aDay, a.Keys[0])
 			return i
 		}, "The domain a.example publishes other keys in the DNS, and not ed25519 "},
@@ -118,7 +118,7 @@ func TestDoubt(t *testing.T) {
 			add(w, a, second, a.Keys[0])
 			w.observe("a.example", 10*aDay, a.Keys[0])
 			i := endorse(w, second)
-			w.rec.Now = w.rec.Now.Add(aDay)
+			w.later(aDay)
 			w.observe("a.example", 10*aDay, a.Keys[0], second)
 			return i
 		}, ""},
@@ -130,7 +130,7 @@ func TestDoubt(t *testing.T) {
 			x.join(w)
 			mine := x.make(w)
 			w.publish()
-			v := check(t, x.name, w.asked(mine, verify.AuditOptions{Covering: w.covering}), 0)
+			v := check(t, x.name, w.asked(mine, w.server()), 0)
 			state := verify.Confirmed
 			if x.says != "" {
 				state = verify.LookCloser
@@ -139,7 +139,7 @@ func TestDoubt(t *testing.T) {
 				t.Errorf("%s: %s\n%s\n%+v", v.Answers[0].State, v.Sentence, strings.Join(v.Answers[0].Reasons, "\n"), v.Evidence)
 			}
 			if doubtful := strings.HasPrefix(x.says, "The endorsement is disputed"); doubtful {
-				in := w.asked(mine, verify.AuditOptions{Covering: w.covering})
+				in := w.asked(mine, w.server())
 				in.Require = verify.Require{Vouched: 1}
 				if v := check(t, "required", in, verify.CodeUnchecked); !strings.Contains(v.Sentence, "disputed") {
 					t.Error(v.Sentence)
@@ -176,7 +176,7 @@ func TestDoubtfulVoucher(t *testing.T) {
 	a, b, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("b.example", 1, 1, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 	second := rolltest.NewKey("second of b.example")
 	vouch := func(w *named, by *rolltest.Key) {
-		w.rec.Do(&entry.Membership{Action: entry.Update, Member: a.Domain, Name: a.Name, Quorum: 1, Vouchers: b.Vouch(by)}, a)
+		w.vouchedBy(a, b, by)
 	}
 	add := func(w *named) uint64 {
 		line := second.Line()
@@ -189,20 +189,20 @@ func TestDoubtfulVoucher(t *testing.T) {
 	}{
 		{"nothing", func(w *named) { vouch(w, b.Keys[0]) }, verify.RestsOnDNSSEC},
 		{"gone from the DNS before it vouched", func(w *named) {
-			w.rec.Now = w.rec.Now.Add(aDay)
+			w.later(aDay)
 			w.observe("b.example", 10*aDay)
 			vouch(w, b.Keys[0])
 		}, verify.RestsDenied},
 		{"gone from the DNS since", func(w *named) {
 			vouch(w, b.Keys[0])
-			w.rec.Now = w.rec.Now.Add(aDay)
+			w.later(aDay)
 			w.observe("b.example", 10*aDay)
 		}, verify.RestsDenied},
 		{"gone from the DNS since, and replaced long after", func(w *named) {
 			vouch(w, b.Keys[0])
-			w.rec.Now = w.rec.Now.Add(aDay)
+			w.later(aDay)
 			w.observe("b.example", 10*aDay)
-			w.rec.Now = w.rec.Now.Add(100 * aDay)
+			w.later(100 * aDay)
 			line, ref := second.Line(), b.Keys[0].Ref()
 			w.rec.Do(&entry.KeyEvent{Action: entry.Rotate, Member: b.Domain, PublicKey: &line, Revokes: &ref}, b, b.Keys[0], second)
 		}, verify.RestsDenied},
@@ -210,7 +210,7 @@ func TestDoubtfulVoucher(t *testing.T) {
 			vouch(w, b.Keys[0])
 			line, ref := second.Line(), b.Keys[0].Ref()
 			w.rec.Do(&entry.KeyEvent{Action: entry.Rotate, Member: b.Domain, PublicKey: &line, Revokes: &ref}, b, b.Keys[0], second)
-			w.rec.Now = w.rec.Now.Add(aDay)
+			w.later(aDay)
 			w.observe("b.example", 10*aDay, second)
 		}, verify.RestsOnDNSSEC},
 		{"a key that its domain leaves out", func(w *named) {
@@ -238,7 +238,7 @@ func TestDoubtfulVoucher(t *testing.T) {
 			w.publish()
 			mine := w.endorse(a)
 			w.publish()
-			in := w.asked(mine, verify.AuditOptions{Covering: w.covering})
+			in := w.asked(mine, w.server())
 			for _, in.Known = range [][]string{nil, {"b.example"}} {
 				rests, code := x.rests, verify.CodeUnchecked
 				if rests == verify.RestsOnDNSSEC {
@@ -269,13 +269,13 @@ func TestThroughDoubtfulVoucher(t *testing.T) {
 		w.rec.Register(v, b)
 		w.rec.Register(a, v)
 		if gone {
-			w.rec.Now = w.rec.Now.Add(aDay)
+			w.later(aDay)
 			w.observe("b.example", 10*aDay)
 		}
 		w.publish()
 		mine := w.endorse(a)
 		w.publish()
-		in := w.asked(mine, verify.AuditOptions{Covering: w.covering})
+		in := w.asked(mine, w.server())
 		in.Require = verify.Require{Vouched: 1}
 		check(t, fmt.Sprint("gone: ", gone), in, code)
 	}
@@ -292,13 +292,13 @@ func TestVouchersAbove(t *testing.T) {
 		w.rec.Register(b, p)
 		mine, others := w.endorse(p), w.endorse(b)
 		w.publish()
-		in := w.asked(mine, verify.AuditOptions{Covering: w.covering})
+		in := w.asked(mine, w.server())
 		in.Require = verify.Require{Vouched: 1}
 		v := check(t, "p", in, verify.CodeUnchecked)
 		if ev := evidenceOf(v, verify.ByMembers); len(ev.Vouchers) != 1 || ev.Vouchers[0].Rests != verify.RestsWithin || !strings.Contains(ev.Sentence, "whose domain p.c.example is part of") || v.Answers[0].State != verify.LookCloser {
 			t.Errorf("%+v", v)
 		}
-		in = w.asked(others, verify.AuditOptions{Covering: w.covering})
+		in = w.asked(others, w.server())
 		v = check(t, "b, vouched for by p", in, 0)
 		if ev := evidenceOf(v, verify.ByMembers); ev.Counts || v.Answers[0].State != verify.LookCloser {
 			t.Errorf("%+v", v)
@@ -318,7 +318,7 @@ func TestVouchersAbove(t *testing.T) {
 		w.publish()
 		mine := w.endorse(a)
 		w.publish()
-		v := check(t, "a", w.asked(mine, verify.AuditOptions{Covering: w.covering}), 0)
+		v := check(t, "a", w.asked(mine, w.server()), 0)
 		if kinds(v) != "operator" || v.Answers[0].State != verify.LookCloser {
 			t.Errorf("%+v", v)
 		}

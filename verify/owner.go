@@ -92,339 +92,13 @@ func ParseRequire(s string) (r Require, err error) {
 	return r, nil
 }
 
-// aboutThen is how long before or after an endorsement a chain may have been valid to say whose the key was then. The ledger asks each
-// domain about its keys, and records an answer at least once a month.
-const aboutThen = 45 * 24 * time.Hour
-
-// A publication is what chains say of one key and one entry that it signed. To show the key, a chain must have been seen in time. To miss it, it is enough that it
-// was not proven to be late: which copies there are is the ledger's word, and a ledger that could hide when a key was withdrawn could hide that it was.
-type publication struct {
-	shown       bool        // by a chain that was seen in time; otherwise there is no first, last, prior and next
-	first, last roll.Chain  // of those that show the key, with none between that misses it: around the entry, else before it, else after it
-	prior, next *roll.Chain // of these the one before the entry and the one after it
-	lately      bool        // prior was valid about the time of the entry
-	soon        bool        // next was
-	ended       *roll.Chain // it misses the key, which was there before, and came before the entry
-	gone        *roll.Chain // it misses the key, which was there before, and came after the entry
-	left        *roll.Chain // it misses the key, which the domain had not published until then
-	told        bool        // that it is gone the record explains: it was replaced or revoked
-	back        bool        // after it was gone there is one that shows it, perhaps not in time
-	accuses     bool        // one of ended, gone and left speaks against the key: the zone was signed, nothing explains it, and no chain that may have been in time shows the key soon after
-}
-
-// near reports whether a chain that shows the key was valid about the time of the entry.
-func (p *publication) near() bool { return p.lately || p.soon }
-
-// counts reports whether the domain itself answers for the key.
-func (p *publication) counts() bool { return p.shown && p.near() && p.ended == nil }
-
-// doubted reports whether there is something against a plain yes.
-func (p *publication) doubted() bool {
-	return p.ended != nil || p.left != nil || p.gone != nil && !p.told
-}
-
-// missed returns the first chain since which the key is missing; nil: it is there.
-func (p *publication) missed() *roll.Chain {
-	if p.ended != nil {
-		return p.ended
-	}
-	return p.gone
-}
-
-// rank orders publications, the weakest first.
-func (p *publication) rank() int {
-	switch {
-	case p.ended != nil:
-		return 0
-	case p.doubted():
-		return 1
-	case !p.near():
-		return 2
-	case p.prior == nil:
-		return 3
-	}
-	return 4
-}
-
-// published returns what the DNS says of a key that signed an entry; nil if nothing shows it that was seen in time, and nothing misses it.
-func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication {
-	id := signing{ref, index}
-	p, known := j.trail.published[id]
-	if !known {
-		j.trail.published[id], j.trail.asking[id] = nil, true // keys can revoke each other: who asks while this is being found out hears nothing, and explains nothing
-		p = j.publication(ref, index, at)
-		j.trail.published[id] = p
-		delete(j.trail.asking, id)
-	}
-	return p
-}
-
-func (j *judge) publication(ref keys.Ref, index uint64, at time.Time) *publication {
-	k, _ := j.state.Key(ref)
-	standing := func(w roll.Word) seen { return j.in.Record.chains[w.Index].standing }
-	proven := func(w roll.Word) bool { return w.Shown && standing(w) == seenInTime }
-	words := slices.DeleteFunc(j.state.Words(ref, index), func(w roll.Word) bool { return standing(w) == seenAfter })
-	p := new(publication)
-	here := slices.IndexFunc(words, proven) // the last before the entry, else the first
-	for i, w := range words {
-		if proven(w) && w.Index <= index {
-			here = i
-		}
-	}
-	if here >= 0 {
-		from, to := here, here
-		p.shown = true
-		for i := here; i >= 0 && words[i].Shown; i-- {
-			if proven(words[i]) {
-				from = i
-			}
-		}
-		for i := here; i < len(words) && words[i].Shown; i++ {
-			if proven(words[i]) {
-				to = i
-			}
-		}
-		p.first, p.last = words[from].Chain, words[to].Chain
-		next := here
-		if words[here].Index <= index {
-			p.prior = &words[here].Chain
-			next++
-		}
-		for next <= to && !proven(words[next]) {
-			next++
-		}
-		if next <= to {
-			p.next = &words[next].Chain
-		}
-		p.lately = p.prior != nil && !p.prior.NotAfter.Before(at.Add(-aboutThen))
-		p.soon = p.next != nil && !p.next.NotBefore.After(at.Add(aboutThen))
-	}
-	was := false
-	for i := 0; i < len(words); {
-		if words[i].Shown {
-			was = true
-			i++
-			continue
-		}
-		row := words[i:]
-		if n := slices.IndexFunc(row, func(w roll.Word) bool { return w.Shown }); n >= 0 {
-			row = row[:n]
-		}
-		i += len(row)
-		var back, fixed *roll.Word // the first that shows the key again, and the first of those that was seen in time
-		if i < len(words) {
-			back = &words[i]
-		}
-		if n := slices.IndexFunc(words[i:], proven); n >= 0 {
-			fixed = &words[i+n]
-		}
-		n := 0
-		for n < len(row) && row[n].Index <= index {
-			n++
-		}
-		j.missing(p, k, row[:n], back, fixed, was, at, index)
-		j.missing(p, k, row[n:], back, fixed, was, time.Time{}, index)
-	}
-	if c := p.missed(); c != nil {
-		n := slices.IndexFunc(words, func(w roll.Word) bool { return w.Shown && w.Index > c.Index })
-		p.back = n >= 0
-	}
-	if !p.shown && p.missed() == nil && p.left == nil {
-		return nil
-	}
-	return p
-}
-
-// missing takes in a row of chains that miss a key, either before the entry that it signed, which was at a time, or after it, when that is zero.
-func (j *judge) missing(p *publication, k roll.Key, row []roll.Word, back, fixed *roll.Word, was bool, at time.Time, index uint64) {
-	if len(row) == 0 {
-		return
-	}
-	c := &row[0].Chain
-	secure := slices.IndexFunc(row, func(w roll.Word) bool { return w.Outcome != dnssec.Insecure })
-	if secure >= 0 {
-		c = &row[secure].Chain
-	}
-	// A recovery key need not be published (decision 86), and that a zone is not signed says nothing of a key that never was.
-	if k.Role == roll.RecoveryKey || !was && secure < 0 {
-		return
-	}
-	since := c.Admitted
-	if at.After(since) {
-		since = at
-	}
-	soon := func(w *roll.Word) bool {
-		return w != nil && (!at.IsZero() && w.Index <= index || !w.NotBefore.After(since.Add(aboutThen)))
-	}
-	if soon(fixed) {
-		return
-	}
-	accuses := secure >= 0 && !soon(back)
-	switch {
-	case !was && at.IsZero() && k.Revoked && k.RevokedAt < c.Index:
-	case !was:
-		if p.left == nil || accuses && !p.accuses {
-			p.left = c
-		}
-		p.accuses = p.accuses || accuses
-	case !at.IsZero():
-		p.ended, p.accuses = c, p.accuses || accuses
-	default:
-		why := j.explained(k, *c, index)
-		if why == explainedWell {
-			if p.gone == nil {
-				p.gone, p.told = c, true
-			}
-			return
-		}
-		accuses = accuses && why == explainedNot
-		if p.gone == nil || p.told || accuses && !p.accuses {
-			p.gone, p.told = c, false
-		}
-		p.accuses = p.accuses || accuses
-	}
-}
-
-// explanation is what the record knows of why a chain misses a key.
-type explanation uint8
-
-const (
-	explainedNot  explanation = iota
-	explainedWell             // another key had been put into its place by then, or was soon, and the domain published that one; or it was revoked by others
-	explainedPart             // the same, but nothing fixes when the domain published the other one
-)
-
-// explained tells why a chain misses a key. Whoever stole a key can replace it, and revoke it with itself and with what it brought, too: so what replaced it must be
-// published, and whoever revoked it must be somebody against whom the domain does not speak.
-func (j *judge) explained(k roll.Key, c roll.Chain, index uint64) explanation {
-	if k.Compromised && index < k.CompromisedAfter { // then it was its owner's, by the owner's word
-		if by, with, ok := j.state.LastAbout(k.Ref); ok && j.byOthers(k, by, with) {
-			return explainedWell
-		}
-	}
-	by, with, next, ok := j.state.Revocation(k.Ref)
-	soon := func(by roll.Mark) bool { return !by.Admitted.After(c.Admitted.Add(aboutThen)) }
-	if !ok || !soon(by) {
-		return explainedNot
-	}
-	why := explainedNot
-	for ; next != nil && ok && soon(by); by, _, next, ok = j.state.Revocation(*next) {
-		until := c.Admitted
-		if by.Admitted.After(until) {
-			until = by.Admitted
-		}
-		for _, w := range j.state.Words(*next, by.Index) {
-			standing := j.in.Record.chains[w.Index].standing
-			switch {
-			case !w.Shown || standing == seenAfter || w.NotBefore.After(until.Add(aboutThen)):
-			case standing == seenInTime:
-				return explainedWell
-			default:
-				why = explainedPart
-			}
-		}
-		with = nil
-	}
-	if j.byOthers(k, by, with) {
-		return explainedWell
-	}
-	return why
-}
-
-// byOthers reports whether an entry that ends a key was signed with others as well, and the domain speaks against none of them, nor had the key brought one, unless
-// the domain answers for that or published the key long after.
-func (j *judge) byOthers(k roll.Key, by roll.Mark, with []keys.Ref) bool {
-	others := 0
-	for _, ref := range with {
-		if ref == k.Ref {
-			continue
-		}
-		if j.trail.asking[signing{ref, by.Index}] {
-			return false
-		}
-		p := j.published(ref, by.Index, by.Admitted)
-		good := p != nil && p.counts() && !p.doubted()
-		brought, came := j.broughtWith(ref, k.Ref, by.Index)
-		switch {
-		case good:
-		case came && !j.shownSince(k.Ref, brought), p != nil && p.accuses, !came && j.came(ref, by.Index, by.Admitted) != nil:
-			return false
-		}
-		others++
-	}
-	return others > 0
-}
-
-// broughtWith returns the entry with which a key brought another, or brought what brought it, and so on; false: it did not.
-func (j *judge) broughtWith(ref, with keys.Ref, index uint64) (roll.Mark, bool) {
-	asked := map[signing]bool{}
-	for todo := []signing{{ref, index}}; len(todo) > 0; {
-		s := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		by, others, ok := j.state.Brought(s.Ref, s.index)
-		if !ok {
-			continue
-		}
-		for _, other := range others {
-			if other == with {
-				return by, true
-			}
-			if next := (signing{other, by.Index}); !asked[next] {
-				asked[next] = true
-				todo = append(todo, next)
-			}
-		}
-	}
-	return roll.Mark{}, false
-}
-
-// shownSince reports whether the domain published a key long after it had brought another: then it was not a thief's when it did.
-func (j *judge) shownSince(ref keys.Ref, by roll.Mark) bool {
-	return slices.ContainsFunc(j.state.Words(ref, by.Index), func(w roll.Word) bool {
-		return w.Shown && j.in.Record.chains[w.Index].standing == seenInTime && !w.NotBefore.Before(by.Admitted.Add(aboutThen))
-	})
-}
-
-// came returns the entry that brought a key which signed another entry, if it was signed with a key against which the domain speaks, or with one that had so come, and
-// the domain does not answer for the key itself.
-func (j *judge) came(ref keys.Ref, index uint64, at time.Time) *roll.Mark {
-	by, with, ok := j.state.Brought(ref, index)
-	if !ok {
-		return nil
-	}
-	id := signing{ref, by.Index}
-	if known, ok := j.trail.came[id]; ok {
-		return known
-	}
-	j.trail.came[id] = &by // until it is known to be otherwise
-	var found *roll.Mark
-	for _, other := range with {
-		p := j.published(other, by.Index, by.Admitted)
-		if p != nil && p.counts() && !p.doubted() {
-			continue
-		}
-		if p != nil && p.accuses || j.came(other, by.Index, by.Admitted) != nil {
-			found = &by
-		}
-	}
-	j.trail.came[id] = found
-	return found
-}
-
-// signing is a key and an entry that it signed, or that brought it.
-type signing struct {
-	keys.Ref
-	index uint64
-}
-
 // doubted returns a chain that shows a key but was not seen in time, and says why it does not count; "" if none shows it.
 func (j *judge) doubted(domain string, ref keys.Ref, index uint64) (c roll.Chain, why string) {
-	words := j.state.Words(ref, index)
-	i := slices.IndexFunc(words, func(w roll.Word) bool { return w.Shown })
-	if i < 0 {
+	w := j.state.Words(ref, index)
+	if len(w.Shown) == 0 {
 		return c, ""
 	}
-	c = words[i].Chain
+	c = j.chainsAbout(w.Domain)[w.Shown[0][0]].Chain
 	return c, fmt.Sprintf("The DNS is in the record as naming the key for %s, in signatures that ended %s%s.", display(domain), day(c.NotAfter), j.unfixed(c))
 }
 
@@ -458,7 +132,7 @@ func (j *judge) domainWord(e *endorsed) (ev OwnerEvidence, ok bool) {
 			}
 		}
 		ev.doubt, ev.against = ev.doubt || doubted, ev.against || q != nil && q.accuses
-		if by := j.came(ref, e.index, e.admitted); by != nil && (doubted || q == nil || !q.counts()) && came == "" {
+		if by := j.came(ref, e.index); by != nil && (doubted || q == nil || !q.counts()) && came == "" {
 			ev.doubt, ev.against = true, true
 			came = fmt.Sprintf("Entry %d, of %s, brought the key %s, which signed, with a key against which the domain speaks: it was no longer in the DNS, or was left out there.", by.Index, day(by.Admitted), ref)
 		}
@@ -469,7 +143,11 @@ func (j *judge) domainWord(e *endorsed) (ev OwnerEvidence, ok bool) {
 			}
 			left = fmt.Sprintf("The domain %s publishes %s %s, which signed: seen on %s, entry %d.", display(e.domain), others, ref, day(q.left.Admitted), q.left.Index)
 			if !q.accuses {
-				left = fmt.Sprintf("On %s, entry %d, the DNS of %s did not name the key %s, which signed; a later answer does, and nothing fixes its time.", day(q.left.Admitted), q.left.Index, display(e.domain), ref)
+				later := "a later answer does"
+				if q.instead {
+					later = "an answer names one that replaced it"
+				}
+				left = fmt.Sprintf("On %s, entry %d, the DNS of %s did not name the key %s, which signed; %s, and nothing fixes its time.", day(q.left.Admitted), q.left.Index, display(e.domain), ref, later)
 			}
 			doubtful = *q.left
 		}
@@ -581,7 +259,7 @@ func missing(c roll.Chain, is string) string {
 func (j *judge) owner(closer func(format string, args ...any)) {
 	e := j.endorsed
 	if j.trail == nil {
-		j.trail = newTrail("")
+		j.trail = newTrail()
 	}
 	m := j.credit(j.trail, e.domain).Member
 	again := e.index < m.Registered.Index
@@ -778,9 +456,7 @@ func (j *judge) rests(m roll.Member, w roll.Voucher) VouchingMember {
 		v.Rests = RestsOnDNSSEC
 	default:
 		l := j.follow(j.trail, w.Domain, w.Index)
-		if l != nil && l.leadsOver(m.Domain) {
-			t := newTrail(m.Domain)
-			t.wider = j.trail
+		if t := j.trail.narrower(m.Domain); l != nil && t.leadsOver(l) {
 			l = j.follow(t, w.Domain, w.Index)
 		}
 		switch {
@@ -798,19 +474,61 @@ func (j *judge) rests(m roll.Member, w roll.Voucher) VouchingMember {
 	return v
 }
 
-// A trail is what is known of where vouchers lead, so that each vouching is looked at once however many ask.
+// A trail is what is known of where vouchers lead, and of what the DNS says of keys, so that each vouching and each key is looked at once however many ask.
 type trail struct {
-	credits   map[string]*credit // by domain
-	without   string             // whose vouching is not followed, nor that of domains above and below it; "": there is nobody
-	wider     *trail             // without nobody: what leads nowhere there leads nowhere here; nil: this is it
-	asking    map[signing]bool   // published of these is being found out
-	published map[signing]*publication
-	came      map[signing]*roll.Mark // whence keys came against which the domain speaks, or came with such; nil: not so
-	answered  map[[2]string]answered // by whom and for whom: what the voucher's domain says of its keys
+	credits map[string]*credit // by domain
+	without string             // whose vouching is not followed, nor that of domains above and below it; "": there is nobody
+	wider   *trail             // without nobody: what leads nowhere there leads nowhere here; nil: this is it
+
+	over   map[*credit]bool // of the wider one: whether the way leads over without, or a domain above or below it
+	narrow *trail           // the last that narrower returned
+
+	// All else is that of the wider one.
+	answered  map[[2]string]answered   // by whom and for whom: what the voucher's domain says of its keys
+	chains    map[string][]dated       // by domain
+	sayings   []saying                 // that were asked for last
+	published map[signing]*publication // what the DNS says of a key that signed
+	asking    map[signing]bool         // that is being found out
+	first     map[signing][2]time.Time // firstShown
+	came      map[signing]*roll.Mark   // whence keys came against which the domain speaks, or came with such; nil: not so
+	brought   map[signing]ending
+	ended     map[keys.Ref]ending
+	last      map[keys.Ref]ending
+	denied    map[keys.Ref]bool // broughtDenied
+	deep      int               // how often that asks itself
 }
 
-func newTrail(without string) *trail {
-	return &trail{credits: make(map[string]*credit), without: without, answered: make(map[[2]string]answered), came: make(map[signing]*roll.Mark), published: make(map[signing]*publication), asking: make(map[signing]bool)}
+func newTrail() *trail {
+	return &trail{
+		credits: make(map[string]*credit), answered: make(map[[2]string]answered), chains: make(map[string][]dated), published: make(map[signing]*publication),
+		asking: make(map[signing]bool), first: make(map[signing][2]time.Time), came: make(map[signing]*roll.Mark), brought: make(map[signing]ending),
+		ended: make(map[keys.Ref]ending), last: make(map[keys.Ref]ending), denied: make(map[keys.Ref]bool),
+	}
+}
+
+// narrower returns the trail on which nobody follows the vouching of a domain.
+func (t *trail) narrower(domain string) *trail {
+	if t.narrow == nil || t.narrow.without != domain {
+		t.narrow = &trail{credits: make(map[string]*credit), without: domain, wider: t, over: make(map[*credit]bool)}
+	}
+	return t.narrow
+}
+
+// leadsOver reports whether a domain that is not to be followed, or one above or below it, is on a way of the wider trail.
+func (t *trail) leadsOver(l *credit) bool {
+	var way []*credit
+	over, known := false, false
+	for ; l != nil && !over; l = l.over {
+		if over, known = t.over[l]; known {
+			break
+		}
+		way = append(way, l)
+		over = related(l.vouchers[l.next].Domain, t.without)
+	}
+	for _, l := range way {
+		t.over[l] = over
+	}
+	return over
 }
 
 // A credit is what is known of where those lead who vouched for a domain.
@@ -820,6 +538,8 @@ type credit struct {
 	next        int            // of them: those before it lead nowhere
 	found       bool           // the next leads to somebody who counts by itself
 	over        *credit        // over those who vouched for it; nil: it counts by itself
+	steps       int            // how many are on the way
+	end         string         // the last of them
 }
 
 // credit returns that of a domain.
@@ -845,51 +565,70 @@ func (j *judge) credit(t *trail, domain string) *credit {
 }
 
 // follow returns the credit of a domain if one who vouched for it before an index leads to somebody who counts by itself; nil: nobody does. As a vouching rests
-// only on earlier ones, there are no circles.
-func (j *judge) follow(t *trail, domain string, index uint64) *credit {
-	l := j.credit(t, domain)
-	for ; !l.found && l.next < len(l.vouchers) && l.vouchers[l.next].Index < index; l.next++ {
-		x := l.vouchers[l.next]
+// only on earlier ones, there are no circles. Rows of vouchers may be as long as a record, so this does not call itself for each of them.
+func (j *judge) follow(t *trail, domain string, index uint64) (found *credit) {
+	type step struct {
+		*credit
+		domain string
+		index  uint64
+	}
+	first := j.credit(t, domain)
+	switch {
+	case first.next == len(first.vouchers) || first.vouchers[first.next].Index >= index:
+		return nil
+	case first.found:
+		return first
+	}
+	way, back := []step{{first, domain, index}}, false
+	for len(way) > 0 {
+		l := way[len(way)-1]
 		switch {
-		case t.without != "" && related(x.Domain, t.without), related(x.Domain, domain), x.Index < j.credit(t, x.Domain).Registered.Index,
-			j.domainAnswer(t, x, domain) == answeredNo:
-			continue
-		case slices.Contains(j.in.Known, x.Domain), j.domainAnswer(t, x, domain) == answeredYes:
-			l.found = true
-		case t.wider != nil && j.follow(t.wider, x.Domain, x.Index) == nil:
-			continue
-		default:
-			l.over = j.follow(t, x.Domain, x.Index)
-			l.found = l.over != nil
+		case back && found != nil:
+			l.find(found)
+		case back:
+			l.next++
 		}
-		if l.found {
-			break
+		var x *roll.Voucher // is to be followed
+		for x == nil && !l.found && l.next < len(l.vouchers) && l.vouchers[l.next].Index < l.index {
+			switch w := &l.vouchers[l.next]; {
+			case t.without != "" && related(w.Domain, t.without), related(w.Domain, l.domain), w.Index < j.credit(t, w.Domain).Registered.Index,
+				j.domainAnswer(t, *w, l.domain) == answeredNo:
+				l.next++
+			case slices.Contains(j.in.Known, w.Domain), j.domainAnswer(t, *w, l.domain) == answeredYes:
+				l.find(nil)
+			case t.wider != nil && j.follow(t.wider, w.Domain, w.Index) == nil:
+				l.next++
+			default:
+				x = w
+			}
 		}
+		if back = x == nil; !back {
+			way = append(way, step{j.credit(t, x.Domain), x.Domain, x.Index})
+			continue
+		}
+		if found = nil; l.found && l.vouchers[l.next].Index < l.index {
+			found = l.credit
+		}
+		way = way[:len(way)-1]
 	}
-	if l.found && l.vouchers[l.next].Index < index {
-		return l
-	}
-	return nil
+	return found
 }
 
-// leadsOver reports whether a domain, or one above or below it, is on the way.
-func (l *credit) leadsOver(domain string) bool {
-	for ; l != nil; l = l.over {
-		if related(l.vouchers[l.next].Domain, domain) {
-			return true
-		}
+// find takes in that the next who vouched counts by itself, or over those who vouched for it.
+func (l *credit) find(over *credit) {
+	l.found, l.over, l.steps, l.end = true, over, 1, l.vouchers[l.next].Domain
+	if over != nil {
+		l.steps, l.end = over.steps+1, over.end
 	}
-	return false
 }
 
 // through returns who is on the way, at most maxThrough, and how many are left out before the last.
 func (l *credit) through() (list []string, more int) {
-	for ; l != nil; l = l.over {
-		if len(list) == maxThrough {
-			list = list[:maxThrough-1]
-			more++
-		}
-		list = append(list, l.vouchers[l.next].Domain)
+	for at := l; at != nil && len(list) < maxThrough; at = at.over {
+		list = append(list, at.vouchers[at.next].Domain)
+	}
+	if more = l.steps - len(list); more > 0 {
+		list[len(list)-1] = l.end
 	}
 	return list, more
 }
@@ -916,7 +655,7 @@ func (j *judge) domainAnswer(t *trail, w roll.Voucher, of string) answered {
 	for _, ref := range w.Keys {
 		p := j.published(ref, w.Index, w.Admitted)
 		switch {
-		case p != nil && p.accuses, (p == nil || !p.counts()) && j.came(ref, w.Index, w.Admitted) != nil:
+		case p != nil && p.accuses, (p == nil || !p.counts()) && j.came(ref, w.Index) != nil:
 			a = answeredNo
 		case a == answeredYes && (p == nil || p.doubted() || p.prior == nil || !p.counts()):
 			a = answeredNothing
@@ -958,7 +697,14 @@ func (j *judge) unmet() (sentences []string) {
 		}
 	}
 	if count < want.Vouched {
-		sentences = append(sentences, fmt.Sprintf("It is required that %d members vouch for the organization, and %d do whose own keys rest on more than the operator's word and each other.", want.Vouched, count))
+		vouch, do := "1 member vouches", "do"
+		if want.Vouched > 1 {
+			vouch = fmt.Sprintf("%d members vouch", want.Vouched)
+		}
+		if count == 1 {
+			do = "does"
+		}
+		sentences = append(sentences, fmt.Sprintf("It is required that %s for the organization, and %d %s whose own keys rest on more than the operator's word and each other.", vouch, count, do))
 	}
 	if want.DNSSEC && !slices.ContainsFunc(j.v.Evidence, func(v OwnerEvidence) bool { return v.Kind == ByDNSSEC && v.Counts }) {
 		sentences = append(sentences, "It is required that the domain itself published the keys that signed, in the DNS, and the record does not show that.")

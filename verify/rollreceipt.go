@@ -168,7 +168,7 @@ func MakeRollReceipt(s RollSource, index uint64, domain string) (r *Receipt, who
 		var present bool
 		if r.Placed, present = roll.Prove(lines, domain); !present {
 			lines = nil
-			if last, _, ok := s.State.LastWord(domain, b.Statement, b.AsOf); ok {
+			if last, ok := s.State.LastWord(domain, b.Statement, b.AsOf); ok {
 				lines = []roll.Line{{Domain: domain, Index: last.Index}}
 			}
 		} else {

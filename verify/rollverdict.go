@@ -119,7 +119,7 @@ func (j *judge) lastWord(domain string) {
 	if j.state == nil || !j.admitted {
 		return
 	}
-	if last, _, ok := j.state.LastWord(domain, j.sealed.Statement, j.sealed.AsOf); !ok || last.Index != j.endorsed.index {
+	if last, ok := j.state.LastWord(domain, j.sealed.Statement, j.sealed.AsOf); !ok || last.Index != j.endorsed.index {
 		j.problem(CodeContradiction, didSign, "The record's own rules do not have this entry as the last word of %s.", display(domain))
 	}
 }
@@ -360,7 +360,7 @@ func (j *judge) requireOfList() {
 // unmetBy says what of a reader's own demands does not hold for the endorsement by which somebody is on the list, and what speaks against it otherwise.
 func (j *judge) unmetBy(l Signatory) (sentences, closer []string) {
 	if j.trail == nil {
-		j.trail = newTrail("")
+		j.trail = newTrail()
 	}
 	one := &judge{in: j.in, v: new(Verdict), state: j.state, trail: j.trail, operators: j.operators}
 	if one.endorsed = j.onList(l); one.endorsed == nil {
@@ -404,7 +404,7 @@ func (j *judge) absent(asOf string) {
 		j.reason(didSign, "Whether it had endorsed it before, and withdrew, takes the whole record to tell.")
 		return
 	}
-	last, _, ok := j.state.LastWord(s.asked, s.Statement, s.AsOf)
+	last, ok := j.state.LastWord(s.asked, s.Statement, s.AsOf)
 	if !ok {
 		j.problem(CodeNotFound, didSign, "No endorsement of %s by %s is in this record as of %s.", j.what(), display(s.asked), asOf)
 		return
@@ -412,7 +412,7 @@ func (j *judge) absent(asOf string) {
 	j.v.Withdrawn = &last.Admitted
 	j.answer(didSign, LookCloser, "%s endorsed %s and withdrew on %s.", display(s.asked), j.what(), day(last.Admitted))
 	j.answer(stillStands, LookCloser, "Withdrawn %s.", day(last.Admitted))
-	if e, ok := j.state.Endorsement(s.asked, s.Statement); ok && e.Index == last.Index && e.Disputed {
+	if last.Disputed {
 		j.undue = " " + disputedWithdrawal
 		j.reason(stillStands, disputedWithdrawal)
 	}

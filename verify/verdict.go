@@ -102,8 +102,24 @@ type Input struct {
 
 // Judge answers the four questions from the evidence, and never says more than it: with a receipt alone
 // the key's validity at that entry and what followed it stay open. The code is the gravest that applies.
-func Judge(in Input) *Verdict {
-	j := &judge{in: in, v: &Verdict{Schema: VerdictSchema, Witnesses: []string{}}}
+func Judge(in Input) *Verdict { return judgeOn(nil, in) }
+
+// Judging returns what does as Judge, for one who asks about many organizations: as long as Record and Known stay the same, what was found out about whose the keys are
+// is not found out again. One goroutine at a time uses it.
+func Judging() func(Input) *Verdict {
+	var t *trail
+	var before Input
+	return func(in Input) *Verdict {
+		if t == nil || in.Record != before.Record || !slices.Equal(in.Known, before.Known) {
+			t, before = newTrail(), Input{Record: in.Record, Known: slices.Clone(in.Known)}
+		}
+		return judgeOn(t, in)
+	}
+}
+
+// judgeOn is Judge with what is known of the record; nil: nothing yet.
+func judgeOn(t *trail, in Input) *Verdict {
+	j := &judge{in: in, v: &Verdict{Schema: VerdictSchema, Witnesses: []string{}}, trail: t}
 	for i, q := range []string{DidTheySign, ThisExactText, When, DoesItStillStand} {
 		j.v.Answers[i] = Answer{Question: q, State: CouldNotCheck, Text: "Could not check.", Reasons: []string{}}
 	}
@@ -691,19 +707,7 @@ func (j *judge) answerStands() {
 		j.v.Withdrawn = &last.Admitted
 		j.answer(stillStands, LookCloser, "Withdrawn %s.", day(last.Admitted))
 		j.problem(CodeWithdrawn, stillStands, "")
-		if last.Disputed {
-			j.undue = " " + disputedWithdrawal
-			j.reason(stillStands, disputedWithdrawal)
-		} else if last.Index != e.index {
-			one := j.about(last)
-			one.owner(func(string, ...any) {})
-			for _, v := range one.v.Evidence {
-				if v.against {
-					j.undue = " Its domain speaks against a key that signed the withdrawal."
-					j.reason(stillStands, "%s", v.Sentence)
-				}
-			}
-		}
+		j.contest(last.Said())
 	case ok && j.superseded():
 		j.answer(stillStands, LookCloser, "Not withdrawn %s, but a newer version of the text exists.", asOf)
 		j.problem(CodeWithdrawn, stillStands, "")
@@ -733,7 +737,7 @@ func (j *judge) answerStands() {
 		j.reason(stillStands, "It was endorsed again %s, by entry %d.", day(last.Admitted), last.Index)
 		if e.action == entry.Withdraw {
 			j.again = last.Admitted
-		} else if before, action, ok := j.state.WordBefore(e.domain, e.statement, last.Index); ok && action == entry.Withdraw {
+		} else if before, ok := j.state.WordBefore(e.domain, e.statement, last.Index); ok && before.Action == entry.Withdraw {
 			j.reason(stillStands, "In between it was withdrawn, by entry %d, of %s.", before.Index, day(before.Admitted))
 		}
 		j.standsBy(last)
@@ -755,20 +759,42 @@ func (j *judge) answerStands() {
 
 const disputedWithdrawal = "The withdrawal is disputed: a key that signed it has been declared compromised from before that, or had come with such a key."
 
+// contest tells what is to be said against a withdrawal: it counts all the same.
+func (j *judge) contest(last roll.Said) {
+	if last.Disputed {
+		j.undue = " " + disputedWithdrawal
+		j.reason(stillStands, disputedWithdrawal)
+		return
+	}
+	if last.Index == j.endorsed.index {
+		return
+	}
+	one := j.about(last)
+	one.owner(func(string, ...any) {})
+	for _, v := range one.v.Evidence {
+		if v.against {
+			j.undue = " Its domain speaks against a key that signed the withdrawal."
+			j.reason(stillStands, "%s", v.Sentence)
+		}
+	}
+}
+
 // earlierHolder says whether an endorsement stands whose domain has been registered again since, by an entry before the last word on the statement.
 func (j *judge) earlierHolder(last roll.Endorsement, next roll.Mark) {
 	e := j.endorsed
-	was, action, ok := j.state.WordBefore(e.domain, e.statement, next.Index)
+	was, ok := j.state.WordBefore(e.domain, e.statement, next.Index)
 	switch {
-	case ok && action == entry.Withdraw:
+	case ok && was.Action == entry.Withdraw:
 		j.v.Withdrawn = &was.Admitted
 		j.answer(stillStands, LookCloser, "Withdrawn %s.", day(was.Admitted))
 		j.problem(CodeWithdrawn, stillStands, "")
+		j.contest(was)
 	case last.Action == entry.Withdraw:
 		j.v.Withdrawn = &last.Admitted
 		j.answer(stillStands, LookCloser, "Withdrawn %s, after the domain had been registered again on %s, perhaps by somebody else.", day(last.Admitted), day(next.Admitted))
 		j.problem(CodeWithdrawn, stillStands, "")
 		j.inherited = fmt.Sprintf("; its endorsement was withdrawn on %s, after the domain had been registered again, perhaps by somebody else", day(last.Admitted))
+		j.contest(last.Said())
 		return
 	default:
 		j.answer(stillStands, LookCloser, "It stood when the domain was registered again, %s.", day(next.Admitted))
@@ -776,18 +802,22 @@ func (j *judge) earlierHolder(last roll.Endorsement, next roll.Mark) {
 			j.again = was.Admitted
 		}
 	}
-	j.reason(stillStands, "The domain was registered again on %s, by entry %d, perhaps by somebody else, who has endorsed the text by entry %d.", day(next.Admitted), next.Index, last.Index)
+	said := "endorsed the text by"
+	if last.Action == entry.Withdraw {
+		said = "endorsed the text, too, and withdrew by"
+	}
+	j.reason(stillStands, "The domain was registered again on %s, by entry %d, perhaps by somebody else, who has %s entry %d.", day(next.Admitted), next.Index, said, last.Index)
 }
 
 // about returns a judgement of another entry of the same organization.
-func (j *judge) about(last roll.Endorsement) *judge {
-	e := &endorsed{index: last.Index, domain: last.Domain, admitted: last.Admitted, keys: last.Keys}
+func (j *judge) about(last roll.Said) *judge {
+	e := &endorsed{index: last.Index, domain: j.endorsed.domain, admitted: last.Admitted, keys: last.Keys}
 	return &judge{in: j.in, v: new(Verdict), state: j.state, trail: j.trail, operators: j.operators, endorsed: e}
 }
 
 // standsBy holds the later entry by which an endorsement stands to what is asked of the one that was given.
 func (j *judge) standsBy(last roll.Endorsement) {
-	one := j.about(last)
+	one := j.about(last.Said())
 	say := func(format string, args ...any) {
 		a := &j.v.Answers[stillStands]
 		if a.State == Confirmed {
@@ -854,7 +884,7 @@ func (j *judge) sentence(worst problem) string {
 			return newer
 		}
 		if j.inherited != "" {
-			return fmt.Sprintf("Withdrawn. %s%s.", did, j.inherited)
+			return fmt.Sprintf("Withdrawn. %s%s.%s", did, j.inherited, j.undue)
 		}
 		if e.action == entry.Withdraw {
 			return fmt.Sprintf("Withdrawn. %s withdrew its endorsement of %s on %s.%s", j.who(), j.what(), day(*j.v.Withdrawn), j.undue)

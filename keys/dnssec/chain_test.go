@@ -31,6 +31,7 @@ func chains(tb testing.TB) (all [][]byte, anchors []dnssec.Anchor) {
 		{dnssectest.Options{Algorithm: 10}, dnssectest.Options{Algorithm: 15}, true},
 		{dnssectest.Options{}, dnssectest.Options{}, false},
 		{dnssectest.Options{}, dnssectest.Options{NSEC3: true, Salt: "salt", Iterations: 2}, false},
+		{dnssectest.Options{}, dnssectest.Options{NSEC3: true, OptOut: true}, false},
 		{dnssectest.Options{}, dnssectest.Options{Unsigned: true}, true},
 		{dnssectest.Options{NSEC3: true, OptOut: true}, dnssectest.Options{Unsigned: true}, true},
 		{dnssectest.Options{}, dnssectest.Options{Digest: 1}, true},

@@ -63,7 +63,7 @@ type Outcome int
 // The outcomes. Whatever else can be said of a chain is an error.
 const (
 	Published Outcome = iota + 1 // the domain's own zone signed the records at its name
-	Absent                       // there are no TXT records at the name: the zone that has the say denies them
+	Absent                       // there are no TXT records at the name: the zone that has the say denies them, or the domain's own zone leaves the name to another, or to none (NSEC3 opt-out)
 	Insecure                     // a zone at or above the domain is delegated without keys: nothing below it can be proven
 )
 

@@ -330,6 +330,35 @@ func TestAbsent(t *testing.T) {
 	}
 }
 
+// What the domain's own zone leaves out, or to another that is not signed, it does not publish: it is signed itself, and says so.
+func TestAbsentInOwnZone(t *testing.T) {
+	owner := dnssec.Owner(domain)
+	for _, c := range []struct {
+		name string
+		our  dnssectest.Options
+		edit func(our *dnssectest.Zone)
+	}{
+		{"opt-out", dnssectest.Options{NSEC3: true, OptOut: true}, func(*dnssectest.Zone) {}},
+		{"opt-out, with other names", dnssectest.Options{NSEC3: true, OptOut: true}, func(our *dnssectest.Zone) {
+			for _, name := range []string{"0.", "a.", "k.", "z."} {
+				our.SetTXT(name+domain, name)
+			}
+		}},
+		{"delegated without keys", dnssectest.Options{}, func(our *dnssectest.Zone) { our.Set(owner, dnssectest.NS, dnssectest.Name("ns.example")) }},
+		{"delegated without keys, NSEC3", dnssectest.Options{NSEC3: true}, func(our *dnssectest.Zone) { our.Set(owner, dnssectest.NS, dnssectest.Name("ns.example")) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := dnssectest.New(from, until)
+			d.Zone("example", dnssectest.Options{})
+			c.edit(d.Zone(domain, c.our))
+			_, r := mustVerify(t, d, domain)
+			if r.Outcome != dnssec.Absent || r.Cut != "" || r.Zone != domain || r.Records != nil {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
 func TestInsecure(t *testing.T) {
 	for _, c := range []struct {
 		name      string

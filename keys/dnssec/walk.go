@@ -219,13 +219,23 @@ func (w *walk) end() (used int, err error) {
 		if w.outcome, w.cut, needed, err = deny(w.denial, w.zone, w.owner); err != nil {
 			return 0, err
 		}
+		w.own()
 		w.said(needed[0])
 		return len(needed), nil
 	}
 	if w.outcome == 0 {
 		return 0, bogus(problemEnd)
 	}
+	w.own()
 	return 0, nil
+}
+
+// own takes it for a denial that the domain's own zone says of the name of the records that it is, or may be, delegated without keys (NSEC3 opt-out): they would have
+// to be in the zone itself.
+func (w *walk) own() {
+	if w.outcome == Insecure && w.zone == parent(w.owner) {
+		w.outcome, w.cut = Absent, ""
+	}
 }
 
 // result is what the whole chain says, if it says it at the time.

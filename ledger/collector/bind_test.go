@@ -191,6 +191,7 @@ func TestBIND(t *testing.T) {
 		{"nothing.test", dnssec.Absent, "", negative},
 		{"insecure.test", dnssec.Insecure, "", unsigned},
 		{"hidden.optout.test", dnssec.Insecure, "", unsigned},
+		{"optout.test", dnssec.Absent, "", negative},
 		{"wild.test", 0, Wildcard, valid},
 		{"alias.test", 0, Alias, valid},
 		{"sub.test", 0, OtherZone, valid},

@@ -99,6 +99,7 @@ func (c *Checker) differs(ctx context.Context, a *Answer, about []byte) error {
 // textAnswers answers the four questions about a text, and counts those behind it of whom one of them calls for a closer look.
 func (c *Checker) textAnswers(q *Comparison, best *Version) (answers []verify.Answer, closer int) {
 	var l looks
+	judge := verify.Judging()
 	if best.Statement != nil && matches(best.Result.Verdict) {
 		for i, e := range best.Endorsers {
 			if e.Disputed {
@@ -107,7 +108,7 @@ func (c *Checker) textAnswers(q *Comparison, best *Version) (answers []verify.An
 			if i >= maxJudged {
 				continue
 			}
-			l.add(verify.Judge(verify.Input{Policy: c.policy, Record: q.Report, Domain: e.Domain, Text: &best.Statement.Statement, Now: c.now()}))
+			l.add(judge(verify.Input{Policy: c.policy, Record: q.Report, Domain: e.Domain, Text: &best.Statement.Statement, Now: c.now()}))
 		}
 	}
 	return []verify.Answer{signedText(q, best, l), exactText(q, best), c.whenSigned(q, best), stillStands(q, best, l)}, l.either

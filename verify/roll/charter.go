@@ -137,7 +137,7 @@ func (t *trial) amendment(c *entry.Charter) (kept []*key, err error) {
 		electorate--
 	}
 	if need := min(now.admission.Vouched, electorate); len(found) < need {
-		return nil, t.refuse(RuleAdmission, "%d members vouch for the amendment where it takes %d", len(found), need)
+		return nil, t.refuse(RuleAdmission, "%s for the amendment where it takes %d", vouch(len(found), "member"), need)
 	}
 	if c.Operator == now.operator {
 		return kept, nil

@@ -73,7 +73,7 @@ func (t *trial) endorsement(b *entry.Endorsement) (func(), error) {
 			m.said = append(m.said, at)
 			st.about = append(st.about, at)
 		} else {
-			st.past = append(st.past, past{at, last.index, last.admitted, last.id, last.withdrawn})
+			st.past = append(st.past, past{at, last.index, last.admitted, last.id, last.keys, last.withdrawn})
 			*last = r
 		}
 		st.changed = r.admitted

@@ -886,8 +886,9 @@ func (h *history) end() {
 				h.Errorf("seed %d: %s published the key %s over %v, the reference says %v", h.seed, m.Domain, k.Ref, spans, want)
 			}
 			var words []refWord
-			for _, w := range h.state.Words(k.Ref, h.state.Size()) {
-				words = append(words, refWord{w.Index, w.Shown})
+			w, chains := h.state.Words(k.Ref, h.state.Size()), h.state.ChainsAbout(m.Domain)
+			for i := w.From; i < w.To; i++ {
+				words = append(words, refWord{chains[i].Index, slices.ContainsFunc(w.Shown, func(run [2]int) bool { return run[0] <= i && i <= run[1] })})
 			}
 			if !slices.Equal(words, wantWords) {
 				h.Errorf("seed %d: chains about %s say of the key %s %v, the reference says %v", h.seed, m.Domain, k.Ref, words, wantWords)

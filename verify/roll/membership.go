@@ -2,6 +2,7 @@ package roll
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -110,12 +111,20 @@ func (t *trial) admission(vouchers []voucher) error {
 		electorate++
 	}
 	if need := min(c.admission.Vouched, electorate); others < need {
-		return t.refuse(RuleAdmission, "%d domains vouch where it takes %d", others, need)
+		return t.refuse(RuleAdmission, "%s where it takes %d", vouch(others, "domain"), need)
 	}
 	if c.admission.DNSSEC && len(t.chain) == 0 {
 		return t.refuse(RuleAdmission, "no DNSSEC chain comes with it, which shows that %s itself publishes its keys", subject)
 	}
 	return nil
+}
+
+// vouch says how many vouch.
+func vouch(n int, who string) string {
+	if n == 1 {
+		return "1 " + who + " vouches"
+	}
+	return fmt.Sprintf("%d %ss vouch", n, who)
 }
 
 func (t *trial) update(m *member, b *entry.Membership) (func(), error) {

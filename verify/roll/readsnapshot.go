@@ -500,9 +500,9 @@ func (x *snapshotParts) readPasts(l *snapshotItems) bool {
 	of := &x.s.standings
 	pasts := make([]past, l.n)
 	ok := l.each(func(r *snapshotReader, i int) {
-		pasts[i] = past{uint32(r.of(int(of.n))), 0, 0, r.hash(), false}
 		p := &pasts[i]
-		p.index, p.admitted, p.withdrawn = r.most(math.MaxInt64), r.int(minTime, maxTime), r.flag()
+		p.record, p.id = uint32(r.of(int(of.n))), r.hash()
+		p.index, p.admitted, p.keys, p.withdrawn = r.most(math.MaxInt64), r.int(minTime, maxTime), uint32(r.of(len(of.sets))), r.flag()
 	})
 	if !ok {
 		return false

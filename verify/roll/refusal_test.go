@@ -251,7 +251,7 @@ var refusals = []struct {
 	{"an amendment for which no member vouches", roll.RuleAdmission, "members vouch for the amendment", byTwo, func(s *scene) *entry.Entry {
 		return s.amend(s.op.Keys)
 	}},
-	{"an amendment for which one member vouches of two", roll.RuleAdmission, "1 members vouch", byTwo, func(s *scene) *entry.Entry {
+	{"an amendment for which one member vouches of two", roll.RuleAdmission, "1 member vouches", byTwo, func(s *scene) *entry.Entry {
 		return s.amend(s.op.Keys, func(c *entry.Charter) { c.Vouchers = s.two.Vouch() })
 	}},
 	{"the operator vouches for its amendment", roll.RuleVoucher, "vouches for itself", byOperator, func(s *scene) *entry.Entry {
@@ -413,17 +413,17 @@ var refusals = []struct {
 	{"a registration for which nobody vouches", roll.RuleAdmission, "0 domains vouch", byTwo, func(s *scene) *entry.Entry {
 		return s.register(rolltest.NewOrg("new.example", 1, 0, 1), nil, func(b *entry.Membership, e *entry.Entry) { b.Vouchers = nil })
 	}},
-	{"a registration for which the operator vouches alone", roll.RuleAdmission, "1 domains vouch where it takes 2", byTwo, func(s *scene) *entry.Entry {
+	{"a registration for which the operator vouches alone", roll.RuleAdmission, "1 domain vouches where it takes 2", byTwo, func(s *scene) *entry.Entry {
 		return s.register(rolltest.NewOrg("new.example", 1, 0, 1), nil)
 	}},
-	{"two keys of one voucher", roll.RuleAdmission, "1 domains vouch where it takes 2", byTwo, func(s *scene) *entry.Entry {
+	{"two keys of one voucher", roll.RuleAdmission, "1 domain vouches where it takes 2", byTwo, func(s *scene) *entry.Entry {
 		return s.register(rolltest.NewOrg("new.example", 1, 0, 1), nil, func(b *entry.Membership, e *entry.Entry) { b.Vouchers = s.op.Vouch(s.op.Keys...) })
 	}},
 	{"the operator's domain without the operator", roll.RuleAdmission, "the operator does not vouch", byTwo, func(s *scene) *entry.Entry {
 		o := &rolltest.Org{Domain: "operator.example", Name: "The operator", Quorum: 1, Keys: ks{rolltest.NewKey("impostor")}}
 		return s.register(o, nil, func(b *entry.Membership, e *entry.Entry) { b.Vouchers = append(s.two.Vouch(), s.solo.Vouch()...) })
 	}},
-	{"the operator counts as a voucher for itself", roll.RuleAdmission, "1 domains vouch where it takes 2", byTwo, func(s *scene) *entry.Entry {
+	{"the operator counts as a voucher for itself", roll.RuleAdmission, "1 domain vouches where it takes 2", byTwo, func(s *scene) *entry.Entry {
 		o := &rolltest.Org{Domain: "operator.example", Name: "The operator", Quorum: 1, Keys: ks{rolltest.NewKey("member")}}
 		return s.register(o, []*rolltest.Org{s.two})
 	}},

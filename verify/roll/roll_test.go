@@ -354,8 +354,8 @@ func TestVouching(t *testing.T) {
 	a, b, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("b.example", 2, 0, 2), rolltest.NewOrg("c.example", 1, 0, 1)
 	s.Register(a)    // the operator is all there is
 	s.Register(b, a) // two of two
-	checkRefusal(t, s.Apply(s.Registration(c)), roll.RuleAdmission, "1 domains vouch where it takes 2")
-	checkRefusal(t, s.Apply(s.amend(op.Keys, func(c *entry.Charter) { c.Vouchers = a.Vouch() })), roll.RuleAdmission, "1 members vouch for the amendment where it takes 2")
+	checkRefusal(t, s.Apply(s.Registration(c)), roll.RuleAdmission, "1 domain vouches where it takes 2")
+	checkRefusal(t, s.Apply(s.amend(op.Keys, func(c *entry.Charter) { c.Vouchers = a.Vouch() })), roll.RuleAdmission, "1 member vouches for the amendment where it takes 2")
 	s.Must(s.register(c, nil, func(m *entry.Membership, _ *entry.Entry) { m.Vouchers = slices.Concat(a.Vouch(), b.Vouch()) })) // without the operator
 	m := s.member("c.example")
 	if len(m.Vouchers) != 2 || m.Vouchers[0].Domain != "a.example" || !m.Vouchers[1].Member || m.Vouchers[1].Operator {
@@ -373,7 +373,7 @@ func TestVouching(t *testing.T) {
 			c.Vouchers, c.Admission = vouchers, entry.Admission{Operator: true, Vouched: 16}
 		}))
 	}
-	checkRefusal(t, amend(a.Vouch()...), roll.RuleAdmission, "1 members vouch for the amendment where it takes 2")
+	checkRefusal(t, amend(a.Vouch()...), roll.RuleAdmission, "1 member vouches for the amendment where it takes 2")
 	if err := amend(slices.Concat(a.Vouch(), b.Vouch())...); err != nil {
 		t.Error(err)
 	}
@@ -395,7 +395,7 @@ func TestOperatorAsMember(t *testing.T) {
 	a := rolltest.NewOrg("a.example", 1, 0, 1)
 	s.Must(s.register(a, []*rolltest.Org{self}))
 	b := rolltest.NewOrg("b.example", 1, 0, 1)
-	checkRefusal(t, s.Apply(s.Registration(b, self)), roll.RuleAdmission, "1 domains vouch where it takes 2")
+	checkRefusal(t, s.Apply(s.Registration(b, self)), roll.RuleAdmission, "1 domain vouches where it takes 2")
 	// Its membership is no second opinion on its charter, nor on itself.
 	checkRefusal(t, s.Apply(s.amend(op.Keys, func(c *entry.Charter) { c.Vouchers = self.Vouch() })), roll.RuleVoucher, "for itself")
 	checkRefusal(t, s.Apply(s.amend(op.Keys)), roll.RuleAdmission, "0 members vouch for the amendment where it takes 1")

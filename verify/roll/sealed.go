@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify/entry"
 )
 
@@ -72,6 +73,7 @@ type past struct {
 	index     uint64
 	admitted  int64 // Unix milliseconds
 	id        entry.Hash
+	keys      uint32 // in standings.sets
 	withdrawn bool
 }
 
@@ -453,45 +455,66 @@ func (s *State) same(st *statement, size uint64, from, to int64) bool {
 	return true
 }
 
+// A Said is an endorsement entry of a member about a statement.
+type Said struct {
+	Mark
+	Action   entry.Action // Endorse or Withdraw
+	Keys     []keys.Ref
+	Disputed bool // a key that signed was in doubt at Index (State.Disputed)
+}
+
 // LastWord returns the last endorsement entry of a member about a statement
 // that was admitted up to asOf; false if there was none.
-func (s *State) LastWord(domain string, h entry.Hash, asOf time.Time) (mark Mark, action entry.Action, ok bool) {
+func (s *State) LastWord(domain string, h entry.Hash, asOf time.Time) (Said, bool) {
 	return s.word(domain, h, func(index uint64, admitted int64) bool { return admitted <= asOf.UnixMilli() })
 }
 
 // WordBefore is LastWord of the first entries of the record, so many.
-func (s *State) WordBefore(domain string, h entry.Hash, size uint64) (mark Mark, action entry.Action, ok bool) {
+func (s *State) WordBefore(domain string, h entry.Hash, size uint64) (Said, bool) {
 	return s.word(domain, h, func(index uint64, admitted int64) bool { return index < size })
 }
 
-func (s *State) word(domain string, h entry.Hash, before func(index uint64, admitted int64) bool) (mark Mark, action entry.Action, ok bool) {
+func (s *State) word(domain string, h entry.Hash, before func(index uint64, admitted int64) bool) (said Said, ok bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	m, st := s.members[domain], s.statements[h]
 	if m == nil || st == nil {
-		return Mark{}, "", false
+		return Said{}, false
 	}
 	at, r := s.standings.find(m.id, st.id)
 	if r == nil {
-		return Mark{}, "", false
+		return Said{}, false
 	}
-	p := past{index: r.index, admitted: r.admitted, withdrawn: r.withdrawn}
+	p := past{index: r.index, admitted: r.admitted, keys: r.keys, withdrawn: r.withdrawn}
 	if !before(p.index, p.admitted) {
-		ok = false
 		for _, q := range st.past {
 			if q.record == at && before(q.index, q.admitted) {
 				p, ok = q, true
 			}
 		}
 		if !ok {
-			return Mark{}, "", false
+			return Said{}, false
 		}
 	}
-	action = entry.Endorse
+	said = Said{Mark: Mark{p.index, milli(p.admitted)}, Action: entry.Endorse}
 	if p.withdrawn {
-		action = entry.Withdraw
+		said.Action = entry.Withdraw
 	}
-	return Mark{p.index, milli(p.admitted)}, action, true
+	said.Keys, said.Disputed = s.signers(p.keys, p.index)
+	return said, true
+}
+
+// signers returns the keys of a set, and whether one of them was in doubt at an index.
+func (s *State) signers(set uint32, index uint64) (refs []keys.Ref, disputed bool) {
+	for _, id := range s.standings.sets[set] {
+		if id == 0 {
+			break
+		}
+		k := s.keysByID[id-1]
+		refs = append(refs, k.ref)
+		disputed = disputed || s.disputed(k, index)
+	}
+	return refs, disputed
 }
 
 // A Stamp is a time-stamp token in the record.

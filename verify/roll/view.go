@@ -154,6 +154,9 @@ type Endorsement struct {
 	Disputed   bool // a key that signed was in doubt at Index (State.Disputed)
 }
 
+// Said returns who said what and when.
+func (e Endorsement) Said() Said { return Said{e.Mark, e.Action, e.Keys, e.Disputed} }
+
 // Size returns the number of leaves applied, inadmissible ones too.
 func (s *State) Size() uint64 {
 	s.mu.RLock()
@@ -315,6 +318,17 @@ func (m *member) events() []Event {
 	return events
 }
 
+// Known returns what Key does but for Registered and Published, which may be large: for whoever looks at many keys, or at one often.
+func (s *State) Known(ref keys.Ref) (Key, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	k := s.known(ref)
+	if k == nil {
+		return Key{}, false
+	}
+	return s.knownKey(k), true
+}
+
 // Key returns what is known about a key that was ever registered.
 func (s *State) Key(ref keys.Ref) (Key, bool) {
 	s.mu.RLock()
@@ -331,12 +345,18 @@ func (s *State) Key(ref keys.Ref) (Key, bool) {
 }
 
 func (s *State) viewKey(k *key, chains []chain) Key {
+	view := s.knownKey(k)
+	view.Registered, view.Published = slices.Clone(k.registered), k.spans(chains)
+	return view
+}
+
+// knownKey is the view without what may be large.
+func (s *State) knownKey(k *key) Key {
 	from, disputed := s.doubted[k.id]
 	return Key{
-		Ref: k.ref, Public: k.public, Domain: k.domain, Role: k.role, Registered: slices.Clone(k.registered),
+		Ref: k.ref, Public: k.public, Domain: k.domain, Role: k.role,
 		Current: k.current, Suspended: k.suspended, SuspendedAt: k.suspendedAt, Revoked: k.revoked, RevokedAt: k.revokedAt,
 		Compromised: k.compromised, CompromisedAfter: k.compromisedAfter, Disputed: disputed, DisputedFrom: from,
-		Published: k.spans(chains),
 	}
 }
 
@@ -446,14 +466,7 @@ func (s *State) view(r *record) Endorsement {
 	if r.withdrawn {
 		view.Action = entry.Withdraw
 	}
-	for _, id := range s.standings.sets[r.keys] {
-		if id == 0 {
-			break
-		}
-		k := s.keysByID[id-1]
-		view.Keys = append(view.Keys, k.ref)
-		view.Disputed = view.Disputed || s.disputed(k, r.index)
-	}
+	view.Keys, view.Disputed = s.signers(r.keys, r.index)
 	for i, of := range st.renditions {
 		if r.renditions&(1<<i) != 0 {
 			view.Renditions = append(view.Renditions, entry.RenditionRef{Language: of.Language, Hash: of.Hash})

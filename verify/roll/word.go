@@ -9,48 +9,64 @@ import (
 	"github.com/tccm/undersigned/verify/entry"
 )
 
-// A Word is what one chain about its owner's domain says of a key.
-type Word struct {
-	Chain
-	Shown bool // the domain publishes it; otherwise it does not, or no longer
+// Words is what the chains about its owner's domain say of a key: places in Member.Chains.
+type Words struct {
+	Domain   string   // the owner's
+	From, To int      // those that say something are at From and before To
+	Shown    [][2]int // of them those that show the key, in runs from the first to the last; the others miss it
 }
 
-// Words returns what chains say of a key that signed the entry at index, by index: all of them from the entry on that brought it, under the registration under
+// Words returns what chains say of a key that signed the entry at index: all of them from the entry on that brought it, under the registration under
 // which it signed. Nothing is known of that once the key has been registered under another one.
-func (s *State) Words(ref keys.Ref, index uint64) (words []Word) {
+func (s *State) Words(ref keys.Ref, index uint64) (w Words) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	k := s.known(ref)
 	if k == nil || s.members[k.domain] == nil {
-		return nil
+		return w
 	}
 	m := s.members[k.domain]
 	since, until := uint64(0), uint64(math.MaxUint64) // registrations
-	for _, f := range m.former {
-		if f.index > index {
-			until = f.index
-			break
-		}
-		since = f.index
+	f, again := slices.BinarySearchFunc(m.former, index, func(f former, index uint64) int { return cmp.Compare(f.index, index) })
+	if again {
+		f++
+	}
+	if f > 0 {
+		since = m.former[f-1].index
+	}
+	if f < len(m.former) {
+		until = m.former[f].index
 	}
 	i, _ := slices.BinarySearch(k.registered, since)
 	if i == len(k.registered) || k.registered[i] > index || k.registered[len(k.registered)-1] >= until {
-		return nil
+		return w
 	}
 	at := func(index uint64) int {
 		i, _ := slices.BinarySearchFunc(m.chains, index, func(c chain, index uint64) int { return cmp.Compare(c.index, index) })
 		return i
 	}
-	from, to := at(k.registered[i]), at(until)
-	words = make([]Word, 0, to-from)
-	spans := k.published
-	for n := from; n < to; n++ {
-		for len(spans) > 0 && n > int(spans[0].last) {
-			spans = spans[1:]
+	w.Domain, w.From, w.To = m.domain, at(k.registered[i]), at(until)
+	for _, p := range k.published {
+		if first, last := max(int(p.first), w.From), min(int(p.last), w.To-1); first <= last {
+			w.Shown = append(w.Shown, [2]int{first, last})
 		}
-		words = append(words, Word{m.chains[n].view(), len(spans) > 0 && n >= int(spans[0].first)})
 	}
-	return words
+	return w
+}
+
+// ChainsAbout returns the chains about a member, by index, as Member does.
+func (s *State) ChainsAbout(domain string) []Chain {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	m := s.members[domain]
+	if m == nil {
+		return nil
+	}
+	views := make([]Chain, 0, len(m.chains))
+	for _, c := range m.chains {
+		views = append(views, c.view())
+	}
+	return views
 }
 
 // Brought returns the entry that added a key which signed the entry at index, or put it into the place of another, and with which keys; false: it was
@@ -112,4 +128,27 @@ func (s *State) LastAbout(ref keys.Ref) (by Mark, with []keys.Ref, ok bool) {
 		}
 	}
 	return Mark{}, nil, false
+}
+
+// A Bringing is a key that an entry brought.
+type Bringing struct {
+	Ref keys.Ref
+	Mark
+}
+
+// Brings returns the keys that others brought with a key: what they added, or put into the place of one, in the order of their coming.
+func (s *State) Brings(ref keys.Ref) (list []Bringing) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	k := s.known(ref)
+	if k == nil || s.members[k.domain] == nil {
+		return nil
+	}
+	history := s.members[k.domain].history
+	for _, b := range s.brought[k.id] {
+		if at, ok := slices.BinarySearchFunc(history, b.index, func(ev Event, index uint64) int { return cmp.Compare(ev.Index, index) }); ok {
+			list = append(list, Bringing{s.keysByID[b.id].ref, history[at].Mark})
+		}
+	}
+	return list
 }
