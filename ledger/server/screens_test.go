@@ -71,6 +71,22 @@ func newFullWorld(t *testing.T) *world {
 	return w
 }
 
+// TestHistoryInWords: what an organization did with its keys is told in words.
+func TestHistoryInWords(t *testing.T) {
+	w := newFullWorld(t)
+	for domain, wants := range map[string][]string{
+		"keys.example":  {"registered</th>", "replaced the key <code>ed25519 sha256:", " by <code>ed25519 sha256:", "</code> was suspended</th>", "changed what the record says of it</th>"},
+		"weird.example": {"left the record</th>"},
+	} {
+		page := w.get(organizationPath(domain)).Body.String()
+		for _, want := range wants {
+			if !strings.Contains(page, want) {
+				t.Errorf("%s: the page does not say %q", domain, want)
+			}
+		}
+	}
+}
+
 // screensOf are the paths of every screen of a world, in every state.
 func screensOf(w *world) []string {
 	paths := []string{
@@ -556,7 +572,7 @@ func TestRecordPage(t *testing.T) {
 			t.Errorf("of %s it does not say %q: %s", name, want, row)
 		}
 	}
-	for _, want := range []string{"This record admits entries.", "<strong>24 h</strong> since a witness saw"} {
+	for _, want := range []string{"This record admits entries.", "<strong>24 h</strong> since a witness last saw"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("it does not say %q", want)
 		}
