@@ -908,7 +908,7 @@ func lead(p problem) string {
 // who names the organization: its name, then its domain; the domain first if nobody answers for the name.
 func (j *judge) who() string {
 	switch {
-	case j.v.Name == "":
+	case j.v.Name == "", j.v.Name == j.endorsed.domain:
 		return display(j.endorsed.domain)
 	case j.nobody:
 		return display(j.endorsed.domain) + ", which calls itself " + j.v.Name + ","

@@ -370,7 +370,7 @@ func (c *Checker) sound() (*verify.Report, error) {
 	case c.record.report == nil && c.record.view.Code != verify.CodeOK:
 		return nil, Failf(c.record.view.Code, "the record could not be used: %s", c.record.view.Sentence)
 	case c.record.report == nil:
-		return nil, Failf(verify.CodeUnchecked, "the record has %s, more than are replayed here, and only who has replayed all of them can look this up; bring a receipt, or use the program", Plural(c.record.view.Size, "entry"))
+		return nil, Failf(verify.CodeUnchecked, "the record has %s, more than are re-checked here unasked, and only who has re-checked all of them can look this up; bring a receipt, or use the program", Plural(c.record.view.Size, "entry"))
 	case !c.record.report.OK:
 		return nil, Failf(c.record.report.Code, "the record does not hold, so nothing is told from it: %s", c.record.report.Sentence)
 	}

@@ -312,7 +312,7 @@ func TestNotReplayed(t *testing.T) {
 		t.Fatalf("%v %+v", err, v)
 	}
 	for _, b := range []check.Brought{{Name: "x", Bytes: tccm.Statement}, {Bytes: []byte("apnic.net")}} {
-		if a := ask(t, c, b); a.Code != verify.CodeUnchecked || !strings.Contains(a.Sentence, "41 entries, more than are replayed here") {
+		if a := ask(t, c, b); a.Code != verify.CodeUnchecked || !strings.Contains(a.Sentence, "41 entries, more than are re-checked here") {
 			t.Errorf("%d %s", a.Code, a.Sentence)
 		}
 	}
