@@ -20,6 +20,9 @@ import (
 // MaxReplay is how many entries of a record are replayed at the most, whoever asks.
 const MaxReplay = 1 << 20
 
+// maxBundles bounds the bundles of entries that are kept ready to be read, of 256 entries each: a list reads two entries for each organization.
+const maxBundles = 64
+
 // maxKept bounds the files of a record that are kept so that they are not fetched again, in bytes.
 const maxKept = 64 << 20
 
@@ -85,6 +88,7 @@ type record struct {
 	view    *RecordView
 	report  *verify.Report // nil: it was not replayed
 	hashes  *verify.HashReader
+	bundles map[uint64][][]byte // of entries, by index, that were held against hashes: to do so again takes hashing all 256 of one
 }
 
 // fetch reads a file of the record, once: what was read stays as it was, so that no answer is about another copy.
@@ -160,7 +164,7 @@ func (c *Checker) Record(ctx context.Context, s Source, limit uint64, progress f
 	if c.policy == nil {
 		return nil, errNoPolicy
 	}
-	r := &record{source: s, kept: make(map[string][]byte), view: &RecordView{
+	r := &record{source: s, kept: make(map[string][]byte), bundles: make(map[uint64][][]byte), view: &RecordView{
 		Witnesses: []string{}, Replaying: []string{}, Statements: []StatementSummary{}, Organizations: []Candidate{}, Problems: []string{}, Remarks: []string{},
 	}}
 	c.record = r
@@ -439,9 +443,16 @@ func (c *Checker) leaf(ctx context.Context, index uint64) (*entry.Leaf, error) {
 			return nil, err
 		}
 	}
-	leaves, err := r.hashes.Entries(ctx, index/verify.TileWidth)
-	if err != nil {
-		return nil, err
+	leaves, ok := r.bundles[index/verify.TileWidth]
+	if !ok {
+		var err error
+		if leaves, err = r.hashes.Entries(ctx, index/verify.TileWidth); err != nil {
+			return nil, err
+		}
+		if len(r.bundles) == maxBundles {
+			clear(r.bundles)
+		}
+		r.bundles[index/verify.TileWidth] = leaves
 	}
 	if index%verify.TileWidth >= uint64(len(leaves)) {
 		return nil, Failf(verify.CodeNotFound, "the record has no entry %d", index)
