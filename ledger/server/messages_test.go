@@ -94,7 +94,7 @@ func TestWords(t *testing.T) {
 			t.Errorf("%s: %s", text, got)
 		}
 	}
-	for words, want := range map[string]string{"apnic.net joined": "apnic.net joined", "a-long-label.domain.example <b>": "a-long-label.<wbr>domain.<wbr>example &lt;b&gt;"} {
+	for words, want := range map[string]string{"apnic.net joined": "apnic.net joined", "a-long-label.domain.example <b>": "a-long-label.<wbr>domain.<wbr>example &lt;b&gt;", "north.example/witness": "north.<wbr>example/<wbr>witness"} {
 		if got := string(soft(words)); got != want {
 			t.Errorf("%s", got)
 		}

@@ -94,13 +94,16 @@ func sealedAt(m verify.Moment) any {
 	return m.String()
 }
 
-// soft returns words in which a line may end after a dot of a long word: a domain is one.
+// breaks has a line end after a dot or a slash, if it must.
+var breaks = strings.NewReplacer(".", ".<wbr>", "/", "/<wbr>")
+
+// soft returns words in which a line may end within a long word: a domain is one.
 func soft(words string) template.HTML {
 	parts := strings.Split(words, " ")
 	for i, word := range parts {
 		parts[i] = template.HTMLEscapeString(word)
 		if len(word) > 16 {
-			parts[i] = strings.ReplaceAll(parts[i], ".", ".<wbr>")
+			parts[i] = breaks.Replace(parts[i])
 		}
 	}
 	return template.HTML(strings.Join(parts, " "))

@@ -567,7 +567,7 @@ func TestRecordPage(t *testing.T) {
 	}
 	page = w.browse("/record").Body.String()
 	for name, want := range map[string]string{"a": "up to date and recomputed the record", "b": "8 entries behind", "c": "did not answer in time", "d": "not known"} {
-		row := page[strings.Index(page, ">"+name+".example/witness<"):]
+		row := page[strings.Index(page, ">"+name+".<wbr>example/<wbr>witness<"):]
 		if row, _, _ = strings.Cut(row, "</tr>"); !strings.Contains(row, want) {
 			t.Errorf("of %s it does not say %q: %s", name, want, row)
 		}
