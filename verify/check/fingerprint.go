@@ -50,7 +50,7 @@ func (c *Checker) fingerprint(ctx context.Context, typed string) (*Answer, error
 			return nil, err
 		}
 		last := &a.Answers[len(a.Answers)-1]
-		last.Reasons = append(last.Reasons, fmt.Sprintf("That is as of now. The link is to the list as of the first %s: %s behind it then.", Plural(size, "entry"), strings.NewReplacer("stands", "stood", "stand", "stood").Replace(Stand(then.Count))))
+		last.Reasons = append(last.Reasons, fmt.Sprintf("That is as of now. The link is to the list as of the first %s: %s behind it then.", Plural(size, "entry"), strings.Replace(strings.Replace(Stand(then.Count), "stands", "stood", 1), "stand", "stood", 1)))
 	}
 	return a, nil
 }
