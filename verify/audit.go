@@ -261,7 +261,7 @@ func (a *auditor) open(note []byte) (c *SignedCheckpoint, fresh time.Time, err e
 	c, err = a.policy.Open(note)
 	var quorum *QuorumError
 	if errors.As(err, &quorum) {
-		a.find(CodeQuorum, nil, "", fmt.Sprintf("The %d of the policy's %d witnesses that have seen this copy of the record are not the quorum that it asks for.", quorum.Have, quorum.All))
+		a.find(CodeQuorum, nil, "", quorum.Sentence("this copy of the record")+".")
 	} else if err != nil {
 		return nil, fresh, err
 	}

@@ -53,12 +53,23 @@ func (e *UntrustedError) Error() string { return "untrusted checkpoint: " + e.Pr
 // QuorumError says that a checkpoint signed by its log lacks cosignatures: the witnesses that
 // the policy asks for have not seen it.
 type QuorumError struct {
-	// Have counts the policy's witnesses that cosigned, All those that it lists.
+	// Have counts the policy's witnesses that cosigned, All those that it lists: by their names, of which one may have two keys.
 	Have, All int
 }
 
 func (e *QuorumError) Error() string {
 	return fmt.Sprintf("not enough witnesses: the %d of %d that cosigned the checkpoint are not the quorum of the policy", e.Have, e.All)
+}
+
+// Sentence says it for people, without a full stop: what is what they have not seen, such as "this copy of the record".
+func (e *QuorumError) Sentence(what string) string {
+	switch e.Have {
+	case 0:
+		return fmt.Sprintf("None of the policy's %d witnesses has seen %s", e.All, what)
+	case 1:
+		return fmt.Sprintf("Only 1 of the policy's %d witnesses has seen %s, which is not the quorum that it asks for", e.All, what)
+	}
+	return fmt.Sprintf("Only %d of the policy's %d witnesses have seen %s, which is not the quorum that it asks for", e.Have, e.All, what)
 }
 
 // ContradictionError says that two things which must agree do not: a hash, a proof, a tile

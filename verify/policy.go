@@ -423,13 +423,16 @@ func (p *Policy) Open(msg []byte) (*SignedCheckpoint, error) {
 		return nil, err
 	}
 	if !c.quorum {
-		voices := make(map[int]bool)
+		voices, all := make(map[string]bool), make(map[string]bool)
 		for _, s := range c.Cosignatures {
 			for _, w := range p.of(s) {
-				voices[w] = true
+				voices[p.witnesses[w].VKey.Name] = true
 			}
 		}
-		return c, &QuorumError{len(voices), len(p.witnesses)}
+		for _, w := range p.witnesses {
+			all[w.VKey.Name] = true
+		}
+		return c, &QuorumError{len(voices), len(all)}
 	}
 	c.Fresh = p.NotBefore(c)
 	return c, nil

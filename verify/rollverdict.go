@@ -98,7 +98,7 @@ func (j *judge) seal(r *Receipt, c *SignedCheckpoint, b *boundRoll, replayed boo
 	case len(by) == 0:
 		s.fault = "nobody whose word counts here has recomputed the list, so that it is the ledger's word alone."
 	case j.in.MaxAge > 0 && age > j.in.MaxAge:
-		s.fault = fmt.Sprintf("the list is %d days old.", int(age/(24*time.Hour)))
+		s.fault = "the list is " + old(age) + "."
 	case !c.notAfter.IsZero() && b.leaf.Admitted.After(c.notAfter.Add(slack)):
 		s.fault = "the ledger gives it a time after every signature on it."
 		j.problem(CodeContradiction, when, "The sealed list says that it was recorded after every time in the signatures on this receipt.")
@@ -210,7 +210,13 @@ func (j *judge) beside(r *Receipt) {
 }
 
 // recomputed says who has recomputed the list.
-func (s *sealed) recomputed() string { return strings.Join(s.by, ", ") }
+func (s *sealed) recomputed() string {
+	last := len(s.by) - 1
+	if last < 1 {
+		return strings.Join(s.by, "")
+	}
+	return strings.Join(s.by[:last], ", ") + " and " + s.by[last]
+}
 
 // answerSealed says whether an endorsement stands, by the sealed list.
 func (j *judge) answerSealed() {
@@ -225,7 +231,7 @@ func (j *judge) answerSealed() {
 		j.answer(stillStands, Confirmed, "It stood as of %s: it is on the list that the record seals, which %s recomputed.", asOf, s.recomputed())
 	case e.action == entry.Withdraw && j.state != nil && j.admitted:
 		j.v.Withdrawn = &e.admitted
-		j.answer(stillStands, LookCloser, "Withdrawn %s.", day(e.admitted))
+		j.answer(stillStands, LookCloser, "Withdrawn on %s.", day(e.admitted))
 		j.problem(CodeWithdrawn, stillStands, "")
 	default: // a withdrawal, of which there may be others, or an endorsement that a list beside it does not have any more
 		j.answer(stillStands, LookCloser, "Withdrawn by %s: it is not on the list sealed as of then, which %s recomputed.", asOf, s.recomputed())
@@ -411,7 +417,7 @@ func (j *judge) absent(asOf string) {
 	}
 	j.v.Withdrawn = &last.Admitted
 	j.answer(didSign, LookCloser, "%s endorsed %s and withdrew on %s.", display(s.asked), j.what(), day(last.Admitted))
-	j.answer(stillStands, LookCloser, "Withdrawn %s.", day(last.Admitted))
+	j.answer(stillStands, LookCloser, "Withdrawn on %s.", day(last.Admitted))
 	if last.Disputed {
 		j.undue = " " + disputedWithdrawal
 		j.reason(stillStands, disputedWithdrawal)

@@ -251,7 +251,7 @@ func (j *judge) receipt() {
 	switch {
 	case errors.As(err, &quorum):
 		j.short = true
-		j.problem(CodeQuorum, didSign, "The %d of the policy's %d witnesses that have seen this receipt's copy of the record are not the quorum that it asks for.", quorum.Have, quorum.All)
+		j.problem(CodeQuorum, didSign, "%s.", quorum.Sentence("this receipt's copy of the record"))
 	case err != nil:
 		code, sentence := explain(err)
 		j.problem(code, didSign, "%s", sentence)
@@ -366,6 +366,13 @@ func (j *judge) againstRecord(c *SignedCheckpoint) {
 	}
 }
 
+// nothing says of the other questions that there is no endorsement that they could be asked of.
+func (j *judge) nothing() {
+	j.answer(exactText, CouldNotCheck, "There is no endorsement whose text this could be.")
+	j.answer(when, CouldNotCheck, "There is no endorsement to date.")
+	j.answer(stillStands, CouldNotCheck, "There is no endorsement that could stand.")
+}
+
 // domain looks an organization up in the replayed record.
 func (j *judge) domain() {
 	if j.state == nil {
@@ -385,6 +392,7 @@ func (j *judge) domain() {
 			who = display(j.in.Domain)
 		}
 		j.problem(CodeNotFound, didSign, "No endorsement by %s is %s.", who, extent)
+		j.nothing()
 		return
 	}
 	found, ok := all[len(all)-1], j.v.Text == nil
@@ -399,6 +407,7 @@ func (j *judge) domain() {
 	}
 	if !ok && named(j.state, *j.v.Text) {
 		j.problem(CodeNotFound, didSign, "No endorsement of this text by %s is %s.", display(j.in.Domain), extent)
+		j.nothing()
 		return
 	}
 	// Otherwise the text is in the record in no form at all: an altered copy is told apart from
@@ -566,7 +575,11 @@ func (j *judge) answerReplayed(verb string) {
 	}
 	j.doubtful(closer)
 	j.owner(closer)
-	j.answer(didSign, j.v.Answers[didSign].State, "Yes. %s %s %s.", j.who(), verb, j.what())
+	yes := "Yes. "
+	if e.action == entry.Withdraw { // to a question that is asked of an endorsement
+		yes = ""
+	}
+	j.answer(didSign, j.v.Answers[didSign].State, "%s%s %s %s.", yes, j.who(), verb, j.what())
 	m := j.credit(j.trail, e.domain)
 	if m.Named.Index > e.index && m.Registered.Index <= e.index {
 		j.reason(didSign, "The organization has gone by this name since %s, entry %d.", day(m.Named.Admitted), m.Named.Index)
@@ -685,7 +698,7 @@ func (j *judge) answerStands() {
 	if j.state == nil || !j.admitted {
 		if e.action == entry.Withdraw && j.signed {
 			j.v.Withdrawn = &e.admitted
-			j.answer(stillStands, LookCloser, "Withdrawn %s.", day(e.admitted))
+			j.answer(stillStands, LookCloser, "Withdrawn on %s.", day(e.admitted))
 			j.problem(CodeWithdrawn, stillStands, "")
 			return
 		}
@@ -705,7 +718,7 @@ func (j *judge) answerStands() {
 		j.earlierHolder(last, next)
 	case ok && last.Action == entry.Withdraw:
 		j.v.Withdrawn = &last.Admitted
-		j.answer(stillStands, LookCloser, "Withdrawn %s.", day(last.Admitted))
+		j.answer(stillStands, LookCloser, "Withdrawn on %s.", day(last.Admitted))
 		j.problem(CodeWithdrawn, stillStands, "")
 		j.contest(last.Said())
 	case ok && j.superseded():
@@ -749,11 +762,11 @@ func (j *judge) answerStands() {
 		j.reason(stillStands, "The copy of the record does not say how fresh it is.")
 	}
 	if j.in.MaxAge > 0 && (r.Seen == nil || j.in.Now.Sub(*r.Seen) > j.in.MaxAge) {
-		old := "The copy of the record does not say how old it is."
+		aged := "The copy of the record does not say how old it is."
 		if r.Seen != nil {
-			old = fmt.Sprintf("The copy of the record is %d days old.", int(j.in.Now.Sub(*r.Seen)/(24*time.Hour)))
+			aged = "The copy of the record is " + old(j.in.Now.Sub(*r.Seen)) + "."
 		}
-		j.problem(CodeUnchecked, stillStands, "%s", old)
+		j.problem(CodeUnchecked, stillStands, "%s", aged)
 	}
 }
 
@@ -786,12 +799,12 @@ func (j *judge) earlierHolder(last roll.Endorsement, next roll.Mark) {
 	switch {
 	case ok && was.Action == entry.Withdraw:
 		j.v.Withdrawn = &was.Admitted
-		j.answer(stillStands, LookCloser, "Withdrawn %s.", day(was.Admitted))
+		j.answer(stillStands, LookCloser, "Withdrawn on %s.", day(was.Admitted))
 		j.problem(CodeWithdrawn, stillStands, "")
 		j.contest(was)
 	case last.Action == entry.Withdraw:
 		j.v.Withdrawn = &last.Admitted
-		j.answer(stillStands, LookCloser, "Withdrawn %s, after the domain had been registered again on %s, perhaps by somebody else.", day(last.Admitted), day(next.Admitted))
+		j.answer(stillStands, LookCloser, "Withdrawn on %s, after the domain had been registered again on %s, perhaps by somebody else.", day(last.Admitted), day(next.Admitted))
 		j.problem(CodeWithdrawn, stillStands, "")
 		j.inherited = fmt.Sprintf("; its endorsement was withdrawn on %s, after the domain had been registered again, perhaps by somebody else", day(last.Admitted))
 		j.contest(last.Said())
@@ -925,7 +938,7 @@ func lead(p problem) string {
 // who names the organization: its name, then its domain; the domain first if nobody answers for the name.
 func (j *judge) who() string {
 	switch {
-	case j.v.Name == "":
+	case j.v.Name == "", j.v.Name == j.endorsed.domain:
 		return display(j.endorsed.domain)
 	case j.nobody:
 		return display(j.endorsed.domain) + ", which calls itself " + j.v.Name + ","
@@ -947,7 +960,20 @@ func (j *judge) what() string {
 // display shows a domain, and beside it how it reads if it is an internationalized one.
 func display(domain string) string { return keys.DisplayDomain(domain) }
 
-func day(t time.Time) string    { return t.UTC().Format("2 January 2006") }
+func day(t time.Time) string { return t.UTC().Format("2 January 2006") }
+
+// old says how old something is, in whole days.
+func old(age time.Duration) string {
+	switch days := int(age / (24 * time.Hour)); {
+	case days < 1:
+		return "less than a day old"
+	case days == 1:
+		return "1 day old"
+	default:
+		return fmt.Sprintf("%d days old", days)
+	}
+}
+
 func minute(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }
 func second(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04:05 UTC") }
 func stamp(t time.Time) string  { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/check"
 )
 
 // An app is one run of the program: its streams, its variables and its clock.
@@ -209,7 +210,7 @@ func (a *app) read(path string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("cannot read a file: %w", err)
 	}
 	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("%s is larger than the %d bytes that such a file can have", nameOf(path), limit)
+		return nil, fmt.Errorf("%s is larger than the %s that such a file can have", nameOf(path), check.Bytes(limit))
 	}
 	return b, nil
 }

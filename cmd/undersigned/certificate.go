@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/tccm/undersigned/verify/check"
 )
 
 // tlsFlags say with what to do TLS.
@@ -113,7 +115,7 @@ func readPEM(path string, secret bool) ([]byte, error) {
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxPEM+1))
 	if err == nil && len(b) > maxPEM {
-		err = fmt.Errorf("%s is larger than %d bytes", path, maxPEM)
+		err = fmt.Errorf("%s is larger than %s", path, check.Bytes(maxPEM))
 	}
 	return b, err
 }

@@ -19,6 +19,7 @@ import (
 	"unicode"
 
 	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/check"
 	"github.com/tccm/undersigned/verify/entry"
 )
 
@@ -158,7 +159,7 @@ func (c *client) do(ctx context.Context, method, path string, kind string, body 
 	switch resp.StatusCode {
 	case http.StatusOK, http.StatusAccepted, http.StatusNoContent:
 		if int64(len(answer)) > limit {
-			return 0, nil, fmt.Errorf("%s sends more than the %d bytes that %s can have", c.base.Host, limit, path)
+			return 0, nil, fmt.Errorf("%s sends more than the %s that %s can have", c.base.Host, check.Bytes(limit), path)
 		}
 		return resp.StatusCode, answer, nil
 	}

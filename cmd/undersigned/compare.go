@@ -145,7 +145,7 @@ func pdfText(ctx context.Context, raw []byte, flags ...string) ([]byte, error) {
 	run.WaitDelay = time.Second
 	switch err := run.Run(); {
 	case out.full:
-		return nil, fmt.Errorf("it has more than the %d bytes of text that a statement can have", wording.MaxText)
+		return nil, fmt.Errorf("it has more than the %s of text that a statement can have", check.Bytes(wording.MaxText))
 	case err != nil && ctx.Err() != nil:
 		return nil, fmt.Errorf("pdftotext did not end: %w", ctx.Err())
 	case err != nil:

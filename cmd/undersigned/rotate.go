@@ -17,6 +17,7 @@ import (
 	"github.com/tccm/undersigned/keys/source"
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/check"
 )
 
 // retiredFile is in keysDir and has a line for each key with which the log signed before, oldest first: the tree
@@ -389,7 +390,7 @@ func fileExists(path string) bool {
 func readRetiredFile(path, origin string) ([]ledger.Retired, error) {
 	info, err := os.Stat(path)
 	if err == nil && info.Size() > maxRetired {
-		err = fmt.Errorf("%s is larger than %d bytes", path, maxRetired)
+		err = fmt.Errorf("%s is larger than %s", path, check.Bytes(maxRetired))
 	}
 	var b []byte
 	if err == nil {

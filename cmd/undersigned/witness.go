@@ -24,6 +24,7 @@ import (
 	"github.com/tccm/undersigned/ledger/server"
 	"github.com/tccm/undersigned/ledger/witness"
 	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/check"
 )
 
 type witnessCmd struct {
@@ -497,7 +498,7 @@ func (l *logList) read() (*verify.Policy, error) {
 		return nil, err
 	}
 	if len(b) > maxLogList {
-		return nil, fmt.Errorf("%s is larger than %d bytes", l.path, maxLogList)
+		return nil, fmt.Errorf("%s is larger than %s", l.path, check.Bytes(maxLogList))
 	}
 	if len(b) > 0 && !bytes.HasSuffix(b, []byte("\n")) {
 		b = append(b, '\n')

@@ -88,7 +88,15 @@ func (c catalogue) count(key string, n any, pairs ...any) (any, error) {
 	if fmt.Sprint(n) == "1" {
 		form = ".one"
 	}
-	return c.say(key+form, append([]any{"n", n}, pairs...)...)
+	return c.say(key+form, append([]any{"n", numberOf(n)}, pairs...)...)
+}
+
+// name returns what something of a kind is called, such as the media type text/html; unknown if it has no name.
+func (c catalogue) name(kind, id, unknown string) string {
+	if name, ok := c[kind+"."+id]; ok {
+		return name
+	}
+	return unknown
 }
 
 // link returns a link for a message. It leads to this server alone.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tccm/undersigned/verify"
 )
 
 // Every message that a page or a module asks for is there, and none is there that nobody asks for.
@@ -66,8 +68,35 @@ func TestMessagesAreUsed(t *testing.T) {
 		}
 	}
 	for key := range english() {
+		kind, _, _ := strings.Cut(key, ".")
+		if kind == "media" { // name asks for it
+			continue
+		}
 		if !wanted[key] {
 			t.Errorf("nobody asks for the message %q", key)
+		}
+	}
+}
+
+// TestWords: numbers, moments and long words, as the pages write them.
+func TestWords(t *testing.T) {
+	for n, want := range map[any]string{1: "1", 12005: "12,005", int64(2944): "2,944", uint64(1000): "1,000", "x": "x"} {
+		if got := numberOf(n); got != want {
+			t.Errorf("%v: %s", n, got)
+		}
+	}
+	for text, want := range map[string]string{"2024-06-11T23:59:59.999Z": "the end of 11 June 2024 (UTC)", "2024-06-11T23:59:58.999Z": "11 June 2024, 23:59:58.999 UTC", "2024-06-11T23:59:59Z": "11 June 2024, 23:59:59 UTC"} {
+		m, err := verify.ParseMoment(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sealedAt(m); got != want {
+			t.Errorf("%s: %s", text, got)
+		}
+	}
+	for words, want := range map[string]string{"apnic.net joined": "apnic.net joined", "a-long-label.domain.example <b>": "a-long-label.<wbr>domain.<wbr>example &lt;b&gt;", "north.example/witness": "north.<wbr>example/<wbr>witness"} {
+		if got := string(soft(words)); got != want {
+			t.Errorf("%s", got)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"html/template"
 	"io/fs"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/tccm/undersigned/ledger/server/assets"
 	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/check"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
 )
@@ -54,23 +56,28 @@ func message(key string, pairs ...any) any {
 // screens returns the templates by name: base.html with parts.html and one of their own.
 var screens = sync.OnceValue(func() map[string]*template.Template {
 	base := template.Must(template.New("base").Funcs(template.FuncMap{
-		"say":     english().say,
-		"count":   english().count,
-		"link":    link,
-		"code":    code,
-		"strong":  strong,
-		"isolate": isolate,
-		"day":     func(t time.Time) string { return t.UTC().Format(dayFormat) },
-		"time":    func(t time.Time) string { return t.UTC().Format(timeFormat) },
-		"date":    dateOf,
-		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"stamp":   stamp,
-		"hex":     hexOf,
-		"idn":     unicodeOf,
-		"short":   shortRef,
-		"entry":   entryAddress,
-		"org":     organizationPath,
-		"of":      statementPath,
+		"say":      english().say,
+		"count":    english().count,
+		"link":     link,
+		"code":     code,
+		"strong":   strong,
+		"isolate":  isolate,
+		"day":      func(t time.Time) string { return t.UTC().Format(dayFormat) },
+		"time":     func(t time.Time) string { return t.UTC().Format(timeFormat) },
+		"date":     dateOf,
+		"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"stamp":    stamp,
+		"hex":      func(h fmt.Stringer) string { return strings.TrimPrefix(h.String(), "sha256:") },
+		"idn":      unicodeOf,
+		"short":    shortRef,
+		"number":   numberOf,
+		"language": check.Language,
+		"media":    func(mediaType string) string { return english().name("media", mediaType, mediaType) },
+		"soft":     soft,
+		"sealed":   sealedAt,
+		"entry":    entryAddress,
+		"org":      organizationPath,
+		"of":       statementPath,
 	}).ParseFS(assets.Files, "base.html", "parts.html"))
 	all := map[string]*template.Template{}
 	for _, name := range []string{"check", "statement", "organization", "entry", "record", "search", "problem"} {
@@ -78,6 +85,42 @@ var screens = sync.OnceValue(func() map[string]*template.Template {
 	}
 	return all
 })
+
+// sealedAt is the moment that a sealed list is of: most are of the last millisecond of a day.
+func sealedAt(m verify.Moment) any {
+	if t := m.Time.UTC(); t.Add(time.Millisecond).Truncate(24 * time.Hour).Equal(t.Add(time.Millisecond)) {
+		return message("sealed.day", "day", t.Format(dayFormat))
+	}
+	return m.String()
+}
+
+// breaks has a line end after a dot or a slash, if it must.
+var breaks = strings.NewReplacer(".", ".<wbr>", "/", "/<wbr>")
+
+// soft returns words in which a line may end within a long word: a domain is one.
+func soft(words string) template.HTML {
+	parts := strings.Split(words, " ")
+	for i, word := range parts {
+		parts[i] = template.HTMLEscapeString(word)
+		if len(word) > 16 {
+			parts[i] = breaks.Replace(parts[i])
+		}
+	}
+	return template.HTML(strings.Join(parts, " "))
+}
+
+// numberOf is a number as people read it.
+func numberOf(n any) string {
+	switch n := n.(type) {
+	case int:
+		return check.Number(n)
+	case int64:
+		return check.Number(n)
+	case uint64:
+		return check.Number(n)
+	}
+	return fmt.Sprint(n)
+}
 
 // dateOf returns the date of an entry, 2024-06-11, as people write it.
 func dateOf(date string) string {

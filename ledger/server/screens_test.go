@@ -71,6 +71,22 @@ func newFullWorld(t *testing.T) *world {
 	return w
 }
 
+// TestHistoryInWords: what an organization did with its keys is told in words.
+func TestHistoryInWords(t *testing.T) {
+	w := newFullWorld(t)
+	for domain, wants := range map[string][]string{
+		"keys.example":  {"registered</th>", "replaced the key <code>ed25519 sha256:", " by <code>ed25519 sha256:", "</code> was suspended</th>", "changed what the record says of it</th>"},
+		"weird.example": {"left the record</th>"},
+	} {
+		page := w.get(organizationPath(domain)).Body.String()
+		for _, want := range wants {
+			if !strings.Contains(page, want) {
+				t.Errorf("%s: the page does not say %q", domain, want)
+			}
+		}
+	}
+}
+
 // screensOf are the paths of every screen of a world, in every state.
 func screensOf(w *world) []string {
 	paths := []string{
@@ -551,12 +567,12 @@ func TestRecordPage(t *testing.T) {
 	}
 	page = w.browse("/record").Body.String()
 	for name, want := range map[string]string{"a": "up to date and recomputed the record", "b": "8 entries behind", "c": "did not answer in time", "d": "not known"} {
-		row := page[strings.Index(page, ">"+name+".example/witness<"):]
+		row := page[strings.Index(page, ">"+name+".<wbr>example/<wbr>witness<"):]
 		if row, _, _ = strings.Cut(row, "</tr>"); !strings.Contains(row, want) {
 			t.Errorf("of %s it does not say %q: %s", name, want, row)
 		}
 	}
-	for _, want := range []string{"This record admits entries.", "<strong>24 h</strong> since a witness saw"} {
+	for _, want := range []string{"This record admits entries.", "<strong>24 h</strong> since a witness last saw"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("it does not say %q", want)
 		}

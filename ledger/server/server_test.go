@@ -628,8 +628,11 @@ func TestStatementsOfManyKinds(t *testing.T) {
 			t.Errorf("a browser would show it: %v", rec.Header())
 		}
 	}
+	if old := w.get("/statement/" + hexOf(w.text)).Body.String(); !strings.Contains(old, `There is <a href="/statement/`+hexOf(h)+`">a newer version of this text</a>.`) {
+		t.Error("a text that was replaced does not say so at its head")
+	}
 	page := w.get("/statement/" + hexOf(h)).Body.String()
-	for _, want := range []string{"<h1>A document</h1>", "download it", "open until", "an earlier text", `hreflang="de">de</a>`} {
+	for _, want := range []string{"<h1>A document</h1>", "download it", "open until", "an earlier text", `hreflang="de">German</a>, HTML, 26 bytes`, "17 bytes, English"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)
 		}

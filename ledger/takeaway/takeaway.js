@@ -42,7 +42,7 @@ function start() {
   const engine = new Engine({ spawn, wasm: held("wasm").buffer, script: held("worker"), lost: text("js.lost") });
   const verifier = new Verifier(engine, {
     policy: async () => ({ text: written("policy"), whose: text(given === "server" ? "js.policy.held.server" : "js.policy.held") }),
-    record: archive ? { archive, limit: everything } : null,
+    record: archive ? { archive, base: link, limit: everything } : null,
     texts: all,
     receipt: archive ? null : receipt,
     link,

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test'
 import { accessible, file, fits, narrow, phone, picture, plan, settled, state, visit } from './harness.mjs'
 
 const timeout = 300_000
-const { url } = plan.main
+const { url, statements, entries } = plan.main
 const bring = (...names) => (page) => page.locator('#check-file').setInputFiles(names.map(file))
 const type = (text) => async (page) => {
 	await page.locator('#check-input').fill(text)
@@ -62,6 +62,11 @@ const groups = {
 		['sample-genuine', sample('genuine'), 'look-closer', 0, /endorsed this text/, 'look-closer confirmed confirmed confirmed'],
 		['sample-altered', sample('altered'), 'no', 10, /1 word differs and 1 place has characters that look alike/],
 		['sample-unsigned', sample('unsigned'), 'no', 11, /^No endorsement by /],
+		['fingerprint', type(`sha256:${statements.tccm.hash}`), 'look-closer', 0, /^This is the fingerprint of the statement .* \(English\)\. 22 organizations stand behind it/, 'look-closer confirmed confirmed look-closer'],
+		['fingerprint-none', type('0'.repeat(64)), 'no', 11, /has no text with the fingerprint/, 'no no could-not-check could-not-check'],
+		['permalink', type(`${url}statement/${statements.tccm.hash}?size=${entries.roll}`), 'look-closer', 0, /^This is the fingerprint of/],
+		['link-entry', type(`${url}entry/${entries.apnic}`), 'look-closer', 0, /APNIC.* endorsed/, 'look-closer could-not-check confirmed confirmed'],
+		['link-organization', type(`${url}organization/guest.undersigned.example`), 'look-closer', 12, /^Withdrawn/],
 		['policy', bring('policy.txt'), 'confirmed', 0, /at least 2 of 3 witnesses/],
 		['policy-used', (page) => page.getByRole('button', { name: 'Judge by this policy' }).click(), 'confirmed', 0, /re-checked all \d+ entries/],
 		['archive', bring('archive.zip'), 'confirmed', 0, /re-checked all \d+ entries/],

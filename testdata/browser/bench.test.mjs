@@ -40,6 +40,30 @@ test('sizes and times', { skip: !plan.bench, timeout: 1_800_000 }, async () => {
 	}
 	console.log(`from opening a receipt's page to its verdict, nothing cached, ${plan.main.size} entries replayed: ${Math.round(median(loads))} ms (median of ${rounds})`)
 	console.log(`from a name to its verdict, all loaded: ${Math.round(median(verdicts))} ms (median of ${rounds})`)
+	// A record that is too large to be replayed unasked: what a page says of it, and all of it when that is asked for.
+	const said = []
+	const asked = []
+	for (let i = 0; i < 3; i++) {
+		await visit({ fresh: true }, async (page) => {
+			const begun = performance.now()
+			await page.goto(`${plan.large.url}record`)
+			await state(page, '#browser-check')
+			said.push(performance.now() - begun)
+			await page.locator('#browser-check').evaluate((e) => { e.dataset.state = 'busy' })
+			const clicked = performance.now()
+			await page.locator('#browser-check [data-all]').click()
+			await state(page, '#browser-check')
+			asked.push(performance.now() - clicked)
+		})
+	}
+	console.log(`from opening a page of a record of ${plan.large.size} entries to what it says: ${Math.round(median(said))} ms; from asking for all of it to its answer: ${Math.round(median(asked))} ms (medians of 3)`)
+	// A list is read entry by entry, beside the replay.
+	await visit({ fresh: true }, async (page) => {
+		const begun = performance.now()
+		await page.goto(`${plan.crowd.url}statement/${plan.crowd.statements.crowd.hash}`)
+		await state(page, '#browser-check')
+		console.log(`from opening a list to having held it against ${plan.crowd.size} entries, half of them signatories: ${Math.round(performance.now() - begun)} ms`)
+	})
 	// Interleaved, with the workers that check signatures and without.
 	for (const [what, record] of [['most of them endorsements with one signature', plan.many], ['half of them registrations with a new key', plan.crowd]]) {
 		const times = { alone: [], helped: [] }

@@ -18,7 +18,8 @@ async function bring(page, ...names) {
 }
 
 describe('flows', { concurrency: 2 }, () => {
-	test('what differs', { timeout }, () => visit({}, async (page) => {
+	// A page that still scrolls, gently, may have moved a button away before it is let go.
+	test('what differs', { timeout }, () => visit({ motion: 'reduce' }, async (page) => {
 		await page.goto(url)
 		await settled(page)
 		await bring(page, 'altered.txt')
@@ -34,6 +35,8 @@ describe('flows', { concurrency: 2 }, () => {
 		await bring(page, 'lookalike.txt')
 		const hunks = page.locator('#answer [data-hunk=look-alike]')
 		assert.equal(await hunks.count(), 2)
+		// Each side shows its own text around a difference.
+		assert.deepEqual(await page.locator('#answer .hunk .sides').evaluateAll((all) => all.map((e) => [...e.children].map((side) => side.innerText.includes('U+200B')))), [[false, true], [false, true]])
 		// What cannot be seen is named.
 		const told = await page.locator('#answer .differences').innerText()
 		assert.match(told, /U\+0430/)
@@ -124,6 +127,53 @@ describe('flows', { concurrency: 2 }, () => {
 			e.value = 'apnic.net'
 		})
 		assert.equal((await state(page, '#answer')).code, 0)
+	}))
+
+	test('Back, Forward and loading again', { timeout }, () => visit({ fresh: true }, async (page, requests) => {
+		await page.goto(url)
+		await settled(page)
+		const said = async () => {
+			const told = await state(page, '#answer')
+			return [told.code, await page.locator('#check-input').inputValue()]
+		}
+		const busy = () => page.locator('#answer').evaluate((e) => { e.dataset.state = 'busy' })
+		const ask = async (text) => {
+			await busy()
+			await page.locator('#check-input').fill(text)
+			await page.locator('#check-form button[type=submit]').click()
+			return said()
+		}
+		const go = async (how) => {
+			await busy()
+			await page.evaluate((how) => history[how](), how)
+			return said()
+		}
+		assert.deepEqual(await ask('apnic.net'), [0, 'apnic.net'])
+		assert.deepEqual(await ask('guest.undersigned.example'), [12, 'guest.undersigned.example'])
+		assert.deepEqual(await go('back'), [0, 'apnic.net'])
+		assert.deepEqual(await go('forward'), [12, 'guest.undersigned.example'])
+		// The answer comes again, and takes no focus.
+		await page.reload()
+		assert.deepEqual(await said(), [12, 'guest.undersigned.example'])
+		assert.ok(await page.evaluate(() => document.activeElement === document.body))
+		// To a place on this page, and to another page and back.
+		await page.evaluate(() => { location.hash = 'main' })
+		assert.deepEqual(await said(), [12, 'guest.undersigned.example'])
+		await page.goto(`${url}record`)
+		await settled(page)
+		await page.goBack()
+		assert.deepEqual(await said(), [12, 'guest.undersigned.example'])
+		// A sample is kept by its name, a file is not.
+		await busy()
+		await page.locator('[data-sample=genuine]').click()
+		assert.equal((await said())[0], 0)
+		await bring(page, 'altered.txt')
+		assert.equal((await go('back'))[0], 0)
+		await page.evaluate(() => history.forward())
+		await page.waitForFunction(() => document.querySelector('#answer').childElementCount === 0)
+		assert.equal(await page.locator('#check-input').inputValue(), '')
+		// Nothing of it is in an address.
+		assert.ok(!requests.concat(page.url()).some((u) => /apnic|guest/.test(u)), requests.join(' '))
 	}))
 
 	for (const js of [true, false]) {
@@ -238,6 +288,14 @@ describe('flows', { concurrency: 2 }, () => {
 		await accessible(page, 'a page of a long list')
 		await page.setViewportSize(narrow)
 		await picture(page, 'crowd')
+	}))
+
+	test('a receipt whose text is gone', { timeout }, () => visit({ fresh: true, expected: [/404/] }, async (page) => {
+		await page.route('**/blobs/sha256/*', (route) => route.fulfill({ status: 404 }))
+		await page.goto(`${url}entry/${entries.apnic}`)
+		const told = await state(page, '#verdict')
+		assert.equal(told.code, 0, told.text)
+		assert.match(told.text, /No text was given to compare/)
 	}))
 
 	// Where the verifier cannot run everything else works, and nothing is red.

@@ -56,6 +56,29 @@ for (const record of records) {
 				assert.equal(told.code, 3)
 				assert.ok(digits(told.text).includes(`${record.size} entries`), told.text)
 			}
+			// What can be done about a PDF is said first.
+			const pdf = await answer(() => page.locator('#check-file').setInputFiles(file('paper.pdf')))
+			assert.match(pdf.text, /PDF.*paste/)
+			// A link to an entry is judged by the receipt that the server has of it.
+			const entry = await typed(`${record.url}entry/${record.size - 1}`)
+			assert.equal(entry.code, 0, entry.text)
+		}))
+
+		test('all of it, if somebody asks for that', { timeout }, () => open(record, '', async (page) => {
+			await settled(page)
+			await page.locator('#answer').evaluate((e) => { e.dataset.state = 'busy' })
+			await page.locator('#check-input').fill('member-00003.example')
+			await page.locator('#check-form button[type=submit]').click()
+			assert.equal((await state(page, '#answer')).code, 3)
+			await page.locator('#answer').evaluate((e) => { e.dataset.state = 'busy' })
+			await page.locator('#browser-check').evaluate((e) => { e.dataset.state = 'busy' })
+			await page.locator('#answer [data-all]').click()
+			const told = await state(page, '#answer')
+			assert.equal(told.code, 0, told.text)
+			const checked = await state(page, '#browser-check')
+			assert.equal(checked.state, 'confirmed', checked.text)
+			assert.ok(digits(checked.text).includes(`all ${record.size} entries`), checked.text)
+			assert.equal(await page.locator('[data-all]').count(), 0)
 		}))
 
 		test('a receipt is judged by its proofs', { timeout }, async () => {

@@ -12,7 +12,7 @@ export const screens = [
 	['as-of-guest', `${statement('tccm')}?as-of=2024-07-18`, 'guest.undersigned.example'],
 	['size', `${statement('tccm')}?size=${entries.roll}`, String(entries.roll)],
 	['superseded', statement('old'), 'second version'],
-	['renditions', statement('new'), 'text/html', true],
+	['renditions', statement('new'), 'German, plain text', true],
 	['closed', statement('closed'), 'Too late'],
 	['absent', statement('absent'), 'not kept here'],
 	['organization', 'organization/apnic.net', 'Asia Pacific Network Information Centre', true],

@@ -13,6 +13,7 @@
 //	roll-receipt   ✔
 //	text, html,             ✔                           undersigned/compare/v1
 //	quote, pdf
+//	fingerprint             ✔                           undersigned/compare/v1, if the record has a text with it
 //	organization   ✔                    ✔               undersigned/member/v1
 //	archive, policy, contradiction, unknown             a sentence alone, and what is in the fields of those names
 //
@@ -28,6 +29,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -99,7 +101,7 @@ func (c *Checker) Policy(text []byte) (*PolicyView, error) {
 
 func readPolicy(text []byte) (*verify.Policy, *PolicyView, error) {
 	if len(text) > verify.MaxPolicy {
-		return nil, nil, Failf(verify.CodeMalformed, "this is larger than the %d bytes that a policy can have", verify.MaxPolicy)
+		return nil, nil, Failf(verify.CodeMalformed, "this is larger than the %s that a policy can have", Bytes(verify.MaxPolicy))
 	}
 	p, err := verify.ParsePolicy(text)
 	if err != nil {
@@ -140,7 +142,7 @@ func Asks(p *verify.Policy, r verify.QuorumReview) string {
 // Text takes in a text that a statement or a rendition may be, for want of a source that has it. The oldest is forgotten when there are too many.
 func (c *Checker) Text(text []byte) (entry.Hash, error) {
 	if len(text) > verify.MaxBlob {
-		return entry.Hash{}, Failf(verify.CodeMalformed, "this is larger than the %d bytes that a text can have", verify.MaxBlob)
+		return entry.Hash{}, Failf(verify.CodeMalformed, "this is larger than the %s that a text can have", Bytes(verify.MaxBlob))
 	}
 	h := entry.Sum(text)
 	if _, ok := c.texts[h]; !ok {
@@ -183,9 +185,10 @@ type Candidate struct {
 
 // An Answer is what is said about something that was brought.
 type Answer struct {
-	Kind     string `json:"kind"` // receipt, roll-receipt, archive, text, html, pdf, quote, organization, policy, contradiction, unknown
+	Kind     string `json:"kind"` // receipt, roll-receipt, archive, text, html, pdf, quote, fingerprint, organization, policy, contradiction, unknown
 	Code     int    `json:"code"` // exit code
 	Sentence string `json:"sentence"`
+	Quote    string `json:"quote,omitempty"`  // Sentence as it can stand alone, in somebody else's text
 	Notice   string `json:"notice,omitempty"` // verify.DemoNotice, to be shown beside Sentence
 
 	Answers  []verify.Answer `json:"answers,omitempty"`  // to the four questions, in their order; none: nothing was asked
@@ -228,6 +231,9 @@ func (c *Checker) Check(ctx context.Context, b Brought) (*Answer, error) {
 		return nil, err
 	}
 	a.Text = &h
+	if a.Origin != "" {
+		a.Quote = quotable(a)
+	}
 	return a, ctx.Err()
 }
 
@@ -253,6 +259,9 @@ func (c *Checker) check(ctx context.Context, b Brought) (*Answer, error) {
 		return nil, errNoPolicy
 	}
 	if b.Name == "" {
+		if a, err := c.fingerprint(ctx, string(raw)); a != nil || err != nil {
+			return a, err
+		}
 		if a, err := c.named(ctx, string(raw), b.About); a != nil || err != nil {
 			return a, err
 		}
@@ -276,7 +285,7 @@ func looksLikePolicy(raw []byte) bool {
 func (c *Checker) receipt(ctx context.Context, raw, about []byte) (*Answer, error) {
 	a := &Answer{Kind: "receipt"}
 	if len(raw) > verify.MaxReceipt {
-		return failed(a.Kind, Failf(verify.CodeMalformed, "this is larger than the %d bytes that a receipt can have", verify.MaxReceipt)), nil
+		return failed(a.Kind, Failf(verify.CodeMalformed, "this is larger than the %s that a receipt can have", Bytes(verify.MaxReceipt))), nil
 	}
 	r, err := verify.ParseReceipt(raw)
 	if err != nil {
@@ -317,7 +326,7 @@ func (a *Answer) judged(in verify.Input) {
 func (c *Checker) contradiction(raw []byte) *Answer {
 	a := &Answer{Kind: "contradiction"}
 	if len(raw) > verify.MaxContradiction {
-		return failed(a.Kind, Failf(verify.CodeMalformed, "this is larger than the %d bytes that a contradiction file can have", verify.MaxContradiction))
+		return failed(a.Kind, Failf(verify.CodeMalformed, "this is larger than the %s that a contradiction file can have", Bytes(verify.MaxContradiction)))
 	}
 	f, err := verify.ParseContradiction(raw)
 	if err != nil {
@@ -341,7 +350,7 @@ func (c *Checker) archive(ctx context.Context, raw []byte) (*Answer, error) {
 		return nil, errNoPolicy
 	}
 	if len(raw) > MaxArchive {
-		return failed("archive", Failf(verify.CodeUnchecked, "this archive is larger than the %d MiB that can be read here: use undersigned audit", MaxArchive>>20)), nil
+		return failed("archive", Failf(verify.CodeUnchecked, "this archive is larger than the %s that can be read here: use undersigned audit", Bytes(MaxArchive))), nil
 	}
 	if _, err := verify.OpenArchive(bytes.NewReader(raw), int64(len(raw))); err != nil {
 		return &Answer{Kind: "unknown", Code: verify.CodeUnchecked, Sentence: "This is a packed file, and no archive of a record. If it is a word processor's, open it, select and copy its text, and paste that."}, nil
@@ -361,7 +370,7 @@ func (c *Checker) sound() (*verify.Report, error) {
 	case c.record.report == nil && c.record.view.Code != verify.CodeOK:
 		return nil, Failf(c.record.view.Code, "the record could not be used: %s", c.record.view.Sentence)
 	case c.record.report == nil:
-		return nil, Failf(verify.CodeUnchecked, "the record has %s, more than are replayed here, and only who has replayed all of them can look this up; bring a receipt, or use the program", Plural(c.record.view.Size, "entry"))
+		return nil, Failf(verify.CodeUnchecked, "the record has %s, more than are re-checked here unasked, and only who has re-checked all of them can look this up; bring a receipt, or use the program", Plural(c.record.view.Size, "entry"))
 	case !c.record.report.OK:
 		return nil, Failf(c.record.report.Code, "the record does not hold, so nothing is told from it: %s", c.record.report.Sentence)
 	}
@@ -373,6 +382,11 @@ func (c *Checker) named(ctx context.Context, typed string, about []byte) (*Answe
 	typed = strings.TrimSpace(typed)
 	if typed == "" || len(typed) > MaxTyped || strings.ContainsAny(typed, "\n\r") || !utf8.ValidString(typed) {
 		return nil, nil
+	}
+	if kind, id := c.linked(typed); kind == "organization" {
+		typed = id
+	} else if index, err := strconv.ParseUint(id, 10, 63); kind == "entry" && err == nil {
+		return c.entry(ctx, index)
 	}
 	domain := strings.ToLower(typed)
 	domain = strings.TrimPrefix(strings.TrimPrefix(domain, "https://"), "http://")

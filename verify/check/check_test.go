@@ -78,7 +78,7 @@ func TestKinds(t *testing.T) {
 		code     int
 		sentence string
 	}{
-		{"the text", with, "x", tccm.Statement, "text", verify.CodeOK, "byte for byte. 16 organizations stand behind it. Look closer: 16 of the 16 are not a plain yes."},
+		{"the text", with, "x", tccm.Statement, "text", verify.CodeOK, "byte for byte. 16 organizations stand behind it. Look closer: none of them is a plain yes."},
 		{"an altered text", with, "x", altered, "text", verify.CodeOtherText, "16 organizations stand behind that version."},
 		{"another text", with, "x", []byte("Something else altogether, of which nobody has heard before in this place."), "text", verify.CodeNotFound, "in no endorsed version"},
 		{"the text in a page", with, "x", page, "html", verify.CodeOK, ""},
@@ -308,19 +308,143 @@ func TestRoll(t *testing.T) {
 func TestNotReplayed(t *testing.T) {
 	c := newChecker(t)
 	v, err := c.Record(t.Context(), check.Source{Archive: readFile(t, data+"/archive.zip")}, 40, nil)
-	if err != nil || v.Replayed || v.Code != verify.CodeOK || v.Sentence != "Your browser checked the signatures on the newest copy of the record, not all 41 entries." || v.Size != 41 || v.Entries != 0 {
+	if err != nil || v.Replayed || v.Code != verify.CodeOK || v.Sentence != "Your browser checked the signatures on the newest copy of the record, which 3 witnesses saw by 10 August 2024, 00:00:00 UTC, and not all 41 entries, which are more than it re-checks. What this server lists is its word; a receipt is checked by its proofs." || v.Size != 41 || v.Entries != 0 {
 		t.Fatalf("%v %+v", err, v)
 	}
 	for _, b := range []check.Brought{{Name: "x", Bytes: tccm.Statement}, {Bytes: []byte("apnic.net")}} {
-		if a := ask(t, c, b); a.Code != verify.CodeUnchecked || !strings.Contains(a.Sentence, "41 entries, more than are replayed here") {
+		if a := ask(t, c, b); a.Code != verify.CodeUnchecked || !strings.Contains(a.Sentence, "41 entries, more than are re-checked here") {
 			t.Errorf("%d %s", a.Code, a.Sentence)
 		}
+	}
+	// What the reader can do something about is told first.
+	if a := ask(t, c, check.Brought{Name: "x", Bytes: []byte("%PDF-1.7\n")}); a.Kind != "pdf" || !strings.Contains(a.Sentence, "select and copy its text") || !strings.Contains(a.Answers[0].Reasons[0], "41 entries, more than") {
+		t.Errorf("%s %+v", a.Sentence, a.Answers)
 	}
 	if a := ask(t, c, check.Brought{Name: "x", Bytes: readFile(t, data+"/apnic.net.tlog-proof")}); a.Code != verify.CodeOK || a.Verdict.Replayed {
 		t.Errorf("%d %s", a.Code, a.Sentence)
 	}
 	if _, err := c.Roll(t.Context(), entry.Sum(tccm.Statement), "", 0); check.CodeOf(err) != verify.CodeUnchecked {
 		t.Error(err)
+	}
+}
+
+// TestFingerprint types fingerprints and links to a checker who has replayed the record.
+func TestFingerprint(t *testing.T) {
+	c := newChecker(t)
+	const base = "https://ledger.example/"
+	if v, err := c.Record(t.Context(), check.Source{Archive: readFile(t, data+"/archive.zip"), Base: base}, 1000, nil); err != nil || !v.Replayed {
+		t.Fatal(err, v)
+	}
+	bare := strings.TrimPrefix(entry.Sum(tccm.Statement).String(), "sha256:")
+	none := strings.Repeat("0", 64)
+	const found = "This is the fingerprint of the statement “A technical community coalition for multistakeholderism (TCCM)” (English). 16 organizations stand behind it. Look closer: none of them is a plain yes."
+	a, err := c.Check(t.Context(), check.Brought{Bytes: []byte("apnic.net")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name     string
+		typed    string
+		kind     string
+		code     int
+		sentence string
+	}{
+		{"bare", bare, "fingerprint", verify.CodeOK, found},
+		{"with its hash function, and spaces", " sha256:" + bare + "\n", "fingerprint", verify.CodeOK, found},
+		{"in capitals", "SHA256:" + strings.ToUpper(bare), "fingerprint", verify.CodeOK, found},
+		{"as sha256sum prints it", bare + "  statement.txt", "fingerprint", verify.CodeOK, found},
+		{"a permalink", base + "statement/" + bare + "?size=30#signatories", "fingerprint", verify.CodeOK, found},
+		{"a permalink of another address", "http://copy.example/x/statement/" + bare, "fingerprint", verify.CodeOK, found},
+		{"a text's address", base + "blobs/sha256/" + bare, "fingerprint", verify.CodeOK, found},
+		{"of no text", none, "fingerprint", verify.CodeNotFound, "demo.undersigned.example/tccm has no text with the fingerprint sha256:" + none + ", among 1 text up to "},
+		{"of an entry", a.Verdict.ID.String(), "receipt", verify.CodeOK, "Asia Pacific Network Information Centre (APNIC), apnic.net, endorsed"},
+		{"an entry's link", fmt.Sprintf("%sentry/%d", base, *a.Verdict.Index), "receipt", verify.CodeOK, "Asia Pacific Network Information Centre (APNIC), apnic.net, endorsed"},
+		{"an entry's page to take away", fmt.Sprintf("%sentry/%d/page.html", base, *a.Verdict.Index), "receipt", verify.CodeOK, "apnic.net, endorsed"},
+		{"a link to no entry", base + "entry/4711", "receipt", verify.CodeNotFound, "there is none with index 4711"},
+		{"an organization's link", base + "organization/denic.de", "organization", verify.CodeOK, "DENIC eG, denic.de, endorsed"},
+		{"an organization's link elsewhere", "https://other.example/organization/denic.de", "organization", verify.CodeNotFound, "No endorsement by other.example"},
+		{"the ledger's address", base, "organization", verify.CodeNotFound, "No endorsement by ledger.example"},
+		{"in a sentence", "The fingerprint is " + bare, "text", verify.CodeNotFound, "in no endorsed version"},
+		{"too short", bare[:63], "text", verify.CodeNotFound, "in no endorsed version"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a := ask(t, c, check.Brought{Bytes: []byte(tc.typed)})
+			if a.Kind != tc.kind || a.Code != tc.code || !strings.Contains(a.Sentence, tc.sentence) || len(a.Answers) != 4 {
+				t.Fatalf("%s, code %d, %q, %d answers", a.Kind, a.Code, a.Sentence, len(a.Answers))
+			}
+			if a.Code == verify.CodeOK && a.Kind == "fingerprint" {
+				if len(a.Comparison.Versions) != 1 || len(a.Comparison.Versions[0].Endorsers) != 16 || a.Answers[1].State != verify.Confirmed {
+					t.Errorf("%+v", a.Comparison)
+				}
+				then := slices.ContainsFunc(a.Answers[3].Reasons, func(r string) bool {
+					return strings.Contains(r, "as of the first 30 entries: 10 organizations stood behind it then")
+				})
+				if then != strings.Contains(tc.typed, "size=30") {
+					t.Errorf("%q", a.Answers[3].Reasons)
+				}
+			}
+		})
+	}
+	// A file is never taken for what is in it.
+	if a := ask(t, c, check.Brought{Name: "fingerprint.txt", Bytes: []byte(bare)}); a.Kind != "text" {
+		t.Error(a.Kind)
+	}
+	// A record that was not replayed has a receipt from its server.
+	archive, err := verify.OpenArchive(bytes.NewReader(readFile(t, data+"/archive.zip")), int64(len(readFile(t, data+"/archive.zip"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := c.Record(t.Context(), check.Source{Base: base, Fetch: func(ctx context.Context, path string) ([]byte, error) {
+		switch path {
+		case "api/v1/receipt/27":
+			return readFile(t, data+"/apnic.net.tlog-proof"), nil
+		case "api/v1/receipt/28":
+			return nil, fs.ErrNotExist
+		}
+		return archive.Fetch(ctx, path)
+	}}, 40, nil); err != nil || v.Code != verify.CodeOK || v.Replayed {
+		t.Fatal(err, v)
+	}
+	for typed, sentence := range map[string]string{"entry/27": "as far as a receipt alone can show", "entry/28": "the server has no receipt of an entry 28", "statement/" + bare: "41 entries, more than"} {
+		if a := ask(t, c, check.Brought{Bytes: []byte(base + typed)}); !strings.Contains(strings.ToLower(a.Sentence), strings.ToLower(sentence)) {
+			t.Errorf("%s: %s", typed, a.Sentence)
+		}
+	}
+}
+
+// TestQuote: a sentence to quote stands alone.
+func TestQuote(t *testing.T) {
+	c := replayed(t)
+	receipt := readFile(t, data+"/apnic.net.tlog-proof")
+	const title = "“A technical community coalition for multistakeholderism (TCCM)”"
+	for _, tc := range []struct {
+		name, quote string
+		brought     check.Brought
+	}{
+		{"a receipt with its text", "Asia Pacific Network Information Centre (APNIC), apnic.net, endorsed " + title + " on 11 June 2024, and the endorsement still stands.", check.Brought{Name: "x", Bytes: receipt, About: tccm.Statement}},
+		{"who withdrew", "Example Guest (made up for this demonstration), guest.undersigned.example, withdrew its endorsement of " + title + " on 9 August 2024.", check.Brought{Bytes: []byte("guest.undersigned.example")}},
+		{"who never signed", "No endorsement by example.org is among ", check.Brought{Bytes: []byte("example.org")}},
+	} {
+		if a := ask(t, c, tc.brought); !strings.HasPrefix(a.Quote, tc.quote) {
+			t.Errorf("%s: %q", tc.name, a.Quote)
+		}
+	}
+	if a := ask(t, c, check.Brought{Name: "x", Bytes: readFile(t, data+"/policy.txt")}); a.Quote != "" {
+		t.Error(a.Quote)
+	}
+}
+
+// TestNumbers: numbers as people read them.
+func TestNumbers(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 bytes", 1: "1 byte", 1000: "1,000 bytes", 1023: "1,023 bytes", 1024: "1 KiB", 1500: "1,500 bytes", 16 << 20: "16 MiB", 1<<20 + 1: "1,048,577 bytes", 1 << 30: "1 GiB", 3 << 29: "1536 MiB"} {
+		if got := check.Bytes(n); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 12005: "12,005", 1234567: "1,234,567", -100: "-100", -1000: "-1,000"} {
+		if got := check.Number(n); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
 	}
 }
 

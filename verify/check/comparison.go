@@ -38,6 +38,7 @@ type Comparison struct {
 	Versions []*Version
 
 	raw    []byte
+	named  bool            // nothing but its fingerprint is at hand
 	texts  []*wording.Text // as its words can be read; none: they could not
 	unread error           // why
 	pdf    ReadPDF
@@ -60,7 +61,7 @@ func NewComparison(ctx context.Context, name string, raw []byte, form wording.Fo
 // read reads the words of a file. An error says what to do; it is "could not check".
 func (q *Comparison) read(ctx context.Context, name string, raw []byte, form wording.Form) ([]*wording.Text, error) {
 	if form != wording.PDF && len(raw) > wording.MaxText {
-		return nil, Failf(verify.CodeUnchecked, "%s is larger than the %d bytes that a statement can have", name, wording.MaxText)
+		return nil, Failf(verify.CodeUnchecked, "%s is larger than the %s that a statement can have", name, Bytes(wording.MaxText))
 	}
 	if isPacked(raw) {
 		return nil, Failf(verify.CodeUnchecked, "%s is a word processor's file or an archive: save it as plain text, HTML or PDF", name)
@@ -124,11 +125,9 @@ func (q *Comparison) add(ctx context.Context, v *Version, raw []byte, form wordi
 // AddRecord compares with what a record names, which was replayed and holds: with all of its statements, or the one asked for. The bytes
 // are held to the record's fingerprints.
 func (q *Comparison) AddRecord(ctx context.Context, name string, fetch verify.Fetch, report *verify.Report, statement *entry.Hash) error {
-	q.Report = report
-	state := report.State
-	list := state.Statements()
+	list := report.State.Statements()
 	if statement != nil {
-		st, ok := state.Statement(*statement)
+		st, ok := report.State.Statement(*statement)
 		if !ok {
 			return Failf(verify.CodeNotFound, "the record has no statement with the fingerprint %s", *statement)
 		}
@@ -137,14 +136,22 @@ func (q *Comparison) AddRecord(ctx context.Context, name string, fetch verify.Fe
 	if len(list) == 0 {
 		return Failf(verify.CodeNotFound, "the record has no statement yet")
 	}
+	q.list(report, list)
+	return q.readAll(ctx, name, fetch)
+}
+
+// list takes in the texts that statements of a record name, unread.
+func (q *Comparison) list(report *verify.Report, list []roll.Statement) {
+	q.Report = report
+	state := report.State
 	for _, st := range list {
 		standing := state.Standing(st.Statement)
 		q.Versions = append(q.Versions, &Version{
-			Name: fmt.Sprintf("the statement “%s” (%s)", st.Title, st.Language), Statement: &st, Hash: st.Statement, Language: st.Language, MediaType: st.MediaType, Endorsers: standing,
+			Name: fmt.Sprintf("the statement “%s” (%s)", st.Title, Language(st.Language)), Statement: &st, Hash: st.Statement, Language: st.Language, MediaType: st.MediaType, Endorsers: standing,
 		})
 		for _, r := range st.Renditions {
 			v := &Version{
-				Name: fmt.Sprintf("the %s rendition (%s) of “%s”", r.Language, r.MediaType, st.Title), Statement: &st, Hash: r.Hash, Language: r.Language, MediaType: r.MediaType, Rendition: true,
+				Name: fmt.Sprintf("the %s rendition (%s) of “%s”", Language(r.Language), r.MediaType, st.Title), Statement: &st, Hash: r.Hash, Language: r.Language, MediaType: r.MediaType, Rendition: true,
 			}
 			for _, e := range standing {
 				if names(e, r.Hash) {
@@ -170,6 +177,10 @@ func (q *Comparison) AddRecord(ctx context.Context, name string, fetch verify.Fe
 		}
 		return len(y.Endorsers) - len(x.Endorsers)
 	})
+}
+
+// readAll reads the texts of a record, whose name is for people, and compares with them.
+func (q *Comparison) readAll(ctx context.Context, name string, fetch verify.Fetch) error {
 	for _, v := range q.Versions {
 		if v.Hash == q.Hash {
 			q.compare(ctx, v, q.raw, "")
@@ -303,6 +314,9 @@ func (q *Comparison) Sentence(best *Version) string {
 		return s
 	}
 	s := r.Sentence(best.Name)
+	if q.named {
+		s = "This is the fingerprint of " + best.Name + "."
+	}
 	if best.Statement == nil {
 		return s
 	}
@@ -352,6 +366,9 @@ func (q *Comparison) Superseding(v *Version) (lines []string) {
 // NotTold says what a comparison does not.
 func (q *Comparison) NotTold(best *Version) []string {
 	lines := []string{"Whether what the text says is true."}
+	if q.named {
+		lines = append(lines, "Whether a text that somebody shows you has this fingerprint: bring the text to see that.")
+	}
 	if best.Result.Extracted() {
 		lines = append(lines, "Whether a reader sees what was compared: pictures, style sheets and the order of a page were not.")
 	}
@@ -424,6 +441,8 @@ type differenceView struct {
 	Of         placeView       `json:"of"`
 	Before     string          `json:"before"`
 	After      string          `json:"after"`
+	OfBefore   string          `json:"of_before"`
+	OfAfter    string          `json:"of_after"`
 	Characters []characterView `json:"characters"`
 }
 
@@ -497,7 +516,7 @@ func (q *Comparison) View(best *Version, code int) ComparisonView {
 		v.Part = &partView{placeView(p.From), placeView(p.To), p.Before, p.Passage, p.After, p.Times}
 	}
 	for _, h := range r.Hunks {
-		d := differenceView{h.Class, h.Deleted, h.Inserted, placeView(h.At), placeView(h.Of), h.Before, h.After, []characterView{}}
+		d := differenceView{h.Class, h.Deleted, h.Inserted, placeView(h.At), placeView(h.Of), h.Before, h.After, h.OfBefore, h.OfAfter, []characterView{}}
 		for _, ch := range h.Characters {
 			d.Characters = append(d.Characters, characterView{ch.Code, ch.Name, ch.Instead, ch.Missing, ch.Word, placeView(ch.At)})
 		}

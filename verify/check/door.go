@@ -14,7 +14,7 @@ import (
 //
 //	policy        Text                     -> PolicyView; what later answers judge by
 //	text          Bytes                    -> {"hash"}; a text that the record may name
-//	record        Base or Archive, Limit   -> RecordView
+//	record        Base or Archive, Limit   -> RecordView; Base beside an Archive is for links alone
 //	roll          Statement, AsOf, Size    -> RollView
 //	check         Text, or Name and Bytes; About -> Answer
 //	organization  Domain, Statement or About     -> Answer
@@ -65,7 +65,7 @@ func (c *Checker) answer(ctx context.Context, q Request, open func(base string) 
 			Hash entry.Hash `json:"hash"`
 		}{h}, err
 	case "record":
-		s := Source{Archive: q.Archive}
+		s := Source{Archive: q.Archive, Base: q.Base}
 		if q.Archive == nil {
 			if !strings.HasPrefix(q.Base, "https://") && !strings.HasPrefix(q.Base, "http://") || !strings.HasSuffix(q.Base, "/") {
 				return nil, errors.New("this is not a ledger's address, such as https://ledger.example/")

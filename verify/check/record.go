@@ -20,6 +20,9 @@ import (
 // MaxReplay is how many entries of a record are replayed at the most, whoever asks.
 const MaxReplay = 1 << 20
 
+// maxBundles bounds the bundles of entries that are kept ready to be read, of 256 entries each: a list reads two entries for each organization.
+const maxBundles = 64
+
 // maxKept bounds the files of a record that are kept so that they are not fetched again, in bytes.
 const maxKept = 64 << 20
 
@@ -27,6 +30,7 @@ const maxKept = 64 << 20
 type Source struct {
 	Fetch   verify.Fetch // of what is below a ledger's address, api/v1/checkpoints too; nil: an archive
 	Archive []byte       // an archive, packed
+	Base    string       // the address of the record's ledger, with a slash at the end, so that links to it are understood; "": it is not known
 }
 
 // A RecordView is what was found about a record.
@@ -84,6 +88,7 @@ type record struct {
 	view    *RecordView
 	report  *verify.Report // nil: it was not replayed
 	hashes  *verify.HashReader
+	bundles map[uint64][][]byte // of entries, by index, that were held against hashes: to do so again takes hashing all 256 of one
 }
 
 // fetch reads a file of the record, once: what was read stays as it was, so that no answer is about another copy.
@@ -159,7 +164,7 @@ func (c *Checker) Record(ctx context.Context, s Source, limit uint64, progress f
 	if c.policy == nil {
 		return nil, errNoPolicy
 	}
-	r := &record{source: s, kept: make(map[string][]byte), view: &RecordView{
+	r := &record{source: s, kept: make(map[string][]byte), bundles: make(map[uint64][][]byte), view: &RecordView{
 		Witnesses: []string{}, Replaying: []string{}, Statements: []StatementSummary{}, Organizations: []Candidate{}, Problems: []string{}, Remarks: []string{},
 	}}
 	c.record = r
@@ -177,7 +182,7 @@ func (c *Checker) Record(ctx context.Context, s Source, limit uint64, progress f
 func (r *record) read(ctx context.Context, c *Checker, limit uint64, progress func(done, total uint64)) (err error) {
 	if r.source.Fetch == nil {
 		if len(r.source.Archive) > MaxArchive {
-			return Failf(verify.CodeUnchecked, "this archive is larger than the %d MiB that can be read here: use undersigned audit", MaxArchive>>20)
+			return Failf(verify.CodeUnchecked, "this archive is larger than the %s that can be read here: use undersigned audit", Bytes(MaxArchive))
 		}
 		if r.archive, err = verify.OpenArchive(bytes.NewReader(r.source.Archive), int64(len(r.source.Archive))); err != nil {
 			return Failf(verify.CodeMalformed, "this is no archive of a record: %w", err)
@@ -224,7 +229,16 @@ func (r *record) proven(ctx context.Context, cp *verify.SignedCheckpoint, quorum
 	if _, err := verify.NewHashReader(ctx, cp.Checkpoint, r.fetch); err != nil {
 		return err
 	}
-	r.view.Sentence = "Your browser checked the signatures on the newest copy of the record, not all " + Plural(cp.Size, "entry") + "."
+	seen := ""
+	if n := len(r.view.Witnesses); n > 0 {
+		seen = ", which " + Plural(n, "witness") + " saw"
+		if !cp.Fresh.IsZero() {
+			seen += " by " + Moment(cp.Fresh)
+		}
+		seen += ","
+	}
+	r.view.Sentence = "Your browser checked the signatures on the newest copy of the record" + seen + " and not all " + Plural(cp.Size, "entry") +
+		", which are more than it re-checks. What this server lists is its word; a receipt is checked by its proofs."
 	return nil
 }
 
@@ -232,6 +246,9 @@ func (r *record) proven(ctx context.Context, cp *verify.SignedCheckpoint, quorum
 func (r *record) replayed(now time.Time) {
 	v, p := r.view, r.report
 	v.Code, v.Sentence, v.Report = p.Code, p.Sentence, p
+	if rest, ok := strings.CutPrefix(v.Sentence, "Could not check: "); ok { // which stands beside it as a word
+		v.Sentence = capital(rest)
+	}
 	for _, f := range p.Findings {
 		v.Problems = append(v.Problems, f.Sentence)
 	}
@@ -289,14 +306,17 @@ func CodeOf(err error) int {
 func Sentence(err error) string {
 	var wrong *verify.ContradictionError
 	var quorum *verify.QuorumError
+	var untrusted *verify.UntrustedError
 	var failure *Failure
 	s := err.Error()
 	switch {
 	case errors.As(err, &failure):
+	case errors.As(err, &untrusted):
+		s = "this copy of the record cannot be trusted: " + untrusted.Problem
 	case errors.As(err, &wrong):
 		s = "in this copy of the record, " + wrong.Problem
 	case errors.As(err, &quorum):
-		s = "not enough witnesses: the " + strconv.Itoa(quorum.Have) + " of the policy's " + strconv.Itoa(quorum.All) + " witnesses that have seen this copy of the record are not the quorum that it asks for"
+		s = "not enough witnesses: " + quorum.Sentence("this copy of the record")
 	}
 	if s == "" {
 		return s
@@ -423,9 +443,16 @@ func (c *Checker) leaf(ctx context.Context, index uint64) (*entry.Leaf, error) {
 			return nil, err
 		}
 	}
-	leaves, err := r.hashes.Entries(ctx, index/verify.TileWidth)
-	if err != nil {
-		return nil, err
+	leaves, ok := r.bundles[index/verify.TileWidth]
+	if !ok {
+		var err error
+		if leaves, err = r.hashes.Entries(ctx, index/verify.TileWidth); err != nil {
+			return nil, err
+		}
+		if len(r.bundles) == maxBundles {
+			clear(r.bundles)
+		}
+		r.bundles[index/verify.TileWidth] = leaves
 	}
 	if index%verify.TileWidth >= uint64(len(leaves)) {
 		return nil, Failf(verify.CodeNotFound, "the record has no entry %d", index)

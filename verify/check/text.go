@@ -35,6 +35,11 @@ func (c *Checker) compare(ctx context.Context, b Brought) (*Answer, error) {
 		}
 	} else {
 		r, err := c.sound()
+		if err != nil && q.unread != nil { // which is told first: it is what the reader can do something about
+			failed := unanswered(a.Kind, q.unread)
+			failed.Answers[0].Reasons = append(failed.Answers[0].Reasons, Sentence(err))
+			return failed, nil
+		}
 		if err != nil {
 			return unanswered(a.Kind, err), nil
 		}
@@ -49,6 +54,12 @@ func (c *Checker) compare(ctx context.Context, b Brought) (*Answer, error) {
 	if err != nil {
 		return unanswered(a.Kind, err), nil
 	}
+	c.compared(a, q, best)
+	return a, nil
+}
+
+// compared takes in a comparison.
+func (c *Checker) compared(a *Answer, q *Comparison, best *Version) {
 	view := q.View(best, q.Code(best, false))
 	if view.Verdict == wording.Quote || view.Part != nil {
 		a.Kind = "quote"
@@ -56,11 +67,15 @@ func (c *Checker) compare(ctx context.Context, b Brought) (*Answer, error) {
 	a.Code, a.Sentence, a.Comparison, a.NotTold = view.Code, view.Sentence, &view, view.NotTold
 	if q.Report != nil {
 		a.Origin, a.Size, a.Replayed, a.Notice = q.Report.Origin, q.Report.Size, true, q.Report.Notice
-		a.How = append(a.How, fmt.Sprintf("The whole record of %s was recomputed: %d entries, root hash %s.", q.Report.Origin, q.Report.Size, q.Report.Root))
+		a.How = append(a.How, fmt.Sprintf("The whole record of %s was recomputed: %s, root hash %s.", q.Report.Origin, Plural(q.Report.Size, "entry"), q.Report.Root))
 	}
-	a.How = append(a.How, fmt.Sprintf("The fingerprint of what you brought is %s.", q.Hash))
-	for _, v := range q.Versions {
-		a.How = append(a.How, "Compared with "+q.Line(v)+".")
+	if q.named {
+		a.How = append(a.How, fmt.Sprintf("The record gives %s the fingerprint %s.", best.Name, q.Hash))
+	} else {
+		a.How = append(a.How, fmt.Sprintf("The fingerprint of what you brought is %s.", q.Hash))
+		for _, v := range q.Versions {
+			a.How = append(a.How, "Compared with "+q.Line(v)+".")
+		}
 	}
 	a.How = append(a.How, Steps(best.Result)...)
 	var closer int
@@ -68,10 +83,13 @@ func (c *Checker) compare(ctx context.Context, b Brought) (*Answer, error) {
 	switch n := len(best.Endorsers); {
 	case n > maxJudged && matches(best.Result.Verdict):
 		a.Sentence += fmt.Sprintf(" Look closer: %d of them were asked about, and %d of these %s not a plain yes.", maxJudged, closer, are(closer))
+	case closer == n && n > 1:
+		a.Sentence += " Look closer: none of them is a plain yes."
+	case closer == n && n > 0:
+		a.Sentence += " Look closer: it is not a plain yes."
 	case closer > 0:
 		a.Sentence += fmt.Sprintf(" Look closer: %d of the %d %s not a plain yes.", closer, n, are(closer))
 	}
-	return a, nil
 }
 
 // differs adds what differs between a text that was asked about and the one that was endorsed, if that is at hand.
@@ -169,10 +187,10 @@ func signedText(q *Comparison, best *Version, l looks) verify.Answer {
 		a.State = verify.LookCloser
 	}
 	if l.disputed > 0 {
-		a.Reasons = append(a.Reasons, fmt.Sprintf("%d of them %s disputed: a key that signed has been declared compromised from before that, or had come with such a key.", l.disputed, are(l.disputed)))
+		a.Reasons = append(a.Reasons, fmt.Sprintf("%d of them %s disputed: a key that signed was later declared stolen as of then, or had come with such a key.", l.disputed, are(l.disputed)))
 	}
 	if l.signed > 0 {
-		a.Reasons = append(a.Reasons, fmt.Sprintf("Of %d of them it is not told by more than the operator's word that the key was theirs, the key has been replaced since, or something speaks against it, such as a dispute; ask about each to see why.", l.signed))
+		a.Reasons = append(a.Reasons, fmt.Sprintf("For %d of them nothing but the operator's word ties the key to them, or the key has been replaced since, or something speaks against it, such as a dispute; ask about each to see which.", l.signed))
 	}
 	if n > maxJudged {
 		a.State = verify.LookCloser
@@ -194,6 +212,9 @@ func exactText(q *Comparison, best *Version) verify.Answer {
 	switch r.Verdict {
 	case wording.Identical:
 		a.State, a.Text = verify.Confirmed, "Word for word: it has the fingerprint of "+best.Name+"."
+		if q.named {
+			a.Text = "This is the fingerprint of " + best.Name + "."
+		}
 	case wording.Quote:
 		a.State = verify.Confirmed
 	case wording.SameWords:
@@ -240,7 +261,7 @@ func (c *Checker) whenSigned(q *Comparison, best *Version) verify.Answer {
 		a = answer(verify.When, verify.Confirmed, "Recorded by %s, when witnesses saw the record.", Moment(existed))
 		a.Reasons = append(a.Reasons, fmt.Sprintf("By the ledger's own clock it was %s.", when))
 	}
-	a.Reasons = append(a.Reasons, "What witnesses say of each endorsement's time is told when its organization is asked about alone.")
+	a.Reasons = append(a.Reasons, "Ask about an organization to see what witnesses say of its endorsement's time.")
 	return ofNearest(a, best)
 }
 
@@ -264,7 +285,11 @@ func stillStands(q *Comparison, best *Version, l looks) verify.Answer {
 	}
 	if l.stands > 0 && len(best.Statement.Superseded) == 0 {
 		a.State = verify.LookCloser
-		a.Reasons = append(a.Reasons, fmt.Sprintf("Of %d of them there is more to say, of the first: %s", l.stands, l.why))
+		more := "There is more to say of 1 of them: "
+		if l.stands > 1 {
+			more = fmt.Sprintf("There is more to say of %d of them; of the first: ", l.stands)
+		}
+		a.Reasons = append(a.Reasons, more+l.why)
 	}
 	if len(best.Statement.Superseded) > 0 {
 		a.State = verify.LookCloser

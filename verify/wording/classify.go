@@ -189,8 +189,8 @@ func (c *comparison) hunk(it item) Hunk {
 		}
 	}
 	const around = 6
-	h.Before = c.a.show(max(0, it.a0-around), it.a0)
-	h.After = c.a.show(it.a1, min(len(c.a.tokens), it.a1+around))
+	h.Before, h.After = c.a.show(max(0, it.a0-around), it.a0), c.a.show(it.a1, min(len(c.a.tokens), it.a1+around))
+	h.OfBefore, h.OfAfter = c.b.show(max(0, it.b0-around), it.b0), c.b.show(it.b1, min(len(c.b.tokens), it.b1+around))
 	return h
 }
 

@@ -89,8 +89,8 @@ type Hunk struct {
 	Deleted, Inserted string
 	// At is where in the text, Of where in the endorsed one.
 	At, Of Place
-	// Before and After are a few words of the text around it.
-	Before, After string
+	// Before and After are a few words of the text around it, OfBefore and OfAfter of the endorsed one, where there may be other differences.
+	Before, After, OfBefore, OfAfter string
 	// Characters are those that a reader would not notice or take for others, at most 20.
 	Characters []Character
 }

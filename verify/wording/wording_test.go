@@ -88,6 +88,23 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+// TestContext: what is around a difference is told of both texts, each with its own.
+func TestContext(t *testing.T) {
+	const s = "We are members of the community of which all are proud.\n"
+	r := wording.Compare(plain(once("are members", "\u0430re mem\u200bbers")(s)), plain(s))
+	var got []string
+	for _, h := range r.Hunks {
+		got = append(got, h.Before+"|"+h.After+"|"+h.OfBefore+"|"+h.OfAfter)
+	}
+	want := []string{
+		"We|mem[U+200B]bers of the community of which|We|members of the community of which",
+		"We \u0430re|of the community of which all|We are|of the community of which all",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestPart(t *testing.T) {
 	endorsed := plain("We met. “It was late,” they said, and then we all agreed to go home.\n\n- The first item\n- The second item of it\n\nWe all agreed to go home. No more was said on that day by any of us, nor later.\n")
 	for _, c := range []struct {

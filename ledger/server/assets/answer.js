@@ -19,6 +19,7 @@ const kinds = {
   text: "js.kind.text",
   html: "js.kind.html",
   quote: "js.kind.quote",
+  fingerprint: "js.kind.fingerprint",
   organization: "js.kind.organization",
   policy: "js.kind.policy",
   pdf: "js.kind.pdf",
@@ -36,6 +37,9 @@ const relations = {
   absent: "js.relation.absent",
   "too-long": "js.relation.too-long",
 };
+
+// Those of them that are the text at hand, or hold it.
+const same = new Set(["identical", "same-words", "quote"]);
 
 /** A state as shape and word. */
 export function mark(state) {
@@ -70,13 +74,13 @@ function gather(result) {
     data,
     entry: result.raw,
     answers: result.answers ?? verdict?.answers ?? [],
-    how: [...(result.how ?? []), ...(verdict?.how ?? []), ...(record?.problems ?? []), ...(record?.remarks ?? [])],
+    how: [...(result.how ?? verdict?.how ?? []), ...(record?.problems ?? []), ...(record?.remarks ?? [])],
     notTold: result.not_told ?? verdict?.not_told ?? comparison?.not_told ?? [],
     origin: data.origin,
     size: data.size,
     index: verdict?.index,
     domain: member?.domain,
-    statement: verdict?.statement ?? nearest?.statement,
+    statement: verdict?.statement ?? (nearest && like(nearest) ? nearest.statement : undefined),
   };
 }
 
@@ -91,14 +95,14 @@ export function answer(result, verifier, about = {}) {
   const heading = make("h2", { class: "said" }, soft(result.sentence));
   const kind = Object.hasOwn(kinds, result.kind) ? text(kinds[result.kind]) : "";
   const node = make("article", { class: "answer" },
-    make("p", { class: "taken" }, about.sample ?? [about.name, kind].filter((s) => s).join(" · ")),
+    about.sample || about.name ? make("p", { class: "taken" }, about.sample ?? [about.name, kind].filter((s) => s).join(" · ")) : null,
     heading,
     result.notice ? make("p", { class: "notice", role: "note" }, result.notice) : null,
     said.answers.length > 0 ? make("ol", { class: "answers" }, said.answers.map(one)) : result.kind === "policy" ? null : make("p", { class: "word" }, mark(stateOf(result.code))), // anybody can write a policy
     candidates(result.candidates, about.choose),
     nameless(result, about.typed) ? make("p", { class: "note" }, text("js.nameless")) : null,
-    quote(result.sentence, said, verifier),
-    result.comparison ? [passage(result.comparison), differences(result.comparison), versions(result.comparison, verifier)] : null,
+    quote(result.quote, said, verifier),
+    result.comparison ? [passage(result.comparison), differences(result.comparison), versions(result, verifier)] : null,
     result.organization ? organization(result.organization) : null,
     list(result.verdict?.roll, verifier),
     fold(text("js.how"), sentences(said.how, { class: "how" }), basis(verifier),
@@ -150,9 +154,9 @@ function one(a) {
     sentences(a.reasons, { class: "reasons" }));
 }
 
-// The sentence to quote, with a button that copies it.
+// The sentence to quote, if there is one, with a button that copies it.
 function quote(sentence, said, verifier) {
-  if (!said.origin) {
+  if (!sentence) {
     return null;
   }
   const link = permalink(said, verifier.link);
@@ -203,17 +207,17 @@ function data(words, label, raw) {
 }
 
 // Every version of the text that it was held against, and who stands behind which.
-function versions(comparison, verifier) {
+function versions({ comparison, kind }, verifier) {
   const list = (comparison.versions ?? []).filter((v) => v.statement); // those of a record
   if (list.length === 0) {
     return null;
   }
   const version = (v) => {
     const about = { title: v.title, language: language(v.language), type: v.media_type };
-    const relation = v.problem ? text("js.relation.problem", { problem: v.problem }) : text(relations[v.verdict] ?? "js.relation.unread");
+    const relation = v.problem ? text("js.relation.problem", { problem: v.problem }) : text(kind === "fingerprint" ? "js.relation.fingerprint" : relations[v.verdict] ?? "js.relation.unread");
     return make("li", { class: v.nearest ? "nearest" : "" },
       make("p", { class: "name" }, text(v.rendition ? "js.version.rendition" : "js.version", about)),
-      make("p", {}, v.nearest && like(v) ? text("js.version.nearest", { relation }) : relation, " ", v.superseded_by && v.superseded_by.length > 0 ? text("js.version.replaced") : ""),
+      make("p", {}, v.nearest && like(v) && !same.has(v.verdict) ? text("js.version.nearest", { relation }) : relation, " ", v.superseded_by && v.superseded_by.length > 0 ? text("js.version.replaced") : ""),
       people(v.endorsers, "js.endorsers", verifier),
       people(v.withdrawn, "js.withdrew", verifier),
       make("p", { class: "fingerprint" }, make("code", {}, v.hash)));
@@ -266,5 +270,5 @@ function organization(o) {
     o.domain_unicode && o.domain_unicode !== o.domain ? make("p", {}, text("js.organization.written", { domain: o.domain_unicode })) : null,
     said.length > 0 ? make("ul", {}, said) : null,
     not.length > 0 ? [make("p", {}, text("js.organization.not")), make("ul", {}, not.map((s) => make("li", {}, s.title)))] : null,
-    make("p", {}, text("js.organization.nothing-else")));
+    make("p", {}, text(said.length > 0 ? "js.organization.nothing-else" : "js.organization.nothing")));
 }

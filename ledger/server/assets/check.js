@@ -1,7 +1,7 @@
 import { answer, trouble } from "./answer.js";
 import { busy, fill, focusOn, make, settle } from "./dom.js";
 import { EngineError } from "./engine.js";
-import { text } from "./messages.js";
+import { number, text } from "./messages.js";
 import { Progress } from "./progress.js";
 import { alter } from "./samples.js";
 import { get } from "./verifier.js";
@@ -10,6 +10,7 @@ const maxFile = 64 << 20; // bytes; the engine has bounds of its own, most of th
 const receiptMagic = "c2sp.org/tlog-proof@v1\n";
 
 const texts = new Set(["text", "html", "quote", "unknown"]);
+const maxKept = 100_000; // characters of what was typed that the browser's history keeps
 
 /**
  * Wires the box: what is typed, pasted, dropped or chosen is checked here, and nothing of it is sent anywhere.
@@ -25,7 +26,9 @@ export function wire(form, place, verifier, samples) {
   const judged = make("p", { class: "judged" });
   form.after(progress.node);
   place.before(judged);
+  const past = new Asked((kept) => restore(kept));
   let asked = 0;
+  let quiet = false; // what is shown next was not asked for just now: it takes no focus
 
   const judge = () => {
     const p = verifier.policy;
@@ -35,7 +38,9 @@ export function wire(form, place, verifier, samples) {
 
   const show = ({ node, heading, state, code }) => {
     fill(place, node);
-    focusOn(heading);
+    if (!quiet) {
+      focusOn(heading);
+    }
     settle(place, state, code);
   };
 
@@ -69,6 +74,12 @@ export function wire(form, place, verifier, samples) {
       verifier.took(result.record);
     }
     const shown = answer(result, verifier, { ...about, choose });
+    if (result.code === 3 && verifier.left > 0) {
+      shown.node.append(make("p", { class: "actions" }, make("button", { type: "button", "data-all": true, onclick: () => {
+        verifier.wider();
+        check(request, about);
+      } }, text("js.record.all", { n: number(verifier.left) }))));
+    }
     if (result.kind === "archive" && result.record) {
       const back = make("p", { class: "actions", role: "note" }, text("js.archive.now"), " ", make("button", { type: "button", onclick: () => {
         verifier.again();
@@ -111,6 +122,7 @@ export function wire(form, place, verifier, samples) {
       show(trouble(text("js.unreadable"))); // a directory, or a file that went away
       return;
     }
+    past.keep({}); // files are not kept
     const about = { name: read.map((f) => f.name).join(" + ") };
     const receipt = read.find((f) => isReceipt(f.bytes));
     const other = read.find((f) => f !== receipt);
@@ -128,7 +140,8 @@ export function wire(form, place, verifier, samples) {
       input.focus();
       return;
     }
-    check({ text: input.value }, { name: text("js.typed"), typed: input.value.trim() });
+    past.keep({ typed: input.value });
+    return check({ text: input.value }, { name: text("js.typed"), typed: input.value.trim() });
   };
 
   form.addEventListener("submit", (event) => {
@@ -209,9 +222,71 @@ export function wire(form, place, verifier, samples) {
   for (const button of form.querySelectorAll("[data-sample]")) {
     const sample = samples && Object.hasOwn(tries, button.dataset.sample) ? tries[button.dataset.sample] : null;
     if (sample) {
-      button.addEventListener("click", sample);
+      button.addEventListener("click", () => {
+        past.keep({ sample: button.dataset.sample });
+        sample();
+      });
     } else {
       button.hidden = true;
+    }
+  }
+
+  // Shows again what was asked when the page was here before: by Back, by Forward, or by loading it again.
+  const restore = async ({ typed: words, sample }) => {
+    quiet = true;
+    try {
+      input.value = words ?? "";
+      if (words) {
+        await typed();
+      } else if (samples && Object.hasOwn(tries, sample ?? "")) {
+        await tries[sample]();
+      } else {
+        asked++;
+        progress.end();
+        fill(place);
+        delete place.dataset.state;
+      }
+    } finally {
+      quiet = false;
+    }
+  };
+  if (past.now.typed || past.now.sample) {
+    restore(past.now);
+  }
+}
+
+/**
+ * What was asked, in the browser's own history, which nothing is sent of: {typed} or {sample}, or neither where nothing is kept. back is told what was
+ * asked where the reader has gone back or forward to.
+ */
+class Asked {
+  now = window.history.state?.asked ?? {};
+
+  constructor(back) {
+    this.#put("replaceState");
+    addEventListener("popstate", (event) => {
+      if (event.state?.asked) {
+        this.now = event.state.asked;
+        back(this.now);
+      } else {
+        this.#put("replaceState"); // a link to a place on this page was followed
+      }
+    });
+  }
+
+  keep(asked) {
+    const kept = (asked.typed ?? "").length > maxKept ? {} : asked;
+    if (kept.typed !== this.now.typed || kept.sample !== this.now.sample) {
+      this.now = kept;
+      this.#put("pushState");
+    }
+  }
+
+  #put(how) {
+    try {
+      window.history[how]({ asked: this.now }, "");
+    } catch {
+      // The browser keeps no more: Back leads to what it has kept.
     }
   }
 }

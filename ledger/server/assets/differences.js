@@ -1,4 +1,4 @@
-import { fill, make } from "./dom.js";
+import { fill, make, sentences } from "./dom.js";
 import { count, number, text } from "./messages.js";
 
 const classes = {
@@ -34,8 +34,9 @@ export function passage(comparison) {
 /** What differs, place by place: inline where there is little room, side by side where there is more, and in words for who listens. Null if nothing does. */
 export function differences(comparison) {
   const all = comparison.differences ?? [];
+  const steps = (comparison.steps ?? []).map((s) => `${s.sentence.slice(0, 1).toUpperCase()}${s.sentence.slice(1)}.`);
   if (all.length === 0) {
-    return null;
+    return steps.length > 0 ? make("div", { class: "part" }, make("h3", {}, text("js.steps")), sentences(steps)) : null;
   }
   const summary = Object.keys(counts).filter((c) => comparison.counts?.[c] > 0).map((c) => count(counts[c], comparison.counts[c]));
   const nearest = (comparison.versions ?? []).find((v) => v.nearest);
@@ -56,7 +57,7 @@ export function differences(comparison) {
     make("h3", {}, text("js.differences")),
     make("p", {}, summary.join(" · ")),
     comparison.coarse ? make("p", { class: "note" }, text("js.coarse")) : null,
-    (comparison.steps ?? []).length > 0 ? make("ul", { class: "steps-done" }, comparison.steps.map((s) => make("li", {}, s.sentence))) : null,
+    sentences(steps),
     walk,
     make("ol", { class: "hunks" }, hunks),
     comparison.unlisted_differences > 0 ? make("p", {}, count("js.unlisted", comparison.unlisted_differences)) : null);
@@ -66,17 +67,16 @@ function hunk(d, language) {
   const words = { lang: language, dir: "auto" };
   const was = () => (d.deleted ? make("del", {}, visible(d.deleted, d.characters)) : null);
   const is = () => (d.inserted ? make("ins", {}, visible(d.inserted, d.characters)) : null);
-  const before = d.before ? `… ${d.before} ` : "";
-  const after = d.after ? ` ${d.after} …` : "";
+  const around = (before, middle, after) => [before ? ["… ", visible(before, []), " "] : "", middle, after ? [" ", visible(after, []), " …"] : ""];
   const gap = () => make("span", { class: "gap" }, text("js.nothing"));
   const kind = Object.hasOwn(classes, d.class) ? d.class : "words";
   return make("li", { class: `hunk in-${kind}`, "data-hunk": kind },
     make("p", { class: "class" }, make("strong", {}, text(classes[kind])), ` · ${text("js.place", { line: number(d.at.line), column: number(d.at.column) })}`),
     make("p", { class: "away", ...words }, told(d)),
-    make("p", { class: "inline", "aria-hidden": "true", ...words }, before, was(), d.deleted && d.inserted ? " " : "", is(), after),
+    make("p", { class: "inline", "aria-hidden": "true", ...words }, around(d.before, [was(), d.deleted && d.inserted ? " " : "", is()], d.after)),
     make("div", { class: "sides", "aria-hidden": "true" },
-      make("div", {}, make("p", { class: "side" }, text("js.side.endorsed")), make("p", words, before, was() ?? gap(), after)),
-      make("div", {}, make("p", { class: "side" }, text("js.side.yours")), make("p", words, before, is() ?? gap(), after))),
+      make("div", {}, make("p", { class: "side" }, text("js.side.endorsed")), make("p", words, around(d.of_before, was() ?? gap(), d.of_after))),
+      make("div", {}, make("p", { class: "side" }, text("js.side.yours")), make("p", words, around(d.before, is() ?? gap(), d.after)))),
     (d.characters ?? []).length > 0 ? make("ul", { class: "characters" }, d.characters.map(character)) : null);
 }
 

@@ -34,9 +34,9 @@ export function fill(node, ...children) {
   put(node, ...children);
 }
 
-/** Words in which a line may end after a dot, as it must in the middle of a long domain. */
+/** Words in which a line may end after a dot of a long word, as it must in the middle of a long domain. */
 export function soft(words) {
-  return words.split(/(?<=[^\s.]{3}\.)(?=[^\s.]{2})/).flatMap((part, i) => (i === 0 ? [part] : [make("wbr"), part]));
+  return words.split(/(\s+)/).flatMap((word) => (word.length > 16 ? word.split(/(?<=[^.]{3}\.)(?=[^.]{2})/) : [word]).flatMap((part, i) => (i === 0 ? [part] : [make("wbr"), part])));
 }
 
 /** A fold-out. */

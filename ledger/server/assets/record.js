@@ -32,11 +32,12 @@ export async function recheck(verifier, note, page) {
   };
   busy(box);
   progress.begin();
+  verifier.onwider = () => recheck(verifier, box, page);
   try {
     const tell = (p) => progress.tell(p);
     const record = await verifier.prepare(tell);
     if (!record.replayed || record.code !== 0) {
-      say(record.code === 0 ? "could-not-check" : stateOf(record.code), record.code, record.sentence);
+      say(record.code === 0 ? "could-not-check" : stateOf(record.code), record.code, record.sentence, " ", all(verifier));
       return;
     }
     const found = new Found();
@@ -51,7 +52,7 @@ export async function recheck(verifier, note, page) {
     } else if (found.grown) {
       say("look-closer", 0, record.sentence, " ", text("js.record.grown"));
     } else {
-      say("confirmed", 0, record.sentence, " ", found.held ? text("js.record.same") : "", " ", found.unread ? text("js.record.no-text") : "");
+      say("confirmed", 0, record.sentence, " ", found.held ? text(about ? "js.record.same.organization" : "js.record.same") : "", " ", found.unread ? text("js.record.no-text") : "");
     }
   } catch (error) {
     if (!(error instanceof EngineError)) {
@@ -59,6 +60,11 @@ export async function recheck(verifier, note, page) {
     }
     say("could-not-check", 3, error.message);
   }
+}
+
+// A button that has all of a record re-checked which was too large to be; null if that is no use.
+function all(verifier) {
+  return verifier.left > 0 ? make("button", { type: "button", "data-all": true, onclick: () => verifier.wider() }, text("js.record.all", { n: number(verifier.left) })) : null;
 }
 
 // Says on top of the page that something on it is false: whoever reads the top may never come to the place.

@@ -1,6 +1,8 @@
 import { EngineError } from "./engine.js";
 import { text } from "./messages.js";
 
+const mostEntries = 200_000; // a minute or two, and half of the memory that a page may have
+
 /**
  * A Verifier is an engine that was told what to judge by: a policy, and the record if there is one to be had.
  * world is where it is:
@@ -17,6 +19,7 @@ export class Verifier {
   #world;
   #given = null; // the policy that was given instead of the world's
   #ready = null;
+  onwider = null; // called when all of the record will be re-checked that was not
   policy = null; // what the engine says of it, with whose
   record = null; // what the engine says of the record; null: not yet, or there is none
 
@@ -94,6 +97,19 @@ export class Verifier {
   again() {
     this.#ready = null;
     this.record = null;
+  }
+
+  /** How many entries the record has that were not re-checked, only because they are many; 0: none, or too many for a browser. */
+  get left() {
+    const r = this.record;
+    return r && !r.replayed && r.code === 0 && r.size <= mostEntries ? r.size : 0;
+  }
+
+  /** Has all of the record re-checked from now on, however many entries it has. */
+  wider() {
+    this.#world.record.limit = mostEntries;
+    this.again();
+    this.onwider?.();
   }
 
   /** Asks about something when all is ready. */
