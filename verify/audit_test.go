@@ -231,7 +231,7 @@ func TestAuditFindings(t *testing.T) {
 			func(w *world) verify.AuditOptions { return verify.AuditOptions{Paths: w.paths()} }, verify.CodeContradiction, "does not account for"},
 		"an altered text": {nothing, func(w *world) { w.files[verify.BlobPath(w.statement)] = []byte("x") },
 			func(w *world) verify.AuditOptions { return verify.AuditOptions{Paths: w.paths()} }, verify.CodeContradiction, "not the text with that fingerprint"},
-		"no witness":      {nothing, func(w *world) { w.files["checkpoint"] = w.sign(w.checkpoint(), w.log...) }, nil, verify.CodeQuorum, "Not enough witnesses. None of the policy's 3 witnesses has seen this copy of the record."},
+		"no witness":      {nothing, func(w *world) { w.files["checkpoint"] = w.sign(w.checkpoint(), w.log...) }, nil, verify.CodeQuorum, "Not enough witnesses. None of the policy's 2 witnesses has seen this copy of the record."},
 		"another log":     {nothing, func(w *world) { w.files["checkpoint"] = w.sign(w.checkpoint(), w.witnesses...) }, nil, verify.CodeUntrusted, "no signature of a ledger"},
 		"no checkpoint":   {nothing, func(w *world) { w.files["checkpoint"] = []byte("x") }, nil, verify.CodeMalformed, "is not one"},
 		"a kind of later": {func(w *world) { w.force([]byte("undersigned/leaf/v2\n")) }, nothing, nil, verify.CodeUnchecked, "Could not check beyond entry 8"},

@@ -295,7 +295,7 @@ func TestClient(t *testing.T) {
 		"checkpoint":     "another host",
 		"checkpoints/3":  "redirects too often",
 		"checkpoints/5":  "unexpected EOF",
-		"tile/0/000":     "more than the 8192 bytes",
+		"tile/0/000":     "more than the 8 KiB",
 		"checkpoints/99": "404 Not Found",
 	} {
 		if _, err := c.fetch(t.Context(), path); err == nil || !strings.Contains(err.Error(), want) {
