@@ -286,3 +286,92 @@ func TestAgainstOfficersRetireOneAfterTheOther(t *testing.T) {
 		}
 	}
 }
+
+// A thief has the keys of two officers. The one brought the other long ago, and is revoked by a recovery key which that brings; the domain takes both out.
+func TestAgainstTwoStolenKeysOfWhichOneBroughtTheOther(t *testing.T) {
+	a, b, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("b.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
+	y, z, thiefs := b.Keys[0], rolltest.NewKey("second of b.example"), rolltest.NewKey("thief's recovery")
+	for _, taken := range [][]*rolltest.Key{nil, {z}} { // what the domain still publishes
+		w := provenVoucher(t, a, b, c)
+		w.add(b, z, y)
+		for range 4 {
+			w.later(29 * aDay)
+			w.observe(b.Domain, 10*aDay, y, z)
+			w.publish()
+		}
+		w.vouchedBy(a, b) // with y, by the thief or, where z stays, its owner
+		w.recovers(b, thiefs, z)
+		w.revoke(b, y, thiefs)
+		w.later(aDay)
+		w.observe(b.Domain, 10*aDay, taken...)
+		w.publish()
+		mine := w.endorse(a)
+		w.publish()
+		v := w.judged(mine, verify.Require{Vouched: 1})
+		tell(t, fmt.Sprint(len(taken)), v)
+		if plain(v) != (taken != nil) {
+			t.Errorf("%d stay: %s", len(taken), v.Sentence)
+		}
+	}
+}
+
+// Two officers set up a recovery key together, and both retire with it, long after. It says of both why they are gone.
+func TestAgainstRecoverySetUpTogether(t *testing.T) {
+	a, b, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("b.example", 2, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
+	y, z, recovery := b.Keys[0], b.Keys[1], rolltest.NewKey("recovery of b.example")
+	for _, long := range []bool{true, false} {
+		w := provenVoucher(t, a, b, c)
+		w.rec.Do(&entry.Membership{Action: entry.Update, Member: b.Domain, Name: b.Name, Quorum: 1, RecoveryKeys: []entry.PublicKey{recovery.Line()}}, b, y, z, recovery)
+		w.vouchedBy(a, b, y)
+		if long {
+			for range 3 {
+				w.later(29 * aDay)
+				w.observe(b.Domain, 10*aDay, y, z)
+				w.publish()
+			}
+		}
+		mine := w.endorse(a)
+		w.revoke(b, y, recovery)
+		w.revoke(b, z, recovery)
+		w.later(aDay)
+		w.observe(b.Domain, 10*aDay)
+		w.publish()
+		v := w.judged(mine, verify.Require{Vouched: 1})
+		tell(t, fmt.Sprint("long: ", long), v)
+		if plain(v) != long {
+			t.Errorf("long: %v: %s", long, v.Sentence)
+		}
+	}
+}
+
+// What a stolen key brought is hidden behind a row of replacements that is too long to follow: it explains nothing for that.
+func TestAgainstBroughtBesideALongRow(t *testing.T) {
+	for _, first := range []int{0, 1} { // which is looked at first
+		a, c := rolltest.NewOrg("a.example", 2, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
+		stolen, now := a.Keys[0], a.Keys[1]
+		thiefs, recovery := rolltest.NewKey("thief's"), rolltest.NewKey("thief's recovery")
+		w := proven(t, a, c)
+		for i := range 1010 {
+			next := rolltest.NewKey(fmt.Sprint("in a row ", i))
+			w.rotate(a, now, next, now)
+			now = next
+		}
+		w.later(60 * aDay)
+		w.observe(a.Domain, 10*aDay, a.Keys...)
+		w.publish()
+		mine := w.says(entry.Endorse, a, stolen)
+		w.add(a, thiefs, stolen)
+		by := []*rolltest.Key{thiefs, now, recovery}
+		by[0], by[first] = by[first], by[0]
+		w.rec.Do(&entry.Membership{Action: entry.Update, Member: a.Domain, Name: a.Name, Quorum: 1, RecoveryKeys: []entry.PublicKey{recovery.Line()}}, a, by...)
+		w.revoke(a, stolen, recovery)
+		w.later(aDay)
+		w.observe(a.Domain, 10*aDay)
+		w.publish()
+		v := w.judged(mine, verify.Require{Vouched: 1})
+		tell(t, fmt.Sprint(first), v)
+		if !strings.Contains(v.Sentence, "speaks against a key that signed") {
+			t.Errorf("%d: explained: %s", first, v.Sentence)
+		}
+	}
+}

@@ -431,7 +431,7 @@ func (j *judge) lastAbout(ref keys.Ref) ending {
 }
 
 // byOthers reports whether an entry that ends a key was signed with others as well, beside what it puts into its place, and the domain speaks against none of them,
-// nor had the key brought one, unless the domain answers for that or published the key long after.
+// nor had the key brought one, unless the domain answers for that, or published the key long after and speaks against none with which it brought that.
 func (j *judge) byOthers(k roll.Key, end ending) bool {
 	others := 0
 	for _, ref := range end.with {
@@ -444,7 +444,7 @@ func (j *judge) byOthers(k roll.Key, end ending) bool {
 		p := j.published(ref, end.by.Index, end.by.Admitted)
 		if !p.good() {
 			brought, came := j.broughtWith(ref, k.Ref, end.by.Index)
-			if came && !j.shownSince(k.Ref, brought) || p != nil && p.accuses || !came && j.came(ref, end.by.Index) != nil {
+			if p != nil && p.accuses || came && (!j.shownSince(k.Ref, brought) || j.cameBeside(ref, k.Ref, end.by.Index)) || !came && j.came(ref, end.by.Index) != nil {
 				return false
 			}
 		}
@@ -464,9 +464,9 @@ func (j *judge) bringing(ref keys.Ref, index uint64) ending {
 	return e
 }
 
-// broughtWith returns the entry with which a key brought another, or brought what brought it, and so on; false: it did not. Where that leads too far it is taken to
-// have done so with the last that was looked at.
-func (j *judge) broughtWith(ref, with keys.Ref, index uint64) (roll.Mark, bool) {
+// broughtWith returns the last entry with which a key brought another, or brought what brought it, and so on; false: it did not. Where that leads too far it is taken to
+// have done so with the one that brought this other.
+func (j *judge) broughtWith(ref, with keys.Ref, index uint64) (last roll.Mark, came bool) {
 	asked := map[signing]bool{}
 	for todo := []signing{{ref, index}}; len(todo) > 0; {
 		s := todo[len(todo)-1]
@@ -476,16 +476,59 @@ func (j *judge) broughtWith(ref, with keys.Ref, index uint64) (roll.Mark, bool) 
 			continue
 		}
 		for _, other := range by.with {
-			if other == with || len(asked) >= maxFollowed {
-				return by.by, true
-			}
-			if next := (signing{other, by.by.Index}); !asked[next] {
+			next := signing{other, by.by.Index}
+			switch {
+			case len(asked) >= maxFollowed:
+				return j.bringing(ref, index).by, true
+			case other == with:
+				if came = true; by.by.Index > last.Index {
+					last = by.by
+				}
+			case !asked[next]:
 				asked[next] = true
 				todo = append(todo, next)
 			}
 		}
 	}
-	return roll.Mark{}, false
+	return last, came
+}
+
+// cameBeside reports what came does of a key that another brought, but for what that other is: whether it came with one beside it against which the domain speaks.
+func (j *judge) cameBeside(ref, beside keys.Ref, index uint64) bool {
+	asked := map[signing]bool{}
+	for todo := []signing{{ref, index}}; len(todo) > 0; {
+		s := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		by := j.bringing(s.Ref, s.index)
+		if !by.ok {
+			continue
+		}
+		for _, other := range by.with {
+			next := signing{other, by.by.Index}
+			if other == beside || asked[next] {
+				continue
+			}
+			if len(asked) >= maxFollowed {
+				return true
+			}
+			asked[next] = true
+			if j.beyond(other, by.by.Index) {
+				if j.trail.asking[next] && j.shownSince(other, by.by) {
+					continue
+				}
+				return true
+			}
+			p := j.published(other, by.by.Index, by.by.Admitted)
+			if p.good() {
+				continue
+			}
+			if p != nil && p.accuses {
+				return true
+			}
+			todo = append(todo, next)
+		}
+	}
+	return false
 }
 
 // shownSince reports whether the domain published a key long after it had brought another: then it was not a thief's when it did.
