@@ -254,7 +254,8 @@ func TestAgainstTakenOutOfAZoneWithOptOut(t *testing.T) {
 // One of two officers sets up recovery keys and retires, then the other does, whom a recovery key revokes; another brings a third. That each explains why the other
 // is gone from the DNS says nothing against the third, who was not published yet when it signed.
 func TestAgainstOfficersRetireOneAfterTheOther(t *testing.T) {
-	for _, long := range []bool{true, false} { // the first was published long after it had set up the recovery keys
+	for i := range 4 {
+		long, same := i%2 == 0, i >= 2 // the first was published long after it had set up the recovery keys; the one that revoked brings the third
 		a, c := rolltest.NewOrg("a.example", 2, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
 		one, two, third := rolltest.NewKey("recovery"), rolltest.NewKey("other recovery"), rolltest.NewKey("third officer")
 		y, z := a.Keys[0], a.Keys[1]
@@ -277,12 +278,16 @@ func TestAgainstOfficersRetireOneAfterTheOther(t *testing.T) {
 		w.later(aDay)
 		w.observe(a.Domain, 10*aDay)
 		w.publish()
-		w.add(a, third, one)
+		by := one
+		if same {
+			by = two
+		}
+		w.add(a, third, by)
 		mine := w.says(entry.Endorse, a, third)
 		v := w.judged(mine, verify.Require{Vouched: 1})
-		tell(t, fmt.Sprint("long: ", long), v)
+		tell(t, fmt.Sprint("long: ", long, ", same: ", same), v)
 		if plain(v) != long {
-			t.Errorf("long: %v: %s", long, v.Sentence)
+			t.Errorf("long: %v, same: %v: %s", long, same, v.Sentence)
 		}
 	}
 }
@@ -372,6 +377,46 @@ func TestAgainstBroughtBesideALongRow(t *testing.T) {
 		tell(t, fmt.Sprint(first), v)
 		if !strings.Contains(v.Sentence, "speaks against a key that signed") {
 			t.Errorf("%d: explained: %s", first, v.Sentence)
+		}
+	}
+}
+
+// Who asks about many gets the same answers as who asks about each alone, in whatever order. One officer's key, replaced and declared stolen later on by a second, set up
+// recovery keys, one of which retired the officer who had brought the second.
+func TestAgainstAskedInAnotherOrder(t *testing.T) {
+	a, c := rolltest.NewOrg("a.example", 2, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
+	y, z, one, two := a.Keys[0], a.Keys[1], rolltest.NewKey("recovery"), rolltest.NewKey("other recovery")
+	next, second, third, fourth := rolltest.NewKey("next"), rolltest.NewKey("second officer"), rolltest.NewKey("third officer"), rolltest.NewKey("fourth officer")
+	w := proven(t, a, c)
+	w.add(a, second, z)
+	w.rec.Do(&entry.Membership{Action: entry.Update, Member: a.Domain, Name: a.Name, Quorum: 1, RecoveryKeys: []entry.PublicKey{one.Line(), two.Line()}}, a, y, one, two)
+	from, ref := w.rec.State.Size(), y.Ref()
+	w.later(aDay)
+	w.rotate(a, y, next, y)
+	w.rec.Do(&entry.KeyEvent{Action: entry.Revoke, Member: a.Domain, Revokes: &ref, CompromisedAfter: &from}, a, second)
+	w.revoke(a, z, one)
+	w.revoke(a, second, second)
+	w.later(aDay)
+	w.observe(a.Domain, 10*aDay, next)
+	w.publish()
+	w.add(a, third, one)
+	w.add(a, fourth, two)
+	var ins []verify.Input
+	for _, k := range []*rolltest.Key{third, fourth} {
+		ins = append(ins, w.asked(w.says(entry.Endorse, a, k), w.server()))
+	}
+	o := w.server()
+	o.Receipts = []*verify.Receipt{ins[0].Receipt, ins[1].Receipt}
+	report := w.audit(o)
+	for first := range ins {
+		judge := verify.Judging()
+		for _, i := range []int{first, 1 - first} {
+			ins[i].Record = report
+			v := judge(ins[i])
+			tell(t, fmt.Sprintf("%d, first %d", i, first), v)
+			if alone := verify.Judge(ins[i]); !plain(alone) || v.Sentence != alone.Sentence || v.Answers[0].State != alone.Answers[0].State {
+				t.Errorf("%d, after %d: %s\nalone: %s", i, first, v.Sentence, alone.Sentence)
+			}
 		}
 	}
 }

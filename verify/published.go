@@ -123,9 +123,11 @@ func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication
 	p, known := t.published[id]
 	if !known {
 		t.asking[id] = true
+		since := len(t.answers)
 		p = j.publication(ref, index, at)
-		t.published[id] = p
 		delete(t.asking, id)
+		t.published[id] = p
+		j.settle(inquiry{id, askedPublished}, since)
 	}
 	return p
 }
@@ -135,6 +137,7 @@ func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication
 func (j *judge) beyond(ref keys.Ref, index uint64) bool {
 	t, id := j.trail, signing{ref, index}
 	if t.asking[id] {
+		t.guess(inquiry{id, askedPublished}, false)
 		return true
 	}
 	_, known := t.published[id]
@@ -316,12 +319,16 @@ func (j *judge) broughtDenied(ref keys.Ref) bool {
 	if known {
 		return denied
 	}
-	if t.deep >= maxFollowed {
+	q := inquiry{signing{ref, 0}, askedDenied}
+	if t.denying[ref] {
+		t.guess(q, false)
+		return true // until it is known to be otherwise
+	}
+	if len(t.denying) >= maxFollowed {
 		return true
 	}
-	t.deep++
-	defer func() { t.deep-- }()
-	t.denied[ref] = true // until it is known to be otherwise
+	t.denying[ref] = true
+	since := len(t.answers)
 	denied = slices.ContainsFunc(j.state.Brings(ref), func(b roll.Bringing) bool {
 		if k, _ := j.state.Known(b.Ref); k.Role == roll.RecoveryKey {
 			return j.broughtDenied(b.Ref)
@@ -332,7 +339,9 @@ func (j *judge) broughtDenied(ref keys.Ref) bool {
 		p := j.published(b.Ref, b.Index, b.Admitted)
 		return p != nil && p.accuses
 	})
+	delete(t.denying, ref)
 	t.denied[ref] = denied
+	j.settle(q, since)
 	return denied
 }
 
@@ -513,7 +522,7 @@ func (j *judge) cameBeside(ref, beside keys.Ref, index uint64) bool {
 			}
 			asked[next] = true
 			if j.beyond(other, by.by.Index) {
-				if j.trail.asking[next] && j.shownSince(other, by.by) {
+				if j.lenient(other, by.by) {
 					continue
 				}
 				return true
@@ -545,55 +554,143 @@ func (j *judge) came(ref keys.Ref, index uint64) *roll.Mark {
 	if !start.ok {
 		return nil
 	}
-	if known, ok := t.came[signing{ref, start.by.Index}]; ok {
+	if known, ok := j.cameKnown(signing{ref, start.by.Index}, start.by); ok {
 		return known
 	}
 	type step struct { // up from the key: it and what brought it stand at the end of the way
-		id   signing
-		with []keys.Ref // that have not been looked at
+		id    signing
+		by    roll.Mark
+		with  []keys.Ref // that have not been looked at
+		since int
 	}
 	var way []step
+	var long bool // the domain published the one that is asked about long after it had brought the last of the way
 	climb := func(ref keys.Ref, by ending) {
 		id := signing{ref, by.by.Index}
-		t.came[id] = &by.by // until it is known to be otherwise
-		way = append(way, step{id, by.with})
+		t.climbing[id] = &long
+		way = append(way, step{id, by.by, by.with, len(t.answers)})
 	}
 	climb(ref, start)
+	came := false
 	for len(way) > 0 {
 		s := &way[len(way)-1]
-		if len(s.with) == 0 {
+		if came || len(s.with) == 0 {
+			delete(t.climbing, s.id)
 			t.came[s.id] = nil
+			if by := s.by; came {
+				t.came[s.id] = &by
+			}
+			j.settle(inquiry{s.id, askedCame}, s.since)
 			way = way[:len(way)-1]
 			continue
 		}
-		other, at := s.with[0], t.came[s.id]
+		other, at := s.with[0], s.by
 		s.with = s.with[1:]
 		if j.beyond(other, at.Index) {
-			if t.asking[signing{other, at.Index}] && j.shownSince(other, *at) {
-				continue
-			}
-			return &start.by
+			came = !j.lenient(other, at)
+			continue
 		}
+		long = j.shownSince(other, at)
 		p := j.published(other, at.Index, at.Admitted)
+		long = false
 		if p.good() {
 			continue
 		}
-		if p != nil && p.accuses {
-			return &start.by
+		if came = p != nil && p.accuses; came {
+			continue
 		}
 		by := j.bringing(other, at.Index)
 		if !by.ok {
 			continue
 		}
-		known, ok := t.came[signing{other, by.by.Index}]
-		if known != nil {
-			return &start.by
-		}
-		if !ok {
+		if known, ok := j.cameKnown(signing{other, by.by.Index}, by.by); !ok {
 			climb(other, by)
+		} else {
+			came = known != nil
 		}
 	}
-	return nil
+	if !came {
+		return nil
+	}
+	return &start.by
+}
+
+// cameKnown returns what came does of a key that an entry brought, if that is known or being found out.
+func (j *judge) cameKnown(id signing, by roll.Mark) (*roll.Mark, bool) {
+	t := j.trail
+	if long, ok := t.climbing[id]; ok {
+		kind := *long && j.mayGuess(id.Ref)
+		t.guess(inquiry{id, askedCame}, kind)
+		if kind {
+			return nil, true
+		}
+		return &by, true
+	}
+	known, ok := t.came[id]
+	return known, ok
+}
+
+// lenient reports whether a key that is being asked about says nothing against what an entry brought with it: the domain published it long after.
+func (j *judge) lenient(ref keys.Ref, by roll.Mark) bool {
+	t, id := j.trail, signing{ref, by.Index}
+	if !t.asking[id] || !j.shownSince(ref, by) || !j.mayGuess(ref) {
+		return false
+	}
+	t.guess(inquiry{id, askedPublished}, true)
+	return true
+}
+
+// An inquiry is what is asked about a key, and answered once. Keys can end each other, so it may be asked again while it is being found out. Then it gets a guess: mostly
+// that there is something against the key; a kind one is that there is nothing. When it is answered, what was found out in between is forgotten, because it may rest on the
+// guess. So it does not matter in which order is asked.
+type inquiry struct {
+	signing // the index is 0 for askedDenied
+	what    asked
+}
+
+type asked uint8
+
+// The inquiries: published, came and broughtDenied.
+
+const (
+	askedPublished asked = iota + 1
+	askedCame
+	askedDenied
+)
+
+// maxForgotten bounds how many answers about one organization are forgotten. Beyond that no guess is a kind one, and the others may stay: doubts too many.
+const maxForgotten = 5000
+
+// guess takes in that there was one.
+func (t *trail) guess(q inquiry, kind bool) { t.guessed[q] = t.guessed[q] || kind }
+
+// mayGuess reports whether a guess about a key may be a kind one.
+func (j *judge) mayGuess(ref keys.Ref) bool {
+	k, _ := j.state.Known(ref)
+	return j.trail.forgotten[k.Domain] < maxForgotten
+}
+
+// settle takes in that an inquiry is answered, and forgets the answers since it was asked if there was a guess about it.
+func (j *judge) settle(q inquiry, since int) {
+	t := j.trail
+	kind, guessed := t.guessed[q]
+	delete(t.guessed, q)
+	if guessed && (kind || j.mayGuess(q.Ref)) {
+		k, _ := j.state.Known(q.Ref)
+		t.forgotten[k.Domain] += len(t.answers) - since
+		for _, other := range t.answers[since:] {
+			switch other.what {
+			case askedPublished:
+				delete(t.published, other.signing)
+			case askedCame:
+				delete(t.came, other.signing)
+			default:
+				delete(t.denied, other.Ref)
+			}
+		}
+		t.answers = t.answers[:since]
+	}
+	t.answers = append(t.answers, q)
 }
 
 // signing is a key and an entry that it signed, or that brought it.
