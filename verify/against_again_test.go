@@ -420,3 +420,34 @@ func TestAgainstAskedInAnotherOrder(t *testing.T) {
 		}
 	}
 }
+
+// A stolen key is taken out of the DNS; two months later the recovery key puts another into its place, and says since when it was stolen. That the other is not published
+// says nothing against what was signed before.
+func TestAgainstReplacedLongAfterAsStolen(t *testing.T) {
+	for _, rotates := range []bool{true, false} {
+		a, c := rolltest.NewOrg("a.example", 1, 1, 1), rolltest.NewOrg("c.example", 1, 0, 1)
+		fresh, other := rolltest.NewKey("fresh of a.example"), rolltest.NewKey("in no record")
+		w := proven(t, a, c)
+		mine := w.says(entry.Endorse, a, a.Keys[0])
+		from := w.rec.State.Size()
+		w.later(10 * aDay)
+		w.observe(a.Domain, 10*aDay)
+		w.publish()
+		w.later(60 * aDay)
+		if rotates {
+			line, ref := fresh.Line(), a.Keys[0].Ref()
+			w.rec.Do(&entry.KeyEvent{Action: entry.Rotate, Member: a.Domain, PublicKey: &line, Revokes: &ref, CompromisedAfter: &from}, a, a.Recovery[0], fresh)
+		} else {
+			w.compromised(a, a.Keys[0], from)
+			w.add(a, fresh, a.Recovery[0])
+		}
+		w.later(aDay)
+		w.observe(a.Domain, 10*aDay, other)
+		w.publish()
+		v := w.judged(mine, verify.Require{Vouched: 1})
+		tell(t, fmt.Sprint("rotates: ", rotates), v)
+		if v.Code != 0 || strings.Contains(fmt.Sprint(v.Answers[0].Reasons), "speaks against") {
+			t.Errorf("rotates: %v: accused: %s", rotates, v.Sentence)
+		}
+	}
+}

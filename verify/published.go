@@ -434,6 +434,9 @@ func (j *judge) lastAbout(ref keys.Ref) ending {
 	e, known := j.trail.last[ref]
 	if !known {
 		e.by, e.with, e.ok = j.state.LastAbout(ref)
+		if end := j.revocation(ref); e.ok && end.ok && end.by.Index == e.by.Index {
+			e.next = end.next
+		}
 		j.trail.last[ref] = e
 	}
 	return e
