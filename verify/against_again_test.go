@@ -451,3 +451,33 @@ func TestAgainstReplacedLongAfterAsStolen(t *testing.T) {
 		}
 	}
 }
+
+// An officer set up a recovery key, and went from the DNS without a word. What the recovery key brings is doubted if that was soon, whether or not it revokes the officer's.
+func TestAgainstBroughtLongBeforeItWent(t *testing.T) {
+	for i := range 4 {
+		long, revokes := i%2 == 0, i >= 2
+		a, c := rolltest.NewOrg("a.example", 1, 0, 1), rolltest.NewOrg("c.example", 1, 0, 1)
+		recovery, second := rolltest.NewKey("recovery of a.example"), rolltest.NewKey("second of a.example")
+		w := proven(t, a, c)
+		w.recovers(a, recovery, a.Keys[0])
+		if long {
+			for range 3 {
+				w.later(30 * aDay)
+				w.observe(a.Domain, 10*aDay, a.Keys...)
+				w.publish()
+			}
+		}
+		w.later(aDay)
+		w.observe(a.Domain, 10*aDay)
+		w.publish()
+		if revokes {
+			w.revoke(a, a.Keys[0], recovery)
+		}
+		w.add(a, second, recovery)
+		v := w.judged(w.says(entry.Endorse, a, second), verify.Require{Vouched: 1})
+		tell(t, fmt.Sprint("long: ", long, ", revokes: ", revokes), v)
+		if plain(v) != long {
+			t.Errorf("long: %v, revokes: %v: %s", long, revokes, v.Sentence)
+		}
+	}
+}

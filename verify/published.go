@@ -137,7 +137,7 @@ func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication
 func (j *judge) beyond(ref keys.Ref, index uint64) bool {
 	t, id := j.trail, signing{ref, index}
 	if t.asking[id] {
-		t.guess(inquiry{id, askedPublished}, false)
+		t.guessed[inquiry{id, askedPublished}] = true
 		return true
 	}
 	_, known := t.published[id]
@@ -321,7 +321,7 @@ func (j *judge) broughtDenied(ref keys.Ref) bool {
 	}
 	q := inquiry{signing{ref, 0}, askedDenied}
 	if t.denying[ref] {
-		t.guess(q, false)
+		t.guessed[q] = true
 		return true // until it is known to be otherwise
 	}
 	if len(t.denying) >= maxFollowed {
@@ -524,10 +524,10 @@ func (j *judge) cameBeside(ref, beside keys.Ref, index uint64) bool {
 				return true
 			}
 			asked[next] = true
+			if j.shownSince(other, by.by) {
+				continue
+			}
 			if j.beyond(other, by.by.Index) {
-				if j.lenient(other, by.by) {
-					continue
-				}
 				return true
 			}
 			p := j.published(other, by.by.Index, by.by.Admitted)
@@ -551,7 +551,7 @@ func (j *judge) shownSince(ref keys.Ref, by roll.Mark) bool {
 }
 
 // came returns the entry that brought a key which signed another entry, if it was signed with a key against which the domain speaks, or with one that had so come, and
-// the domain does not answer for the key itself.
+// the domain does not answer for the key itself. It does not count against what a key brought if the domain published that one long after.
 func (j *judge) came(ref keys.Ref, index uint64) *roll.Mark {
 	t, start := j.trail, j.bringing(ref, index)
 	if !start.ok {
@@ -567,10 +567,9 @@ func (j *judge) came(ref keys.Ref, index uint64) *roll.Mark {
 		since int
 	}
 	var way []step
-	var long bool // the domain published the one that is asked about long after it had brought the last of the way
 	climb := func(ref keys.Ref, by ending) {
 		id := signing{ref, by.by.Index}
-		t.climbing[id] = &long
+		t.climbing[id] = true
 		way = append(way, step{id, by.by, by.with, len(t.answers)})
 	}
 	climb(ref, start)
@@ -589,13 +588,13 @@ func (j *judge) came(ref keys.Ref, index uint64) *roll.Mark {
 		}
 		other, at := s.with[0], s.by
 		s.with = s.with[1:]
-		if j.beyond(other, at.Index) {
-			came = !j.lenient(other, at)
+		if j.shownSince(other, at) {
 			continue
 		}
-		long = j.shownSince(other, at)
+		if came = j.beyond(other, at.Index); came {
+			continue
+		}
 		p := j.published(other, at.Index, at.Admitted)
-		long = false
 		if p.good() {
 			continue
 		}
@@ -621,31 +620,17 @@ func (j *judge) came(ref keys.Ref, index uint64) *roll.Mark {
 // cameKnown returns what came does of a key that an entry brought, if that is known or being found out.
 func (j *judge) cameKnown(id signing, by roll.Mark) (*roll.Mark, bool) {
 	t := j.trail
-	if long, ok := t.climbing[id]; ok {
-		kind := *long && j.mayGuess(id.Ref)
-		t.guess(inquiry{id, askedCame}, kind)
-		if kind {
-			return nil, true
-		}
+	if t.climbing[id] {
+		t.guessed[inquiry{id, askedCame}] = true
 		return &by, true
 	}
 	known, ok := t.came[id]
 	return known, ok
 }
 
-// lenient reports whether a key that is being asked about says nothing against what an entry brought with it: the domain published it long after.
-func (j *judge) lenient(ref keys.Ref, by roll.Mark) bool {
-	t, id := j.trail, signing{ref, by.Index}
-	if !t.asking[id] || !j.shownSince(ref, by) || !j.mayGuess(ref) {
-		return false
-	}
-	t.guess(inquiry{id, askedPublished}, true)
-	return true
-}
-
-// An inquiry is what is asked about a key, and answered once. Keys can end each other, so it may be asked again while it is being found out. Then it gets a guess: mostly
-// that there is something against the key; a kind one is that there is nothing. When it is answered, what was found out in between is forgotten, because it may rest on the
-// guess. So it does not matter in which order is asked.
+// An inquiry is what is asked about a key, and answered once. Keys can end each other, so it may be asked again while it is being found out. Then it gets a guess:
+// that there is something against the key. When it is answered, what was found out in between is forgotten, because it may rest on the guess. So it does not matter in which
+// order is asked.
 type inquiry struct {
 	signing // the index is 0 for askedDenied
 	what    asked
@@ -661,25 +646,15 @@ const (
 	askedDenied
 )
 
-// maxForgotten bounds how many answers about one organization are forgotten. Beyond that no guess is a kind one, and the others may stay: doubts too many.
+// maxForgotten bounds how many answers about one organization are forgotten. Beyond that they stay: doubts too many.
 const maxForgotten = 5000
-
-// guess takes in that there was one.
-func (t *trail) guess(q inquiry, kind bool) { t.guessed[q] = t.guessed[q] || kind }
-
-// mayGuess reports whether a guess about a key may be a kind one.
-func (j *judge) mayGuess(ref keys.Ref) bool {
-	k, _ := j.state.Known(ref)
-	return j.trail.forgotten[k.Domain] < maxForgotten
-}
 
 // settle takes in that an inquiry is answered, and forgets the answers since it was asked if there was a guess about it.
 func (j *judge) settle(q inquiry, since int) {
 	t := j.trail
-	kind, guessed := t.guessed[q]
+	guessed := t.guessed[q]
 	delete(t.guessed, q)
-	if guessed && (kind || j.mayGuess(q.Ref)) {
-		k, _ := j.state.Known(q.Ref)
+	if k, _ := j.state.Known(q.Ref); guessed && t.forgotten[k.Domain] < maxForgotten {
 		t.forgotten[k.Domain] += len(t.answers) - since
 		for _, other := range t.answers[since:] {
 			switch other.what {
