@@ -495,14 +495,19 @@ type trail struct {
 	ended     map[keys.Ref]ending
 	last      map[keys.Ref]ending
 	denied    map[keys.Ref]bool // broughtDenied
-	deep      int               // how often that asks itself
+	denying   map[keys.Ref]bool // that is being found out
+	climbing  map[signing]bool  // that is being found out of came
+	answers   []inquiry         // of published, came and denied, in this order
+	guessed   map[inquiry]bool  // that were asked about while they were being found out
+	forgotten map[string]int    // by domain: answers
 }
 
 func newTrail() *trail {
 	return &trail{
 		credits: make(map[string]*credit), answered: make(map[[2]string]answered), chains: make(map[string][]dated), published: make(map[signing]*publication),
 		asking: make(map[signing]bool), first: make(map[signing][2]time.Time), came: make(map[signing]*roll.Mark), brought: make(map[signing]ending),
-		ended: make(map[keys.Ref]ending), last: make(map[keys.Ref]ending), denied: make(map[keys.Ref]bool),
+		ended: make(map[keys.Ref]ending), last: make(map[keys.Ref]ending), denied: make(map[keys.Ref]bool), denying: make(map[keys.Ref]bool),
+		climbing: make(map[signing]bool), guessed: make(map[inquiry]bool), forgotten: make(map[string]int),
 	}
 }
 

@@ -123,9 +123,11 @@ func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication
 	p, known := t.published[id]
 	if !known {
 		t.asking[id] = true
+		since := len(t.answers)
 		p = j.publication(ref, index, at)
-		t.published[id] = p
 		delete(t.asking, id)
+		t.published[id] = p
+		j.settle(inquiry{id, askedPublished}, since)
 	}
 	return p
 }
@@ -135,6 +137,7 @@ func (j *judge) published(ref keys.Ref, index uint64, at time.Time) *publication
 func (j *judge) beyond(ref keys.Ref, index uint64) bool {
 	t, id := j.trail, signing{ref, index}
 	if t.asking[id] {
+		t.guessed[inquiry{id, askedPublished}] = true
 		return true
 	}
 	_, known := t.published[id]
@@ -316,12 +319,16 @@ func (j *judge) broughtDenied(ref keys.Ref) bool {
 	if known {
 		return denied
 	}
-	if t.deep >= maxFollowed {
+	q := inquiry{signing{ref, 0}, askedDenied}
+	if t.denying[ref] {
+		t.guessed[q] = true
+		return true // until it is known to be otherwise
+	}
+	if len(t.denying) >= maxFollowed {
 		return true
 	}
-	t.deep++
-	defer func() { t.deep-- }()
-	t.denied[ref] = true // until it is known to be otherwise
+	t.denying[ref] = true
+	since := len(t.answers)
 	denied = slices.ContainsFunc(j.state.Brings(ref), func(b roll.Bringing) bool {
 		if k, _ := j.state.Known(b.Ref); k.Role == roll.RecoveryKey {
 			return j.broughtDenied(b.Ref)
@@ -332,7 +339,9 @@ func (j *judge) broughtDenied(ref keys.Ref) bool {
 		p := j.published(b.Ref, b.Index, b.Admitted)
 		return p != nil && p.accuses
 	})
+	delete(t.denying, ref)
 	t.denied[ref] = denied
+	j.settle(q, since)
 	return denied
 }
 
@@ -425,13 +434,16 @@ func (j *judge) lastAbout(ref keys.Ref) ending {
 	e, known := j.trail.last[ref]
 	if !known {
 		e.by, e.with, e.ok = j.state.LastAbout(ref)
+		if end := j.revocation(ref); e.ok && end.ok && end.by.Index == e.by.Index {
+			e.next = end.next
+		}
 		j.trail.last[ref] = e
 	}
 	return e
 }
 
 // byOthers reports whether an entry that ends a key was signed with others as well, beside what it puts into its place, and the domain speaks against none of them,
-// nor had the key brought one, unless the domain answers for that or published the key long after.
+// nor had the key brought one, unless the domain answers for that, or published the key long after and speaks against none with which it brought that.
 func (j *judge) byOthers(k roll.Key, end ending) bool {
 	others := 0
 	for _, ref := range end.with {
@@ -444,7 +456,7 @@ func (j *judge) byOthers(k roll.Key, end ending) bool {
 		p := j.published(ref, end.by.Index, end.by.Admitted)
 		if !p.good() {
 			brought, came := j.broughtWith(ref, k.Ref, end.by.Index)
-			if came && !j.shownSince(k.Ref, brought) || p != nil && p.accuses || !came && j.came(ref, end.by.Index) != nil {
+			if p != nil && p.accuses || came && (!j.shownSince(k.Ref, brought) || j.cameBeside(ref, k.Ref, end.by.Index)) || !came && j.came(ref, end.by.Index) != nil {
 				return false
 			}
 		}
@@ -464,9 +476,9 @@ func (j *judge) bringing(ref keys.Ref, index uint64) ending {
 	return e
 }
 
-// broughtWith returns the entry with which a key brought another, or brought what brought it, and so on; false: it did not. Where that leads too far it is taken to
-// have done so with the last that was looked at.
-func (j *judge) broughtWith(ref, with keys.Ref, index uint64) (roll.Mark, bool) {
+// broughtWith returns the last entry with which a key brought another, or brought what brought it, and so on; false: it did not. Where that leads too far it is taken to
+// have done so with the one that brought this other.
+func (j *judge) broughtWith(ref, with keys.Ref, index uint64) (last roll.Mark, came bool) {
 	asked := map[signing]bool{}
 	for todo := []signing{{ref, index}}; len(todo) > 0; {
 		s := todo[len(todo)-1]
@@ -476,16 +488,59 @@ func (j *judge) broughtWith(ref, with keys.Ref, index uint64) (roll.Mark, bool) 
 			continue
 		}
 		for _, other := range by.with {
-			if other == with || len(asked) >= maxFollowed {
-				return by.by, true
-			}
-			if next := (signing{other, by.by.Index}); !asked[next] {
+			next := signing{other, by.by.Index}
+			switch {
+			case len(asked) >= maxFollowed:
+				return j.bringing(ref, index).by, true
+			case other == with:
+				if came = true; by.by.Index > last.Index {
+					last = by.by
+				}
+			case !asked[next]:
 				asked[next] = true
 				todo = append(todo, next)
 			}
 		}
 	}
-	return roll.Mark{}, false
+	return last, came
+}
+
+// cameBeside reports what came does of a key that another brought, but for what that other is: whether it came with one beside it against which the domain speaks.
+func (j *judge) cameBeside(ref, beside keys.Ref, index uint64) bool {
+	asked := map[signing]bool{}
+	for todo := []signing{{ref, index}}; len(todo) > 0; {
+		s := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		by := j.bringing(s.Ref, s.index)
+		if !by.ok {
+			continue
+		}
+		for _, other := range by.with {
+			next := signing{other, by.by.Index}
+			if other == beside || asked[next] {
+				continue
+			}
+			if len(asked) >= maxFollowed {
+				return true
+			}
+			asked[next] = true
+			if j.shownSince(other, by.by) {
+				continue
+			}
+			if j.beyond(other, by.by.Index) {
+				return true
+			}
+			p := j.published(other, by.by.Index, by.by.Admitted)
+			if p.good() {
+				continue
+			}
+			if p != nil && p.accuses {
+				return true
+			}
+			todo = append(todo, next)
+		}
+	}
+	return false
 }
 
 // shownSince reports whether the domain published a key long after it had brought another: then it was not a thief's when it did.
@@ -496,61 +551,123 @@ func (j *judge) shownSince(ref keys.Ref, by roll.Mark) bool {
 }
 
 // came returns the entry that brought a key which signed another entry, if it was signed with a key against which the domain speaks, or with one that had so come, and
-// the domain does not answer for the key itself.
+// the domain does not answer for the key itself. It does not count against what a key brought if the domain published that one long after.
 func (j *judge) came(ref keys.Ref, index uint64) *roll.Mark {
 	t, start := j.trail, j.bringing(ref, index)
 	if !start.ok {
 		return nil
 	}
-	if known, ok := t.came[signing{ref, start.by.Index}]; ok {
+	if known, ok := j.cameKnown(signing{ref, start.by.Index}, start.by); ok {
 		return known
 	}
 	type step struct { // up from the key: it and what brought it stand at the end of the way
-		id   signing
-		with []keys.Ref // that have not been looked at
+		id    signing
+		by    roll.Mark
+		with  []keys.Ref // that have not been looked at
+		since int
 	}
 	var way []step
 	climb := func(ref keys.Ref, by ending) {
 		id := signing{ref, by.by.Index}
-		t.came[id] = &by.by // until it is known to be otherwise
-		way = append(way, step{id, by.with})
+		t.climbing[id] = true
+		way = append(way, step{id, by.by, by.with, len(t.answers)})
 	}
 	climb(ref, start)
+	came := false
 	for len(way) > 0 {
 		s := &way[len(way)-1]
-		if len(s.with) == 0 {
+		if came || len(s.with) == 0 {
+			delete(t.climbing, s.id)
 			t.came[s.id] = nil
+			if by := s.by; came {
+				t.came[s.id] = &by
+			}
+			j.settle(inquiry{s.id, askedCame}, s.since)
 			way = way[:len(way)-1]
 			continue
 		}
-		other, at := s.with[0], t.came[s.id]
+		other, at := s.with[0], s.by
 		s.with = s.with[1:]
-		if j.beyond(other, at.Index) {
-			if t.asking[signing{other, at.Index}] && j.shownSince(other, *at) {
-				continue
-			}
-			return &start.by
+		if j.shownSince(other, at) {
+			continue
+		}
+		if came = j.beyond(other, at.Index); came {
+			continue
 		}
 		p := j.published(other, at.Index, at.Admitted)
 		if p.good() {
 			continue
 		}
-		if p != nil && p.accuses {
-			return &start.by
+		if came = p != nil && p.accuses; came {
+			continue
 		}
 		by := j.bringing(other, at.Index)
 		if !by.ok {
 			continue
 		}
-		known, ok := t.came[signing{other, by.by.Index}]
-		if known != nil {
-			return &start.by
-		}
-		if !ok {
+		if known, ok := j.cameKnown(signing{other, by.by.Index}, by.by); !ok {
 			climb(other, by)
+		} else {
+			came = known != nil
 		}
 	}
-	return nil
+	if !came {
+		return nil
+	}
+	return &start.by
+}
+
+// cameKnown returns what came does of a key that an entry brought, if that is known or being found out.
+func (j *judge) cameKnown(id signing, by roll.Mark) (*roll.Mark, bool) {
+	t := j.trail
+	if t.climbing[id] {
+		t.guessed[inquiry{id, askedCame}] = true
+		return &by, true
+	}
+	known, ok := t.came[id]
+	return known, ok
+}
+
+// An inquiry is what is asked about a key, and answered once. Keys can end each other, so it may be asked again while it is being found out. Then it gets a guess:
+// that there is something against the key. When it is answered, what was found out in between is forgotten, because it may rest on the guess. So it does not matter in which
+// order is asked.
+type inquiry struct {
+	signing // the index is 0 for askedDenied
+	what    asked
+}
+
+type asked uint8
+
+// The inquiries: published, came and broughtDenied.
+const (
+	askedPublished asked = iota + 1
+	askedCame
+	askedDenied
+)
+
+// maxForgotten bounds how many answers about one organization are forgotten. Beyond that they stay: doubts too many.
+const maxForgotten = 5000
+
+// settle takes in that an inquiry is answered, and forgets the answers since it was asked if there was a guess about it.
+func (j *judge) settle(q inquiry, since int) {
+	t := j.trail
+	guessed := t.guessed[q]
+	delete(t.guessed, q)
+	if k, _ := j.state.Known(q.Ref); guessed && t.forgotten[k.Domain] < maxForgotten {
+		t.forgotten[k.Domain] += len(t.answers) - since
+		for _, other := range t.answers[since:] {
+			switch other.what {
+			case askedPublished:
+				delete(t.published, other.signing)
+			case askedCame:
+				delete(t.came, other.signing)
+			default:
+				delete(t.denied, other.Ref)
+			}
+		}
+		t.answers = t.answers[:since]
+	}
+	t.answers = append(t.answers, q)
 }
 
 // signing is a key and an entry that it signed, or that brought it.
