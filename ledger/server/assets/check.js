@@ -28,7 +28,7 @@ export function wire(form, place, verifier, samples) {
   place.before(judged);
   const past = new Asked((kept) => restore(kept));
   let asked = 0;
-  let quiet = false; // what is shown next was not asked for just now: it takes no focus
+  let quiet = false; // what begins now was not asked for just now: its answer takes no focus
 
   const judge = () => {
     const p = verifier.policy;
@@ -36,9 +36,9 @@ export function wire(form, place, verifier, samples) {
   };
   judge();
 
-  const show = ({ node, heading, state, code }) => {
+  const show = ({ node, heading, state, code }, silent = false) => {
     fill(place, node);
-    if (!quiet) {
+    if (!silent) {
       focusOn(heading);
     }
     settle(place, state, code);
@@ -47,6 +47,7 @@ export function wire(form, place, verifier, samples) {
   // Shows what work() promises, unless something else was asked meanwhile.
   const run = async (work) => {
     const mine = ++asked;
+    const silent = quiet;
     progress.begin();
     busy(place);
     let shown;
@@ -61,7 +62,7 @@ export function wire(form, place, verifier, samples) {
     if (mine === asked) {
       progress.end();
       judge();
-      show(shown);
+      show(shown, silent);
     }
   };
 
@@ -141,7 +142,7 @@ export function wire(form, place, verifier, samples) {
       return;
     }
     past.keep({ typed: input.value });
-    return check({ text: input.value }, { name: text("js.typed"), typed: input.value.trim() });
+    check({ text: input.value }, { name: text("js.typed"), typed: input.value.trim() });
   };
 
   form.addEventListener("submit", (event) => {
@@ -232,23 +233,20 @@ export function wire(form, place, verifier, samples) {
   }
 
   // Shows again what was asked when the page was here before: by Back, by Forward, or by loading it again.
-  const restore = async ({ typed: words, sample }) => {
+  const restore = ({ typed: words, sample }) => {
     quiet = true;
-    try {
-      input.value = words ?? "";
-      if (words) {
-        await typed();
-      } else if (samples && Object.hasOwn(tries, sample ?? "")) {
-        await tries[sample]();
-      } else {
-        asked++;
-        progress.end();
-        fill(place);
-        delete place.dataset.state;
-      }
-    } finally {
-      quiet = false;
+    input.value = words ?? "";
+    if (words) {
+      typed();
+    } else if (samples && Object.hasOwn(tries, sample ?? "")) {
+      tries[sample]();
+    } else {
+      asked++;
+      progress.end();
+      fill(place);
+      delete place.dataset.state;
     }
+    quiet = false;
   };
   if (past.now.typed || past.now.sample) {
     restore(past.now);
