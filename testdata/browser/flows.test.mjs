@@ -172,6 +172,13 @@ describe('flows', { concurrency: 2 }, () => {
 		await page.evaluate(() => history.forward())
 		await page.waitForFunction(() => document.querySelector('#answer').childElementCount === 0)
 		assert.equal(await page.locator('#check-input').inputValue(), '')
+		// What another version of the page has kept is no question.
+		for (const kept of [{ asked: { typed: { text: 'apnic.net' }, sample: ['genuine'] } }, { asked: 'apnic.net' }, 7]) {
+			await page.evaluate((kept) => history.replaceState(kept, ''), kept)
+			await page.reload()
+			await settled(page)
+			assert.deepEqual(await page.evaluate(() => [document.querySelector('#answer').childElementCount, document.querySelector('#check-input').value]), [0, ''])
+		}
 		// Nothing of it is in an address.
 		assert.ok(!requests.concat(page.url()).some((u) => /apnic|guest/.test(u)), requests.join(' '))
 	}))

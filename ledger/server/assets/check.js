@@ -258,13 +258,14 @@ export function wire(form, place, verifier, samples) {
  * asked where the reader has gone back or forward to.
  */
 class Asked {
-  now = window.history.state?.asked ?? {};
+  now = Asked.#in(window.history.state) ?? {};
 
   constructor(back) {
     this.#put("replaceState");
     addEventListener("popstate", (event) => {
-      if (event.state?.asked) {
-        this.now = event.state.asked;
+      const kept = Asked.#in(event.state);
+      if (kept) {
+        this.now = kept;
         back(this.now);
       } else {
         this.#put("replaceState"); // a link to a place on this page was followed
@@ -278,6 +279,12 @@ class Asked {
       this.now = kept;
       this.#put("pushState");
     }
+  }
+
+  // What a state has of it; null if it has nothing. Another version of this page may have kept something else.
+  static #in(state) {
+    const words = (s) => (typeof s === "string" ? s : undefined);
+    return state?.asked ? { typed: words(state.asked.typed), sample: words(state.asked.sample) } : null;
   }
 
   #put(how) {
