@@ -172,8 +172,61 @@ describe('flows', { concurrency: 2 }, () => {
 		await page.evaluate(() => history.forward())
 		await page.waitForFunction(() => document.querySelector('#answer').childElementCount === 0)
 		assert.equal(await page.locator('#check-input').inputValue(), '')
+		// What another version of the page has kept is no question.
+		for (const kept of [{ asked: { typed: { text: 'apnic.net' }, sample: ['genuine'] } }, { asked: 'apnic.net' }, 7]) {
+			await page.evaluate((kept) => history.replaceState(kept, ''), kept)
+			await page.reload()
+			await settled(page)
+			assert.deepEqual(await page.evaluate(() => [document.querySelector('#answer').childElementCount, document.querySelector('#check-input').value]), [0, ''])
+		}
 		// Nothing of it is in an address.
 		assert.ok(!requests.concat(page.url()).some((u) => /apnic|guest/.test(u)), requests.join(' '))
+	}))
+
+	test('Back twice in haste takes no focus', { timeout }, () => visit({ fresh: true }, async (page) => {
+		await page.goto(url)
+		await settled(page)
+		for (const [name, code] of [['apnic.net', 0], ['guest.undersigned.example', 12], ['example.org', 11]]) {
+			await page.locator('#answer').evaluate((e) => { e.dataset.state = 'busy' })
+			await page.locator('#check-input').fill(name)
+			await page.locator('#check-form button[type=submit]').click()
+			assert.equal((await state(page, '#answer')).code, code)
+		}
+		await page.evaluate(async () => {
+			for (let i = 0; i < 2; i++) {
+				const gone = new Promise((then) => addEventListener('popstate', then, { once: true }))
+				history.back()
+				await gone
+			}
+		})
+		assert.equal((await state(page, '#answer')).code, 0)
+		assert.ok(await page.evaluate(() => document.activeElement === document.body))
+		// What is asked meanwhile takes it.
+		await page.evaluate(async () => {
+			const gone = new Promise((then) => addEventListener('popstate', then, { once: true }))
+			history.forward()
+			await gone
+			document.querySelector('#check-input').value = 'example.org'
+			document.querySelector('#check-form button[type=submit]').click()
+		})
+		assert.equal((await state(page, '#answer')).code, 11)
+		assert.equal(await page.evaluate(() => document.activeElement.className), 'said')
+	}))
+
+	// A record that is too large to be re-checked unasked: this one, for a page whose bound is lower.
+	test('who asks for all of a large record keeps the focus', { timeout }, () => visit({ fresh: true }, async (page) => {
+		await page.route('**/assets/app*.js', async (route) => {
+			const response = await route.fetch()
+			const body = (await response.text()).replace('10_000', '10')
+			await route.fulfill({ response, body })
+		})
+		await page.goto(`${url}record`)
+		assert.equal((await state(page, '#browser-check')).state, 'could-not-check')
+		const all = page.locator('#browser-check [data-all]')
+		await all.focus()
+		await page.keyboard.press('Enter')
+		await page.waitForFunction(() => document.querySelector('#browser-check').dataset.state === 'confirmed')
+		assert.equal(await page.evaluate(() => document.activeElement.id), 'browser-check')
 	}))
 
 	for (const js of [true, false]) {

@@ -342,6 +342,11 @@ func TestFingerprint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	links := map[string]string{
+		"a permalink":                  "That is as of now. The link is to the list of the first 30 entries: 10 organizations stood behind it then.",
+		"a permalink as of a day":      "That is as of now. The link is to the list as of 1 June 2024, 23:59:59 UTC: nobody stood behind it then.",
+		"a permalink of a larger copy": "That is as of now. The link is to a list of the first 4,711 entries, and this copy of the record has 41 entries.",
+	}
 	for _, tc := range []struct {
 		name     string
 		typed    string
@@ -354,6 +359,13 @@ func TestFingerprint(t *testing.T) {
 		{"in capitals", "SHA256:" + strings.ToUpper(bare), "fingerprint", verify.CodeOK, found},
 		{"as sha256sum prints it", bare + "  statement.txt", "fingerprint", verify.CodeOK, found},
 		{"a permalink", base + "statement/" + bare + "?size=30#signatories", "fingerprint", verify.CodeOK, found},
+		{"as sha256sum prints it of a name with spaces", bare + " *my statement.txt", "fingerprint", verify.CodeOK, found},
+		{"two of them", bare + "  " + none, "text", verify.CodeNotFound, "in no endorsed version"},
+		{"a link with two of them", base + "statement/" + bare + "/" + none, "organization", verify.CodeNotFound, "No endorsement by ledger.example"},
+		{"a permalink as of a day", base + "statement/" + bare + "?as-of=2024-06-01", "fingerprint", verify.CodeOK, found},
+		{"a permalink of this copy", base + "statement/" + bare + "?size=41&as-of=2100-01-01", "fingerprint", verify.CodeOK, found},
+		{"a permalink of a larger copy", base + "statement/" + bare + "?size=4711", "fingerprint", verify.CodeOK, found},
+		{"a permalink of another address with a size", "http://copy.example/x/statement/" + bare + "?size=30&as-of=2024-06-01", "fingerprint", verify.CodeOK, found},
 		{"a permalink of another address", "http://copy.example/x/statement/" + bare, "fingerprint", verify.CodeOK, found},
 		{"a text's address", base + "blobs/sha256/" + bare, "fingerprint", verify.CodeOK, found},
 		{"of no text", none, "fingerprint", verify.CodeNotFound, "demo.undersigned.example/tccm has no text with the fingerprint sha256:" + none + ", among 1 text up to "},
@@ -376,11 +388,12 @@ func TestFingerprint(t *testing.T) {
 				if len(a.Comparison.Versions) != 1 || len(a.Comparison.Versions[0].Endorsers) != 16 || a.Answers[1].State != verify.Confirmed {
 					t.Errorf("%+v", a.Comparison)
 				}
-				then := slices.ContainsFunc(a.Answers[3].Reasons, func(r string) bool {
-					return strings.Contains(r, "as of the first 30 entries: 10 organizations stood behind it then")
-				})
-				if then != strings.Contains(tc.typed, "size=30") {
-					t.Errorf("%q", a.Answers[3].Reasons)
+				var then string
+				if reasons := a.Answers[3].Reasons; strings.HasPrefix(reasons[len(reasons)-1], "That is as of now.") {
+					then = reasons[len(reasons)-1]
+				}
+				if want := links[tc.name]; then != want {
+					t.Errorf("%q, want %q", then, want)
 				}
 			}
 		})
@@ -396,7 +409,7 @@ func TestFingerprint(t *testing.T) {
 	}
 	if v, err := c.Record(t.Context(), check.Source{Base: base, Fetch: func(ctx context.Context, path string) ([]byte, error) {
 		switch path {
-		case "api/v1/receipt/27":
+		case "api/v1/receipt/20", "api/v1/receipt/27":
 			return readFile(t, data+"/apnic.net.tlog-proof"), nil
 		case "api/v1/receipt/28":
 			return nil, fs.ErrNotExist
@@ -405,7 +418,7 @@ func TestFingerprint(t *testing.T) {
 	}}, 40, nil); err != nil || v.Code != verify.CodeOK || v.Replayed {
 		t.Fatal(err, v)
 	}
-	for typed, sentence := range map[string]string{"entry/27": "as far as a receipt alone can show", "entry/28": "the server has no receipt of an entry 28", "statement/" + bare: "41 entries, more than"} {
+	for typed, sentence := range map[string]string{"entry/20": "as far as a receipt alone can show", "entry/27": "the server sent the receipt of something else than entry 27", "entry/28": "the server has no receipt of an entry 28", "statement/" + bare: "41 entries, more than"} {
 		if a := ask(t, c, check.Brought{Bytes: []byte(base + typed)}); !strings.Contains(strings.ToLower(a.Sentence), strings.ToLower(sentence)) {
 			t.Errorf("%s: %s", typed, a.Sentence)
 		}

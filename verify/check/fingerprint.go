@@ -15,7 +15,8 @@ import (
 
 // fingerprint answers what was typed if it is the fingerprint of a text, or a link that has one; nil if it is neither.
 func (c *Checker) fingerprint(ctx context.Context, typed string) (*Answer, error) {
-	h, size, ok := fingerprintIn(strings.TrimSpace(typed))
+	typed = strings.TrimSpace(typed)
+	h, ok := fingerprintIn(typed)
 	if !ok {
 		return nil, nil
 	}
@@ -44,15 +45,50 @@ func (c *Checker) fingerprint(ctx context.Context, typed string) (*Answer, error
 		return nil, err
 	}
 	c.compared(a, q, best)
-	if size > 0 && size < r.Size {
-		then, err := c.Roll(ctx, best.Statement.Statement, "", size)
-		if err != nil {
-			return nil, err
-		}
+	if then := c.listThen(r, best.Statement.Statement, typed); then != "" {
 		last := &a.Answers[len(a.Answers)-1]
-		last.Reasons = append(last.Reasons, fmt.Sprintf("That is as of now. The link is to the list as of the first %s: %s behind it then.", Plural(size, "entry"), strings.Replace(strings.Replace(Stand(then.Count), "stands", "stood", 1), "stand", "stood", 1)))
+		last.Reasons = append(last.Reasons, then)
 	}
 	return a, nil
+}
+
+// listThen tells of the list of another size, or as of another moment, that a link to the record's ledger asks for; "" if it asks for none. Elsewhere
+// a size is another record's.
+func (c *Checker) listThen(r *verify.Report, statement entry.Hash, typed string) string {
+	path, query, _ := strings.Cut(strings.SplitN(typed, "#", 2)[0], "?")
+	if _, ok := c.below(path); !ok {
+		return ""
+	}
+	size, at, of := r.Size, r.State.Admitted(), ""
+	for part := range strings.SplitSeq(query, "&") {
+		switch name, value, _ := strings.Cut(part, "="); name {
+		case "size":
+			if n, err := strconv.ParseUint(value, 10, 63); err == nil && n > 0 && n != r.Size {
+				size, of = n, of+" of the first "+Plural(n, "entry")
+			}
+		case "as-of":
+			if m, err := verify.ParseMoment(value); err == nil && m.Time.Before(at) {
+				at, of = m.Time, of+" as of "+Moment(m.Time)
+			}
+		}
+	}
+	switch {
+	case of == "":
+		return ""
+	case size > r.Size:
+		return fmt.Sprintf("That is as of now. The link is to a list%s, and this copy of the record has %s.", of, Plural(r.Size, "entry"))
+	}
+	var standing int
+	for _, w := range r.State.LastWords(statement, size, at) {
+		if w.Action == entry.Endorse {
+			standing++
+		}
+	}
+	who := "nobody"
+	if standing > 0 {
+		who = Plural(standing, "organization")
+	}
+	return fmt.Sprintf("That is as of now. The link is to the list%s: %s stood behind it then.", of, who)
 }
 
 // unknown says that no text of the record has a fingerprint.
@@ -89,15 +125,27 @@ func (c *Checker) entry(ctx context.Context, index uint64) (*Answer, error) {
 	case err != nil:
 		return unanswered("receipt", Failf(verify.CodeUnchecked, "the receipt of entry %d could not be read: %w", index, err)), nil
 	}
-	return c.receipt(ctx, receipt, nil)
+	a, err := c.receipt(ctx, receipt, nil)
+	if err != nil {
+		return nil, err
+	}
+	if r, err := verify.ParseReceipt(receipt); err == nil && r.Index != index || a.Origin != "" && a.Origin != c.record.view.Origin {
+		return unanswered("receipt", Failf(verify.CodeContradiction, "the server sent the receipt of something else than entry %d of this record", index)), nil
+	}
+	return a, nil
+}
+
+// below is what of an address is below that of the record's ledger; false if it is not there.
+func (c *Checker) below(address string) (path string, ok bool) {
+	if c.record == nil || c.record.source.Base == "" {
+		return "", false
+	}
+	return strings.CutPrefix(address, c.record.source.Base)
 }
 
 // linked tells what a link to the record's ledger is about: "entry" or "organization", and which; "" if it is no such link.
 func (c *Checker) linked(typed string) (kind, id string) {
-	if c.record == nil || c.record.source.Base == "" {
-		return "", ""
-	}
-	path, ok := strings.CutPrefix(typed, c.record.source.Base)
+	path, ok := c.below(typed)
 	if !ok {
 		return "", ""
 	}
@@ -112,30 +160,36 @@ func (c *Checker) linked(typed string) (kind, id string) {
 }
 
 // fingerprintIn finds a fingerprint in what was typed: alone, with sha256: before it, as sha256sum prints it, or as a part of a link's path, whoever's
-// it is; and the size of the record that the link asks for, 0 if none.
-func fingerprintIn(typed string) (h entry.Hash, size uint64, ok bool) {
-	words := strings.Fields(typed)
-	switch {
-	case strings.ContainsAny(typed, "\n\r") || len(words) == 0:
-		return h, 0, false
-	case len(words) == 1:
-		typed, _, _ = strings.Cut(words[0], "#")
-		path, query, _ := strings.Cut(typed, "?")
-		for part := range strings.SplitSeq(query, "&") {
-			if value, is := strings.CutPrefix(part, "size="); is {
-				size, _ = strconv.ParseUint(value, 10, 63)
-			}
-		}
-		for part := range strings.SplitSeq(path, "/") {
-			if h, ok = hexHash(part); ok {
-				return h, size, true
-			}
-		}
-		return h, 0, false
+// it is. Of two that differ none is meant.
+func fingerprintIn(typed string) (h entry.Hash, ok bool) {
+	if strings.ContainsAny(typed, "\n\r") {
+		return h, false
 	}
-	// 955990…  statement.txt: a name has no space that makes it a sentence.
-	h, ok = hexHash(words[0])
-	return h, 0, ok && len(words) == 2
+	words := strings.Fields(typed)
+	if len(typed) > 66 && (typed[64:66] == "  " || typed[64:66] == " *") { // a file's name may have spaces
+		words = []string{typed[:64], typed[66:]}
+	}
+	switch len(words) {
+	case 1:
+		path, _, _ := strings.Cut(words[0], "#")
+		path, _, _ = strings.Cut(path, "?")
+		for part := range strings.SplitSeq(path, "/") {
+			if found, is := hexHash(part); is {
+				if ok && found != h {
+					return entry.Hash{}, false
+				}
+				h, ok = found, true
+			}
+		}
+		return h, ok
+	case 2:
+		// 955990…  statement.txt: where it is not as sha256sum prints it, a name has no space that makes it a sentence.
+		h, ok = hexHash(words[0])
+		if other, is := hexHash(words[1]); is && other != h {
+			return entry.Hash{}, false
+		}
+	}
+	return h, ok
 }
 
 func hexHash(text string) (entry.Hash, bool) {

@@ -20,10 +20,7 @@ import (
 // MaxReplay is how many entries of a record are replayed at the most, whoever asks.
 const MaxReplay = 1 << 20
 
-// maxBundles bounds the bundles of entries that are kept ready to be read, of 256 entries each: a list reads two entries for each organization.
-const maxBundles = 64
-
-// maxKept bounds the files of a record that are kept so that they are not fetched again, in bytes.
+// maxKept bounds the files of a record that are kept so that they are not fetched again, and the entries that are kept ready to be read, in bytes.
 const maxKept = 64 << 20
 
 // A Source is where a copy of the record is. Nothing in it is trusted.
@@ -89,6 +86,7 @@ type record struct {
 	report  *verify.Report // nil: it was not replayed
 	hashes  *verify.HashReader
 	bundles map[uint64][][]byte // of entries, by index, that were held against hashes: to do so again takes hashing all 256 of one
+	ready   int                 // bytes of bundles
 }
 
 // fetch reads a file of the record, once: what was read stays as it was, so that no answer is about another copy.
@@ -431,6 +429,20 @@ func (c *Checker) rollItem(ctx context.Context, domain string, index, size uint6
 	return item, nil
 }
 
+// keep keeps a bundle at hand; those before it are forgotten when there are too many.
+func (r *record) keep(index uint64, leaves [][]byte) {
+	size := 0
+	for _, l := range leaves {
+		size += len(l)
+	}
+	if r.ready+size > maxKept {
+		clear(r.bundles)
+		r.ready = 0
+	}
+	r.bundles[index] = leaves
+	r.ready += size
+}
+
 // leaf reads an entry of the record that was replayed, held against its root hash again.
 func (c *Checker) leaf(ctx context.Context, index uint64) (*entry.Leaf, error) {
 	r := c.record
@@ -449,10 +461,7 @@ func (c *Checker) leaf(ctx context.Context, index uint64) (*entry.Leaf, error) {
 		if leaves, err = r.hashes.Entries(ctx, index/verify.TileWidth); err != nil {
 			return nil, err
 		}
-		if len(r.bundles) == maxBundles {
-			clear(r.bundles)
-		}
-		r.bundles[index/verify.TileWidth] = leaves
+		r.keep(index/verify.TileWidth, leaves)
 	}
 	if index%verify.TileWidth >= uint64(len(leaves)) {
 		return nil, Failf(verify.CodeNotFound, "the record has no entry %d", index)

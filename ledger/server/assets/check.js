@@ -28,7 +28,7 @@ export function wire(form, place, verifier, samples) {
   place.before(judged);
   const past = new Asked((kept) => restore(kept));
   let asked = 0;
-  let quiet = false; // what is shown next was not asked for just now: it takes no focus
+  let quiet = false; // what begins now was not asked for just now: its answer takes no focus
 
   const judge = () => {
     const p = verifier.policy;
@@ -36,9 +36,9 @@ export function wire(form, place, verifier, samples) {
   };
   judge();
 
-  const show = ({ node, heading, state, code }) => {
+  const show = ({ node, heading, state, code }, silent = false) => {
     fill(place, node);
-    if (!quiet) {
+    if (!silent) {
       focusOn(heading);
     }
     settle(place, state, code);
@@ -47,6 +47,7 @@ export function wire(form, place, verifier, samples) {
   // Shows what work() promises, unless something else was asked meanwhile.
   const run = async (work) => {
     const mine = ++asked;
+    const silent = quiet;
     progress.begin();
     busy(place);
     let shown;
@@ -61,7 +62,7 @@ export function wire(form, place, verifier, samples) {
     if (mine === asked) {
       progress.end();
       judge();
-      show(shown);
+      show(shown, silent);
     }
   };
 
@@ -141,7 +142,7 @@ export function wire(form, place, verifier, samples) {
       return;
     }
     past.keep({ typed: input.value });
-    return check({ text: input.value }, { name: text("js.typed"), typed: input.value.trim() });
+    check({ text: input.value }, { name: text("js.typed"), typed: input.value.trim() });
   };
 
   form.addEventListener("submit", (event) => {
@@ -232,23 +233,20 @@ export function wire(form, place, verifier, samples) {
   }
 
   // Shows again what was asked when the page was here before: by Back, by Forward, or by loading it again.
-  const restore = async ({ typed: words, sample }) => {
+  const restore = ({ typed: words, sample }) => {
     quiet = true;
-    try {
-      input.value = words ?? "";
-      if (words) {
-        await typed();
-      } else if (samples && Object.hasOwn(tries, sample ?? "")) {
-        await tries[sample]();
-      } else {
-        asked++;
-        progress.end();
-        fill(place);
-        delete place.dataset.state;
-      }
-    } finally {
-      quiet = false;
+    input.value = words ?? "";
+    if (words) {
+      typed();
+    } else if (samples && Object.hasOwn(tries, sample ?? "")) {
+      tries[sample]();
+    } else {
+      asked++;
+      progress.end();
+      fill(place);
+      delete place.dataset.state;
     }
+    quiet = false;
   };
   if (past.now.typed || past.now.sample) {
     restore(past.now);
@@ -260,13 +258,14 @@ export function wire(form, place, verifier, samples) {
  * asked where the reader has gone back or forward to.
  */
 class Asked {
-  now = window.history.state?.asked ?? {};
+  now = Asked.#in(window.history.state) ?? {};
 
   constructor(back) {
     this.#put("replaceState");
     addEventListener("popstate", (event) => {
-      if (event.state?.asked) {
-        this.now = event.state.asked;
+      const kept = Asked.#in(event.state);
+      if (kept) {
+        this.now = kept;
         back(this.now);
       } else {
         this.#put("replaceState"); // a link to a place on this page was followed
@@ -280,6 +279,12 @@ class Asked {
       this.now = kept;
       this.#put("pushState");
     }
+  }
+
+  // What a state has of it; null if it has nothing. Another version of this page may have kept something else.
+  static #in(state) {
+    const words = (s) => (typeof s === "string" ? s : undefined);
+    return state?.asked ? { typed: words(state.asked.typed), sample: words(state.asked.sample) } : null;
   }
 
   #put(how) {

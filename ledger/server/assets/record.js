@@ -1,6 +1,6 @@
 import { mark, stateOf } from "./answer.js";
 import { asked, compare, differs, sameMoment, shows } from "./claims.js";
-import { busy, fill, make, settle } from "./dom.js";
+import { busy, fill, focusOn, make, settle } from "./dom.js";
 import { EngineError } from "./engine.js";
 import { count, number, text } from "./messages.js";
 import { Progress } from "./progress.js";
@@ -16,7 +16,11 @@ export async function recheck(verifier, note, page) {
   const progress = new Progress();
   const result = make("div", { role: "status" });
   const box = make("div", { id: note.id, class: "browser-check" }, result, progress.node);
+  const held = note.contains(document.activeElement); // the button that asked for all of it
   note.replaceWith(box);
+  if (held) {
+    focusOn(box);
+  }
   const about = page?.getElementById("organization");
   const say = (state, code, ...children) => {
     progress.end();

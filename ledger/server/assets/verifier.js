@@ -17,6 +17,7 @@ const mostEntries = 200_000; // a minute or two, and half of the memory that a p
 export class Verifier {
   #engine;
   #world;
+  #limit; // of entries that are re-checked unasked
   #given = null; // the policy that was given instead of the world's
   #ready = null;
   onwider = null; // called when all of the record will be re-checked that was not
@@ -26,6 +27,7 @@ export class Verifier {
   constructor(engine, world) {
     this.#engine = engine;
     this.#world = world;
+    this.#limit = world.record?.limit;
   }
 
   get link() {
@@ -105,7 +107,7 @@ export class Verifier {
     return r && !r.replayed && r.code === 0 && r.size <= mostEntries ? r.size : 0;
   }
 
-  /** Has all of the record re-checked from now on, however many entries it has. */
+  /** Has all of the record re-checked from now on, however many entries it has, unless it is stopped before it was. */
   wider() {
     this.#world.record.limit = mostEntries;
     this.again();
@@ -120,6 +122,9 @@ export class Verifier {
 
   /** Makes a failed or stopped engine anew at the next question. */
   stop() {
+    if (this.#world.record && !this.record?.replayed) {
+      this.#world.record.limit = this.#limit;
+    }
     this.again();
     this.#engine.stop(text("js.stopped"));
   }

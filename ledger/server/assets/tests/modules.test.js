@@ -170,3 +170,40 @@ test("verifier: policy, texts, record, then the question; a failure is tried aga
   await v.use({ text: "other", whose: "mine" });
   assert.equal(v.policy.whose, "mine");
 });
+
+test("all of a large record is re-checked from when that is asked for, until it is stopped", async () => {
+  const limits = [];
+  let stopped = null;
+  const fake = {
+    version: "1",
+    stop: (sentence) => stopped?.(new EngineError(sentence)),
+    ask: async (q) => {
+      if (q.do !== "record") {
+        return {};
+      }
+      limits.push(q.limit);
+      if (stopped === null && q.limit > 10) {
+        return new Promise((_, reject) => { stopped = reject; });
+      }
+      return { code: 0, size: 100, replayed: q.limit >= 100 };
+    },
+  };
+  const v = new Verifier(fake, { policy: async () => ({ text: "p", whose: "w" }), record: { base: "b", limit: 10 }, texts: [], receipt: null, link: "", code: "", judge: "" });
+  await v.ask({ do: "check" });
+  assert.equal(v.left, 100);
+  v.wider();
+  const asked = v.ask({ do: "check" });
+  while (stopped === null) {
+    await Promise.resolve();
+  }
+  v.stop();
+  await assert.rejects(asked, EngineError);
+  await v.ask({ do: "check" });
+  assert.equal(v.left, 100);
+  v.wider();
+  await v.ask({ do: "check" });
+  assert.equal(v.left, 0);
+  v.stop(); // something else, when all had been re-checked
+  await v.ask({ do: "check" });
+  assert.deepEqual(limits, [10, 200_000, 10, 200_000, 200_000]);
+});
