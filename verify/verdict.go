@@ -938,12 +938,10 @@ func lead(p problem) string {
 // who names the organization: its name, then its domain; the domain first if nobody answers for the name.
 func (j *judge) who() string {
 	switch {
-	case j.v.Name == "":
+	case j.v.Name == "", j.v.Name == j.endorsed.domain && !j.nobody:
 		return display(j.endorsed.domain)
 	case j.nobody:
 		return display(j.endorsed.domain) + ", which calls itself " + j.v.Name + ","
-	case j.v.Name == j.endorsed.domain:
-		return j.v.Name
 	}
 	return j.v.Name + ", " + display(j.endorsed.domain) + ","
 }
