@@ -25,8 +25,8 @@ var (
 )
 
 // PasswordFromFD returns the first line of an open file descriptor, without its line end, at most
-// 1024 bytes. It reads once, byte by byte so that what follows stays unread, and returns the same
-// password each time.
+// 1024 bytes. It reads once, byte by byte so that what follows stays unread, closes the descriptor
+// (standard input, 0, stays open), and returns the same password each time.
 func PasswordFromFD(fd int) PasswordFunc {
 	return once(func() ([]byte, error) {
 		if fd < 0 {

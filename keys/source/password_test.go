@@ -40,30 +40,6 @@ type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrNoProgress }
 
-func TestPasswordFromFD(t *testing.T) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The writer stays open: the first line is enough.
-	if _, err := w.WriteString("secret\n"); err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	password := PasswordFromFD(int(r.Fd()))
-	for range 2 {
-		if got, err := password(true); err != nil || string(got) != "secret" {
-			t.Fatalf("%q, %v", got, err)
-		}
-	}
-	if _, err := PasswordFromFD(-1)(false); err == nil {
-		t.Error("a negative descriptor is read")
-	}
-	if _, err := PasswordFromFD(1 << 20)(false); err == nil {
-		t.Error("a closed descriptor is read")
-	}
-}
-
 func TestPasswordFromFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "password")
