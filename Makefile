@@ -43,11 +43,12 @@ $(BUILT)/undersigned.wasm.br: $(shell find keys verify cmd/undersigned-wasm ledg
 	$(GO) run ./ledger/server/assets/pack bin/undersigned.wasm "$$($(GO) env GOROOT)/lib/wasm/wasm_exec.js" $(BUILT)
 	@touch $@
 
-# The tests of what the verifier is made of, as it is compiled for browsers, in node: all vectors and all bad receipts. It takes long.
+# The tests of what the verifier is made of, as it is compiled for browsers, in node: all bad receipts. It takes long.
 WASMTESTS ?= ./keys ./keys/dnssec ./keys/unicode15 ./verify ./verify/entry ./verify/roll ./verify/wording ./verify/check
+TESTWASM = GOOS=js GOARCH=wasm $(GO) test -timeout 60m $(TESTFLAGS) -exec "$$($(GO) env GOROOT)/lib/wasm/go_js_wasm_exec" -gcflags=all=-l $(FAST:%=-gcflags=%=) \
+  -pgo=$(CURDIR)/cmd/undersigned-wasm/default.pgo -skip '$(NOTINWASM)'
 wasm-test:
-	GOOS=js GOARCH=wasm $(GO) test -timeout 60m $(TESTFLAGS) -exec "$$($(GO) env GOROOT)/lib/wasm/go_js_wasm_exec" -gcflags=all=-l $(FAST:%=-gcflags=%=) \
-	  -pgo=$(CURDIR)/cmd/undersigned-wasm/default.pgo -skip '$(NOTINWASM)' $(WASMTESTS)
+	$(TESTWASM) $(WASMTESTS)
 
 # Compiles and packs the verifier again, from nothing, and wants the same bytes.
 wasm-again: wasm
@@ -84,9 +85,11 @@ check:
 	cd torture && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./... && $(GO) mod tidy -diff && $(GO) test ./...
 	$(GO) test -race -short -skip '$(PLAIN)' ./keys ./verify/... ./ledger/...
 
-# Wycheproof (109 MB) and the RFC 6962 proof vectors, in a module of their own.
+# Wycheproof (109 MB) and the RFC 6962 proof vectors, in a module of their own: as the program is compiled, and as browsers' verifier is.
 vectors:
 	cd testdata/vectors && $(GO) test ./...
+	cd testdata/vectors && WYCHEPROOF="$$($(GO) list -f '{{.Module.Dir}}' github.com/c2sp/wycheproof)" \
+	  MERKLE="$$(cd proofs && $(GO) list -f '{{.Module.Dir}}' github.com/transparency-dev/merkle/proof)" $(TESTWASM) ./...
 
 # Against other implementations, in modules of their own: transparency-dev/formats, golang.org/x/mod, and filippo.io/torchwood's witness; and the server
 # on Tessera's library that ours is compared with.
