@@ -102,12 +102,14 @@ cosign:
 	GOBIN=$(CURDIR)/bin/tools CGO_ENABLED=0 $(GO) install -trimpath $(COSIGN)
 	PATH="$(CURDIR)/bin/tools:$$PATH" UNDERSIGNED_NO_SKIP=1 $(GO) test ./cmd/undersigned -run TestKeyPages/signing/cosign
 
-# Every fuzz target of every package, FUZZTIME each. Go may tell the end of that time as a failure, "context deadline exceeded"; so what fails is run once more: a finding was written down, and fails again.
+# Every fuzz target of every package, FUZZTIME each; one compilation for each package. Go may tell the end of that time as a failure, "context deadline exceeded"; so what fails is run once more: a finding was written down, and fails again.
 fuzz:
-	@set -e; for p in $$($(GO) list $(FUZZED)); do \
-	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
-	    echo "$$p $$f"; run="$(GO) test -run ^$$ -fuzz ^$$f$$ -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p"; \
-	    $$run || $$run; done; done
+	@set -e; root=$$PWD; cache=$$($(GO) env GOCACHE)/fuzz; mkdir -p bin; for p in $$($(GO) list $(FUZZED)); do \
+	  cd $$($(GO) list -f '{{.Dir}}' $$p); grep -qs '^func Fuzz' *_test.go || { cd $$root; continue; }; \
+	  $(GO) test -c -fuzz=. -o $$root/bin/fuzz.test .; \
+	  for f in $$($$root/bin/fuzz.test -test.list '^Fuzz'); do \
+	    echo "$$p $$f"; run="$$root/bin/fuzz.test -test.run ^$$ -test.fuzz ^$$f$$ -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 10x -test.fuzzcachedir $$cache/$$p"; \
+	    $$run || $$run; done; cd $$root; done; rm -f bin/fuzz.test
 
 # Half a million mutated chains of DNSSEC signatures, and every bit of good ones flipped: no other key, no panic; prints the slowest.
 mutants:
