@@ -372,6 +372,10 @@ func TestFingerprint(t *testing.T) {
 		{"of an entry", a.Verdict.ID.String(), "receipt", verify.CodeOK, "Asia Pacific Network Information Centre (APNIC), apnic.net, endorsed"},
 		{"an entry's link", fmt.Sprintf("%sentry/%d", base, *a.Verdict.Index), "receipt", verify.CodeOK, "Asia Pacific Network Information Centre (APNIC), apnic.net, endorsed"},
 		{"an entry's page to take away", fmt.Sprintf("%sentry/%d/page.html", base, *a.Verdict.Index), "receipt", verify.CodeOK, "apnic.net, endorsed"},
+		{"an entry's link with the server in capitals", fmt.Sprintf("HTTPS://Ledger.EXAMPLE/entry/%d", *a.Verdict.Index), "receipt", verify.CodeOK, "apnic.net, endorsed"},
+		{"a membership's link", base + "entry/1", "organization", verify.CodeOK, "apnic.net, endorsed"},
+		{"a statement's link", base + "entry/19", "fingerprint", verify.CodeOK, found},
+		{"the charter's link", base + "entry/0", "receipt", verify.CodeNotFound, "This receipt is for a charter entry by"},
 		{"a link to no entry", base + "entry/4711", "receipt", verify.CodeNotFound, "there is none with index 4711"},
 		{"an organization's link", base + "organization/denic.de", "organization", verify.CodeOK, "DENIC eG, denic.de, endorsed"},
 		{"an organization's link elsewhere", "https://other.example/organization/denic.de", "organization", verify.CodeNotFound, "No endorsement by other.example"},
@@ -383,6 +387,9 @@ func TestFingerprint(t *testing.T) {
 			a := ask(t, c, check.Brought{Bytes: []byte(tc.typed)})
 			if a.Kind != tc.kind || a.Code != tc.code || !strings.Contains(a.Sentence, tc.sentence) || len(a.Answers) != 4 {
 				t.Fatalf("%s, code %d, %q, %d answers", a.Kind, a.Code, a.Sentence, len(a.Answers))
+			}
+			if want := map[string]string{"a membership's link": "entry 1, a membership entry,", "a statement's link": "entry 19, a statement entry,"}[tc.name]; !strings.Contains(strings.Join(a.How, "\n"), want) {
+				t.Errorf("%q does not tell of %q", a.How, want)
 			}
 			if a.Code == verify.CodeOK && a.Kind == "fingerprint" {
 				if len(a.Comparison.Versions) != 1 || len(a.Comparison.Versions[0].Endorsers) != 16 || a.Answers[1].State != verify.Confirmed {

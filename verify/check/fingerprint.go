@@ -113,6 +113,9 @@ func (c *Checker) entry(ctx context.Context, index uint64) (*Answer, error) {
 		if err != nil {
 			return unanswered("receipt", err), nil
 		}
+		if a, err := c.subject(ctx, receipt, index); a != nil || err != nil {
+			return a, err
+		}
 		return c.receipt(ctx, receipt, nil)
 	}
 	if c.record == nil || c.record.archive != nil {
@@ -135,10 +138,39 @@ func (c *Checker) entry(ctx context.Context, index uint64) (*Answer, error) {
 	return a, nil
 }
 
-// below is what of an address is below that of the record's ledger; false if it is not there.
+// subject answers about what a link to an entry is to that is no endorsement: the organization that speaks of itself or its keys in it, or the text.
+// It is nil for what no question can be asked about, and for endorsements.
+func (c *Checker) subject(ctx context.Context, receipt []byte, index uint64) (a *Answer, err error) {
+	r, err := verify.ParseReceipt(receipt)
+	if err != nil {
+		return nil, nil // which the judge says
+	}
+	l, err := entry.ParseLeaf(r.Leaf)
+	if err != nil {
+		return nil, nil
+	}
+	switch b := l.Entry.Body.(type) {
+	case *entry.Membership:
+		a, err = c.Organization(ctx, b.Member, nil)
+	case *entry.KeyEvent:
+		a, err = c.Organization(ctx, b.Member, nil)
+	case *entry.Statement:
+		a, err = c.fingerprint(ctx, b.Statement.String())
+	}
+	if a != nil && err == nil {
+		a.How = slices.Insert(a.How, 0, fmt.Sprintf("The link is to entry %d, a %s entry, and not to an endorsement.", index, l.Entry.Body.Kind()))
+	}
+	return a, err
+}
+
+// below is what of an address is below that of the record's ledger, the server of which may be written in capitals; false if it is not there.
 func (c *Checker) below(address string) (path string, ok bool) {
 	if c.record == nil || c.record.source.Base == "" {
 		return "", false
+	}
+	if scheme, rest, ok := strings.Cut(address, "://"); ok {
+		host, path, _ := strings.Cut(rest, "/")
+		address = strings.ToLower(scheme+"://"+host) + "/" + path
 	}
 	return strings.CutPrefix(address, c.record.source.Base)
 }
