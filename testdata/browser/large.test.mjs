@@ -59,6 +59,7 @@ for (const record of records) {
 			// What can be done about a PDF is said first.
 			const pdf = await answer(() => page.locator('#check-file').setInputFiles(file('paper.pdf')))
 			assert.match(pdf.text, /PDF.*paste/)
+			assert.equal(await page.locator('#answer [data-all]').count(), 0)
 			// A link to an entry is judged by the receipt that the server has of it.
 			const entry = await typed(`${record.url}entry/${record.size - 1}`)
 			assert.equal(entry.code, 0, entry.text)

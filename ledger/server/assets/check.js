@@ -75,7 +75,7 @@ export function wire(form, place, verifier, samples) {
       verifier.took(result.record);
     }
     const shown = answer(result, verifier, { ...about, choose });
-    if (result.code === 3 && verifier.left > 0) {
+    if (result.code === 3 && result.answers && result.kind !== "pdf" && verifier.left > 0) { // more of the record could answer it
       shown.node.append(make("p", { class: "actions" }, make("button", { type: "button", "data-all": true, onclick: () => {
         verifier.wider();
         check(request, about);
