@@ -615,10 +615,13 @@ func (j *judge) operator(domain string) bool {
 
 func (j *judge) answerWhen() {
 	e, b := j.endorsed, j.bounds
-	after := ""
+	after, signed, it := "", "Signed", "It existed"
+	if e.action == entry.Withdraw {
+		signed, it = "The withdrawal was signed", "The withdrawal existed"
+	}
 	if !b.NotBefore.IsZero() {
 		j.v.NotBefore = &b.NotBefore
-		after = fmt.Sprintf("Signed after %s (it quotes a copy of the record that was seen then)", second(b.NotBefore))
+		after = fmt.Sprintf("%s after %s (it quotes a copy of the record that was seen then)", signed, second(b.NotBefore))
 	}
 	stamp, stamped := j.stamp()
 	if stamped {
@@ -630,11 +633,11 @@ func (j *judge) answerWhen() {
 	case stamped && b.NoLater.IsZero() && after != "":
 		j.answer(when, Confirmed, "%s and existed by %s, by the word of the time-stamping authority %s.", after, second(*j.v.Stamped), stamp.Authority)
 	case stamped && b.NoLater.IsZero():
-		j.answer(when, Confirmed, "It existed by %s, by the word of the time-stamping authority %s.", second(*j.v.Stamped), stamp.Authority)
+		j.answer(when, Confirmed, "%s by %s, by the word of the time-stamping authority %s.", it, second(*j.v.Stamped), stamp.Authority)
 	case !b.NoLater.IsZero() && after != "":
 		j.answer(when, Confirmed, "%s and existed by %s.", after, second(b.NoLater))
 	case !b.NoLater.IsZero():
-		j.answer(when, Confirmed, "It existed by %s.", second(b.NoLater))
+		j.answer(when, Confirmed, "%s by %s.", it, second(b.NoLater))
 	case after != "":
 		j.answer(when, LookCloser, "%s; by when it existed, no quorum of witnesses says.", after)
 	default:

@@ -232,7 +232,7 @@ func (c *Checker) Check(ctx context.Context, b Brought) (*Answer, error) {
 	}
 	a.Text = &h
 	if a.Origin != "" {
-		a.Quote = quotable(a)
+		a.Quote = quotable(a, b)
 	}
 	return a, ctx.Err()
 }

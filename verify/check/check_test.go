@@ -78,7 +78,7 @@ func TestKinds(t *testing.T) {
 		code     int
 		sentence string
 	}{
-		{"the text", with, "x", tccm.Statement, "text", verify.CodeOK, "byte for byte. 16 organizations stand behind it. Look closer: none of them is a plain yes."},
+		{"the text", with, "x", tccm.Statement, "text", verify.CodeOK, "byte for byte. 16 organizations stand behind it. Look closer at each: no endorsement is a plain yes."},
 		{"an altered text", with, "x", altered, "text", verify.CodeOtherText, "16 organizations stand behind that version."},
 		{"another text", with, "x", []byte("Something else altogether, of which nobody has heard before in this place."), "text", verify.CodeNotFound, "in no endorsed version"},
 		{"the text in a page", with, "x", page, "html", verify.CodeOK, ""},
@@ -337,7 +337,7 @@ func TestFingerprint(t *testing.T) {
 	}
 	bare := strings.TrimPrefix(entry.Sum(tccm.Statement).String(), "sha256:")
 	none := strings.Repeat("0", 64)
-	const found = "This is the fingerprint of the statement “A technical community coalition for multistakeholderism (TCCM)” (English). 16 organizations stand behind it. Look closer: none of them is a plain yes."
+	const found = "This is the fingerprint of the statement “A technical community coalition for multistakeholderism (TCCM)” (English). 16 organizations stand behind it. Look closer at each: no endorsement is a plain yes."
 	a, err := c.Check(t.Context(), check.Brought{Bytes: []byte("apnic.net")})
 	if err != nil {
 		t.Fatal(err)
@@ -436,21 +436,45 @@ func TestFingerprint(t *testing.T) {
 func TestQuote(t *testing.T) {
 	c := replayed(t)
 	receipt := readFile(t, data+"/apnic.net.tlog-proof")
+	membership, _, err := c.Receipt(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
 	const title = "“A technical community coalition for multistakeholderism (TCCM)”"
+	altered := entry.Sum([]byte("another text")).String()
 	for _, tc := range []struct {
 		name, quote string
 		brought     check.Brought
 	}{
+		{"a receipt with another text", "“another text” is not the one that Asia Pacific Network Information Centre (APNIC), apnic.net, endorsed on 11 June 2024.", check.Brought{Name: "x", Bytes: receipt, About: []byte("another text")}},
+		{"a receipt of a membership", "A receipt of the record is for a membership entry by apnic.net, not for an endorsement.", check.Brought{Name: "x", Bytes: membership}},
+		{"a passage", "The passage “This transformative technology” is in the statement " + title, check.Brought{Bytes: []byte("This\n transformative technology")}},
+		{"a passage that nobody wrote", "“Nobody wrote this.” is in no endorsed version, among 1 text of 1 statement", check.Brought{Bytes: []byte("Nobody wrote this.")}},
+		{"a file that nobody wrote", "A text with the fingerprint " + altered + " is in no endorsed version,", check.Brought{Name: "x", Bytes: []byte("another text")}},
+		{"the text", "A text with the fingerprint " + entry.Sum(tccm.Statement).String() + " is the statement " + title + " (English), byte for byte. 16 organizations", check.Brought{Name: "x", Bytes: tccm.Statement}},
+		{"a fingerprint", entry.Sum(tccm.Statement).String() + " is the fingerprint of the statement " + title, check.Brought{Bytes: []byte(entry.Sum(tccm.Statement).String())}},
 		{"a receipt with its text", "Asia Pacific Network Information Centre (APNIC), apnic.net, endorsed " + title + " on 11 June 2024, and the endorsement still stands.", check.Brought{Name: "x", Bytes: receipt, About: tccm.Statement}},
 		{"who withdrew", "Example Guest (made up for this demonstration), guest.undersigned.example, withdrew its endorsement of " + title + " on 9 August 2024.", check.Brought{Bytes: []byte("guest.undersigned.example")}},
 		{"who never signed", "No endorsement by example.org is among ", check.Brought{Bytes: []byte("example.org")}},
 	} {
-		if a := ask(t, c, tc.brought); !strings.HasPrefix(a.Quote, tc.quote) {
+		a := ask(t, c, tc.brought)
+		if !strings.HasPrefix(a.Quote, tc.quote) {
 			t.Errorf("%s: %q", tc.name, a.Quote)
+		}
+		// Of a demonstration it says so itself: it is copied without what stands around it.
+		if !strings.HasSuffix(a.Quote, ". "+verify.DemoNotice(a.Origin)) {
+			t.Errorf("%s: %q does not end with the notice", tc.name, a.Quote)
 		}
 	}
 	if a := ask(t, c, check.Brought{Name: "x", Bytes: readFile(t, data+"/policy.txt")}); a.Quote != "" {
 		t.Error(a.Quote)
+	}
+}
+
+// TestWhenWithdrawn: the time is the withdrawal's, and says so.
+func TestWhenWithdrawn(t *testing.T) {
+	if a := ask(t, replayed(t), check.Brought{Bytes: []byte("guest.undersigned.example")}); !strings.HasPrefix(a.Answers[2].Text, "The withdrawal ") {
+		t.Error(a.Answers[2].Text)
 	}
 }
 

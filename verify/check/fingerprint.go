@@ -232,20 +232,3 @@ func hexHash(text string) (entry.Hash, bool) {
 	h, err := entry.ParseHash(text)
 	return h, err == nil
 }
-
-// quotable is the sentence of an answer as somebody else can print it: without the word that it opens with, and with the title of "this text".
-func quotable(a *Answer) string {
-	s := a.Sentence
-	for _, opening := range []string{"Yes, but look closer. ", "Yes. ", "Withdrawn. ", "No longer. "} {
-		if rest, ok := strings.CutPrefix(s, opening); ok {
-			s = rest
-			break
-		}
-	}
-	if a.Verdict != nil && a.Verdict.Title != "" {
-		for _, verb := range []string{" endorsed", " endorsement of", " behind"} {
-			s = strings.Replace(s, verb+" this text", verb+" “"+a.Verdict.Title+"”", 1)
-		}
-	}
-	return s
-}

@@ -82,9 +82,9 @@ func (c *Checker) compared(a *Answer, q *Comparison, best *Version) {
 	a.Answers, closer = c.textAnswers(q, best)
 	switch n := len(best.Endorsers); {
 	case n > maxJudged && matches(best.Result.Verdict):
-		a.Sentence += fmt.Sprintf(" Look closer: %d of them were asked about, and %d of these %s not a plain yes.", maxJudged, closer, are(closer))
+		a.Sentence += fmt.Sprintf(" Look closer: of the %d that were asked about, %d %s not a plain yes.", maxJudged, closer, are(closer))
 	case closer == n && n > 1:
-		a.Sentence += " Look closer: none of them is a plain yes."
+		a.Sentence += " Look closer at each: no endorsement is a plain yes."
 	case closer == n && n > 0:
 		a.Sentence += " Look closer: it is not a plain yes."
 	case closer > 0:
@@ -190,7 +190,11 @@ func signedText(q *Comparison, best *Version, l looks) verify.Answer {
 		a.Reasons = append(a.Reasons, fmt.Sprintf("%d of them %s disputed: a key that signed was later declared stolen as of then, or had come with such a key.", l.disputed, are(l.disputed)))
 	}
 	if l.signed > 0 {
-		a.Reasons = append(a.Reasons, fmt.Sprintf("For %d of them nothing but the operator's word ties the key to them, or the key has been replaced since, or something speaks against it, such as a dispute; ask about each to see which.", l.signed))
+		of := Number(l.signed) + " of them"
+		if l.signed == n {
+			of = "each of them"
+		}
+		a.Reasons = append(a.Reasons, fmt.Sprintf("For %s there is something to add to whose key it is: who vouched for it, that it has been replaced since, or a dispute. Ask about an organization to see which.", of))
 	}
 	if n > maxJudged {
 		a.State = verify.LookCloser
@@ -258,8 +262,7 @@ func (c *Checker) whenSigned(q *Comparison, best *Version) verify.Answer {
 	}
 	a := answer(verify.When, verify.LookCloser, "Recorded %s, by the ledger's own clock.", when)
 	if existed := q.Report.Existed(c.policy); !existed.IsZero() {
-		a = answer(verify.When, verify.Confirmed, "Recorded by %s, when witnesses saw the record.", Moment(existed))
-		a.Reasons = append(a.Reasons, fmt.Sprintf("By the ledger's own clock it was %s.", when))
+		a = answer(verify.When, verify.Confirmed, "Recorded %s by the record's own clock, and by %s at the latest: witnesses saw the record then.", when, Moment(existed))
 	}
 	a.Reasons = append(a.Reasons, "Ask about an organization to see what witnesses say of its endorsement's time.")
 	return ofNearest(a, best)
@@ -285,9 +288,9 @@ func stillStands(q *Comparison, best *Version, l looks) verify.Answer {
 	}
 	if l.stands > 0 && len(best.Statement.Superseded) == 0 {
 		a.State = verify.LookCloser
-		more := "There is more to say of 1 of them: "
+		more := "There is more to say of 1 of them. "
 		if l.stands > 1 {
-			more = fmt.Sprintf("There is more to say of %d of them; of the first: ", l.stands)
+			more = fmt.Sprintf("There is more to say of %d of them. Of the first: ", l.stands)
 		}
 		a.Reasons = append(a.Reasons, more+l.why)
 	}
