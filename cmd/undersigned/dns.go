@@ -357,9 +357,9 @@ func (v *dnsView) refused(e *collector.Error) {
 	case collector.Expiring:
 		v.problem(code, string(e.Kind), "the signatures end on %s, in less than 24 hours, too soon for a record: sign the zone anew, or wait until caches have the new signatures", moment(e.Result.NotAfter))
 	case collector.Alias:
-		v.problem(code, string(e.Kind), "there is an alias (CNAME or DNAME) at %s: publish the records at the name itself", v.Name)
+		v.problem(code, string(e.Kind), "there is an alias (CNAME or DNAME) at %s: publish the records at the name itself; that a key is gone only another text there can prove", v.Name)
 	case collector.Wildcard:
-		v.problem(code, string(e.Kind), "the answer at %s comes from a wildcard record (*): publish the records at the name itself", v.Name)
+		v.problem(code, string(e.Kind), "the answer at %s comes from a wildcard record (*): publish the records at the name itself; that a key is gone only another text there can prove", v.Name)
 	default:
 		v.problem(code, string(e.Kind), "%s", printable(e.Error()))
 	}

@@ -660,3 +660,39 @@ func TestZoneKeys(t *testing.T) {
 		t.Error("no key at all: it counts")
 	}
 }
+
+// A salt has up to 255 bytes.
+func TestSalts(t *testing.T) {
+	for _, n := range []int{0, 1, 20, 128, 250, 251, 252, 253, 254, 255} {
+		d := dnssectest.New(noon.Add(-time.Hour), noon.Add(100*time.Hour))
+		d.Zone("example", dnssectest.Options{})
+		d.Zone(domain, dnssectest.Options{NSEC3: true, Iterations: 20, Salt: strings.Repeat("\x14", n)})
+		if _, r, err := d.Chain(domain, noon); err != nil || r.Outcome != dnssec.Absent || r.Zone != domain {
+			t.Errorf("a salt of %d bytes: %+v %v", n, r, err)
+		}
+	}
+}
+
+// Whoever has a zone puts into a salt what it likes, and signs it. This one reads as the rest of an NSEC3 record without a salt's beginning, if its end is worked out in 8 bits.
+func TestSaltThatReadsAsARecord(t *testing.T) {
+	window := func(n, size int) string { return string([]byte{byte(n), byte(size)}) + strings.Repeat("\x01", size) }
+	types := string(dnssectest.Bitmap(dnssectest.SOA))
+	tail := "\x14" + strings.Repeat("\x00", 20) + types
+	salt := strings.Repeat("\x00", 19)
+	n := 0
+	for ; len(salt) < 19+6*34; n++ {
+		salt += window(n, 32)
+	}
+	salt += window(n, 254-len(salt)-2-2) + string([]byte{byte(n + 1), byte(len(tail))})
+	r := dnssec.RR{Name: strings.Repeat("0", 32) + "." + domain, Type: dnssectest.NSEC3, Data: []byte("\x01\x00\x00\x14\xfe" + salt + tail)}
+	if _, _, err := dnssec.Deny(domain, dnssec.Owner(domain), r); len(salt) != 254 || !isBogus(err) {
+		t.Error(len(salt), err)
+	}
+	d := dnssectest.New(noon.Add(-time.Hour), noon.Add(100*time.Hour))
+	d.Zone("example", dnssectest.Options{})
+	z := d.Zone(domain, dnssectest.Options{})
+	records := slices.DeleteFunc(d.Records(domain), func(r dnssec.RR) bool { return r.Name == string(dnssectest.Name(domain)) && r.Type == dnssectest.NSEC })
+	if _, _, err := dnssec.Build(domain, append(records, z.Sign(r.Name, r.Type, r.Data)...), d.Anchors(), noon); !isBogus(err) {
+		t.Error(err)
+	}
+}

@@ -111,12 +111,16 @@ var base32hex = base32.HexEncoding.WithPadding(base32.NoPadding)
 // parseNSEC3 also returns what all records of a zone have in common: algorithm, iterations and salt.
 func parseNSEC3(s *set, zone string) (h *hashed, parameters []byte, err error) {
 	d := s.data[0]
-	if parent(s.owner) != zone || s.owner[0] != 32 || len(d) < 5 || len(d) < 5+int(d[4])+1+sha1.Size {
+	if parent(s.owner) != zone || s.owner[0] != 32 || len(d) < 5 {
+		return nil, nil, bogus(problemNSEC)
+	}
+	salted := 5 + int(d[4]) // where the salt ends
+	if len(d) < salted+1+sha1.Size {
 		return nil, nil, bogus(problemNSEC)
 	}
 	h = &hashed{set: s, optOut: d[1]&1 != 0}
 	h.hash, err = base32hex.DecodeString(strings.ToUpper(s.owner[1:33]))
-	rest := d[5+d[4]:]
+	rest := d[salted:]
 	h.next, h.types = rest[1:1+sha1.Size], bitmap(rest[1+sha1.Size:])
 	if err != nil || rest[0] != sha1.Size || !h.types.valid() {
 		return nil, nil, bogus(problemNSEC)
@@ -127,7 +131,7 @@ func parseNSEC3(s *set, zone string) (h *hashed, parameters []byte, err error) {
 	if binary.BigEndian.Uint16(d[2:]) > maxIterations {
 		return nil, nil, bogus(problemIterations)
 	}
-	return h, slices.Concat(d[:1], d[2:5+d[4]]), nil
+	return h, slices.Concat(d[:1], d[2:salted]), nil
 }
 
 // hashNSEC3 is RFC 5155 section 5.

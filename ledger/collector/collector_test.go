@@ -306,6 +306,7 @@ func TestReadName(t *testing.T) {
 		{"plain", "\x01A\x02bC\x00x", 0, "\x01a\x02bc\x00", 6},
 		{"a pointer", "\x02bc\x00\x01a\xc0\x00x", 4, "\x01a\x02bc\x00", 8},
 		{"a pointer to a pointer", "\x01c\x00\x01b\xc0\x00\x01a\xc0\x03", 7, "\x01a\x01b\x01c\x00", 11},
+		{"letters of other alphabets, which the DNS leaves as they are", "\x02\xc3\x9c\x02\xffA\x00", 0, "\x02\xc3\x9c\x02\xffa\x00", 7},
 		{"to itself", "\xc0\x00", 0, "", 0},
 		{"forwards", "\x01a\xc0\x04\x00", 0, "", 0},
 		{"round and round", "\x01a\xc0\x00", 0, "", 0},

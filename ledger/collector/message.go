@@ -103,7 +103,12 @@ func readName(b []byte, at int) (name string, end int, ok bool) {
 			}
 			return string(append(out, 0)), end, true
 		case n < 64 && at+1+n <= len(b):
-			out = append(out, strings.ToLower(string(b[at:at+1+n]))...)
+			for _, c := range b[at : at+1+n] { // the length is below 'A'
+				if 'A' <= c && c <= 'Z' {
+					c += 'a' - 'A'
+				}
+				out = append(out, c)
+			}
 			at += 1 + n
 		case n >= 0xc0 && at+2 <= len(b):
 			to := int(binary.BigEndian.Uint16(b[at:]) & 0x3fff)

@@ -70,7 +70,7 @@ func (s *State) ChainsAbout(domain string) []Chain {
 }
 
 // Brought returns the entry that added a key which signed the entry at index, or put it into the place of another, and with which keys; false: it was
-// registered with its owner, or was not there yet.
+// registered with its owner, or was not there yet. Where there are recovery keys, no other comes without one of them, whatever quorum signs: then it came with those alone.
 func (s *State) Brought(ref keys.Ref, index uint64) (by Mark, with []keys.Ref, ok bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -90,10 +90,14 @@ func (s *State) Brought(ref keys.Ref, index uint64) (by Mark, with []keys.Ref, o
 	if !ok || history[at].Action == entry.Register {
 		return Mark{}, nil, false
 	}
+	recovery := false
 	for _, other := range history[at].Keys {
 		if o := s.known(other); o != nil && !slices.Contains(o.registered, history[at].Index) {
-			with = append(with, other)
+			with, recovery = append(with, other), recovery || o.role == RecoveryKey
 		}
+	}
+	if recovery && history[at].Action == entry.Update {
+		with = slices.DeleteFunc(with, func(other keys.Ref) bool { return s.known(other).role != RecoveryKey })
 	}
 	return history[at].Mark, with, true
 }
