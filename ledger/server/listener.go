@@ -76,7 +76,7 @@ func (l *boundListener) leave(id netip.Prefix) {
 }
 
 // A boundConn counts until it is closed. What net/http writes of an answer in two pieces, because its buffer is short, it can send in one: a piece costs
-// more than many an answer, here and where it is read.
+// about what it costs to make an answer, here and where it is read.
 type boundConn struct {
 	net.Conn
 	leave func()
