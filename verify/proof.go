@@ -89,23 +89,28 @@ func Consistency(size1, size2 uint64, nodes NodeReader) ([][32]byte, error) {
 }
 
 func rehash(n proof.Nodes, nodes NodeReader) ([][32]byte, error) {
+	out := make([][32]byte, len(n.IDs))
 	hashes := make([][]byte, len(n.IDs))
 	for i, id := range n.IDs {
-		h, err := nodes(id.Level, id.Index)
-		if err != nil {
+		var err error
+		if out[i], err = nodes(id.Level, id.Index); err != nil {
 			return nil, err
 		}
-		hashes[i] = h[:]
+		hashes[i] = out[i][:]
 	}
-	hashes, err := n.Rehash(hashes, rfc6962.DefaultHasher.HashChildren)
+	// What is made of two goes where the second was, which is not asked for again.
+	hashes, err := n.Rehash(hashes, func(left, right []byte) []byte {
+		h := NodeHash([32]byte(left), [32]byte(right))
+		copy(right, h[:])
+		return right
+	})
 	if err != nil {
 		return nil, err
 	}
-	out := make([][32]byte, len(hashes))
-	for i, h := range hashes {
+	for i, h := range hashes { // in order, so that none is written over before it is read
 		out[i] = [32]byte(h)
 	}
-	return out, nil
+	return out[:len(hashes)], nil
 }
 
 // RootAt returns the root hash of the tree of the given size. It asks nodes only for the

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/tccm/undersigned/verify"
 )
 
 // FuzzAppendString holds the quick way to encoding/json, whatever the text, and whether or not its beginning is known to be plain.
@@ -27,4 +29,20 @@ func FuzzAppendString(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestAnswersQuoteTheirNote: an answer is that of encoding/json, whichever note the answer before carried.
+func TestAnswersQuoteTheirNote(t *testing.T) {
+	var buffers answerBuffers
+	var note quotedNote
+	notes := []string{"ledger.example/tccm\n1\n\n— ledger.example/tccm Uw==\n", "ledger.example/tccm\n2\n\n— ledger.example/tccm Uw==\n", "\"<пример>\n\n"}
+	for i, at := range []int{0, 0, 1, 1, 0, 2, 2, 1} {
+		r := &verify.Receipt{Index: 5, Leaf: []byte("leaf"), Proof: [][32]byte{{1}, {2}}, Checkpoint: []byte(notes[at])}
+		a := submitted{Index: 5, ReceiptURL: "/api/v1/receipt/5"}
+		got := bytes.Clone(buffers.encode(a, answerProof, r, &note))
+		a.Proof = string(r.Bytes())
+		if want := encode(a); !bytes.Equal(got, want) {
+			t.Errorf("%d: %s, want %s", i, got, want)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"net"
 	"net/netip"
 	"sync"
@@ -74,10 +75,63 @@ func (l *boundListener) leave(id netip.Prefix) {
 	}
 }
 
-// A boundConn counts until it is closed.
+// A boundConn counts until it is closed. What net/http writes of an answer in two pieces, because its buffer is short, it can send in one: a piece costs
+// about what it costs to make an answer, here and where it is read.
 type boundConn struct {
 	net.Conn
 	leave func()
+
+	// Of the goroutine that answers:
+	body  int     // bytes of the body of the answer to be sent in one; 0: there is none
+	held  *[]byte // what has come of that answer; nil: nothing
+	whole int     // its bytes, with its header
+}
+
+// connKey is a boundConn's in the context of its requests.
+type connKey struct{}
+
+const (
+	// maxTogether bounds the body of an answer that is sent in one, in bytes.
+	maxTogether = 16 << 10
+	// maxHead bounds its header, in bytes: net/http writes no more at a time.
+	maxHead = 4 << 10
+)
+
+var heldPool = sync.Pool{New: func() any {
+	b := make([]byte, 0, maxHead+maxTogether)
+	return &b
+}}
+
+// together says that the next to be written is an answer of HTTP/1 with so many bytes of body, which all come, or else the connection ends.
+func (c *boundConn) together(body int) {
+	if body <= maxTogether {
+		c.body = body
+	}
+}
+
+func (c *boundConn) Write(b []byte) (int, error) {
+	if c.body > 0 && c.held == nil {
+		head := bytes.Index(b, []byte("\r\n\r\n")) + len("\r\n\r\n")
+		c.whole, c.body = head+c.body, 0
+		if head >= len("\r\n\r\n") && head <= maxHead && len(b) < c.whole {
+			c.held = heldPool.Get().(*[]byte)
+		}
+	}
+	if c.held == nil {
+		return c.Conn.Write(b)
+	}
+	*c.held = append(*c.held, b...)
+	if len(*c.held) < c.whole {
+		return len(b), nil
+	}
+	_, err := c.Conn.Write(*c.held)
+	*c.held = (*c.held)[:0]
+	heldPool.Put(c.held)
+	c.held = nil
+	if err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 func (c *boundConn) Close() error {

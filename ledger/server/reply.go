@@ -295,10 +295,15 @@ func send(w http.ResponseWriter, r *http.Request, status int, kind string, body 
 	h := w.Header()
 	h.Set("Content-Type", kind)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		w.Write(body)
+	if r.Method == http.MethodHead {
+		w.WriteHeader(status)
+		return
 	}
+	if c, ok := r.Context().Value(connKey{}).(*boundConn); ok && r.ProtoMajor == 1 {
+		c.together(len(body))
+	}
+	w.WriteHeader(status)
+	w.Write(body)
 }
 
 // matches reports whether an If-None-Match header lists the tag.

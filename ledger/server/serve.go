@@ -63,6 +63,12 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, gen
 		},
 		ErrorLog:    log.New(acceptErrors{}, "", 0),
 		BaseContext: func(net.Listener) context.Context { return base },
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			if c, ok := c.(*boundConn); ok {
+				return context.WithValue(ctx, connKey{}, c)
+			}
+			return ctx // of TLS: what is written is not what is sent
+		},
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()

@@ -159,6 +159,7 @@ type Server struct {
 	policy    *verify.Policy // nil: no times of witnesses are told
 	offered   []byte         // the policy for readers; nil: none
 	metrics   *metrics
+	note      quotedNote
 }
 
 // limits bounds what one request may use. Tests inject smaller ones.
@@ -237,13 +238,23 @@ const csp = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src
 // pageCSP is that of pages for people: besides, what is text can never become markup or a script there. A worker starts others, and has no page.
 const pageCSP = csp + "; require-trusted-types-for 'script'; trusted-types undersigned"
 
+// always are the headers of all answers. They share these values, which nobody changes: to set a header is to give it others.
+var always = []struct {
+	name  string // in the form of http.CanonicalHeaderKey
+	value []string
+}{
+	{"X-Content-Type-Options", []string{"nosniff"}},
+	{"Content-Security-Policy", []string{csp}},
+	{"Referrer-Policy", []string{"no-referrer"}},
+	{"Cross-Origin-Opener-Policy", []string{"same-origin"}},
+}
+
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", csp)
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	for _, header := range always {
+		h[header.name] = header.value
+	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		// Everything here is public and nothing depends on who asks: any page may check it.
 		h.Set("Access-Control-Allow-Origin", "*")

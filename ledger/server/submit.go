@@ -11,9 +11,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tccm/undersigned/ledger"
@@ -134,7 +136,7 @@ func (s *Server) one(w http.ResponseWriter, r *http.Request, wait time.Duration,
 	status := a.Status
 	a.Status = 0
 	buffers := answerPool.Get().(*answerBuffers)
-	send(w, r, status, typeJSON, buffers.encode(a, answer, receipt))
+	send(w, r, status, typeJSON, buffers.encode(a, answer, receipt, &s.note))
 	if cap(buffers.answer) <= maxPooled {
 		answerPool.Put(buffers)
 	}
@@ -149,15 +151,32 @@ const maxPooled = 64 << 10
 var answerPool = sync.Pool{New: func() any { return new(answerBuffers) }}
 
 // encode returns what encode returns of an answer with a receipt under a name; nil: without. It is good until the buffers are used again.
-func (b *answerBuffers) encode(a submitted, name string, receipt *verify.Receipt) []byte {
+func (b *answerBuffers) encode(a submitted, name string, receipt *verify.Receipt, note *quotedNote) []byte {
 	line := encode(a)
 	if receipt == nil {
 		return line
 	}
 	b.receipt = receipt.Append(b.receipt[:0])
 	line = append(append(append(line[:len(line)-len("}\n")], `,"`...), name...), `":`...)
-	b.answer = appendString(append(b.answer[:0], line...), b.receipt, len(b.receipt)-len(receipt.Checkpoint))
+	above := len(b.receipt) - len(receipt.Checkpoint) // where the note begins, after the end of a line
+	b.answer = appendString(append(b.answer[:0], line...), b.receipt[:above], above)
+	b.answer = append(b.answer[:len(b.answer)-len(`"`)], note.of(receipt.Checkpoint)[len(`"`):]...)
 	return append(b.answer, "}\n"...)
+}
+
+// quotedNote is the checkpoint that answers carry for now, as a string of JSON. It is half of an answer, and the same in many.
+type quotedNote struct {
+	last atomic.Pointer[struct{ note, quoted []byte }]
+}
+
+// of returns a note as a string of JSON. Neither may be changed.
+func (q *quotedNote) of(note []byte) []byte {
+	if last := q.last.Load(); last != nil && bytes.Equal(last.note, note) {
+		return last.quoted
+	}
+	quoted := appendString(nil, note, 0)
+	q.last.Store(&struct{ note, quoted []byte }{note, quoted})
+	return quoted
 }
 
 // appendString appends a string of JSON, in the form of encoding/json. It is quick where lines are long and plain, as in a receipt; the first so many bytes are
@@ -336,12 +355,11 @@ func outcome(r ledger.Result) (name string, rule roll.Rule) {
 // with it.
 func (s *Server) body(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, release func(), p *problem) {
 	stop := func(p problem) ([]byte, func(), *problem) { return nil, nil, &p }
-	tooLarge := problemSaying(ProblemTooLarge, "The body is larger than "+strconv.FormatInt(limit, 10)+" bytes, which is the most that can be taken here. Nothing of it was stored.")
 	if coding := r.Header.Values("Content-Encoding"); len(coding) > 1 || len(coding) == 1 && !strings.EqualFold(coding[0], "identity") {
 		return stop(problemOf(ProblemEncoding))
 	}
 	if r.ContentLength > limit {
-		return stop(tooLarge)
+		return stop(tooLarge(limit))
 	}
 	// Single entries have a share of their own, so that large bodies cannot keep them out.
 	share := &s.bodies
@@ -364,7 +382,7 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, limit int64) (body
 	}
 	held.progress()
 	release = held.release
-	body, err := readParts(held)
+	body, err := readParts(held, r.ContentLength)
 	if err != nil {
 		release()
 		switch {
@@ -373,7 +391,7 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, limit int64) (body
 		case errors.Is(err, errBudget):
 			return stop(s.turnAway(reasonBodies, time.Second))
 		}
-		return stop(bodyProblem(err, tooLarge))
+		return stop(bodyProblem(err, limit))
 	}
 	// From here on the connection is only watched for its end, for as long as a wait may take.
 	control.SetReadDeadline(time.Now().Add(readTimeout))
@@ -387,10 +405,15 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request, limit int64) (body
 	return body, release, nil
 }
 
-// readParts reads to the end. It holds little more than has come, which a buffer that doubles would not.
-func readParts(r io.Reader) ([]byte, error) {
+// readParts reads to the end. It holds little more than has come, which a buffer that doubles would not. announced is how long the body is to be;
+// negative: nobody said.
+func readParts(r io.Reader, announced int64) ([]byte, error) {
+	first := int64(4 << 10)
+	if 0 < announced && announced < first {
+		first = announced
+	}
 	var parts [][]byte
-	for size := 4 << 10; ; size = min(2*size, 256<<10) {
+	for size := int(first); ; size = min(max(2*size, 4<<10), 256<<10) {
 		part := make([]byte, 0, size)
 		for len(part) < size {
 			n, err := r.Read(part[len(part):size])
@@ -409,13 +432,18 @@ func readParts(r io.Reader) ([]byte, error) {
 	}
 }
 
+// tooLarge is the problem of a body of more than limit bytes.
+func tooLarge(limit int64) problem {
+	return problemSaying(ProblemTooLarge, "The body is larger than "+strconv.FormatInt(limit, 10)+" bytes, which is the most that can be taken here. Nothing of it was stored.")
+}
+
 // bodyProblem says why a body could not be read.
-func bodyProblem(err error, tooLarge problem) problem {
+func bodyProblem(err error, limit int64) problem {
 	var over *http.MaxBytesError
 	var network net.Error
 	switch {
 	case errors.As(err, &over):
-		return tooLarge
+		return tooLarge(limit)
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return problemOf(ProblemTimeout)
 	case errors.Is(err, io.ErrUnexpectedEOF):
@@ -510,23 +538,18 @@ func (b *budget) give(n int64) {
 
 // parameters returns a query whose parameters are all known and given at most once.
 func parameters(u *url.URL, known ...string) (url.Values, *problem) {
+	q, err := url.ParseQuery(u.RawQuery)
+	ok := err == nil
+	for name, values := range q {
+		ok = ok && len(values) == 1 && slices.Contains(known, name)
+	}
+	if ok {
+		return q, nil
+	}
 	sentence := "This path takes no parameters."
 	if len(known) > 0 {
 		sentence = "This path takes the parameters " + strings.Join(known, ", ") + ", each at most once, and no other."
 	}
 	bad := problemSaying(ProblemParameter, sentence)
-	q, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return nil, &bad
-	}
-	for name, values := range q {
-		found := false
-		for _, k := range known {
-			found = found || k == name
-		}
-		if !found || len(values) > 1 {
-			return nil, &bad
-		}
-	}
-	return q, nil
+	return nil, &bad
 }

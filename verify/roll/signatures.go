@@ -111,6 +111,7 @@ func (t *trial) signatures() error {
 		return t.refuse(RuleSignature, "there is not exactly one signature line for each voucher and key line")
 	}
 	var before check
+	var text []byte // nil: nobody has needed it
 	for i, n := range named {
 		if t.sigs != nil {
 			before = t.sigs.checks[i]
@@ -122,7 +123,10 @@ func (t *trial) signatures() error {
 		sig := t.e.Signatures[i]
 		valid := before.valid
 		if !before.done || before.keyID != sig.KeyID || sig.Name != n.Domain || !bytes.Equal(before.sig, sig.Sig) {
-			valid = verifies(t.s.origin, public, n.Domain, sig, t.text)
+			if text == nil {
+				text = t.e.Text()
+			}
+			valid = verifies(t.s.origin, public, n.Domain, sig, text)
 		}
 		if !valid {
 			return t.refuse(RuleSignature, "signature line %d is not a signature of this text by the key %s of %s", i+1, n.Ref, n.Domain)

@@ -24,7 +24,6 @@ type trial struct {
 	e     *entry.Entry
 	chain []byte // that came with it; empty: none
 	id    entry.Hash
-	text  []byte
 	sigs  *Signatures // of this entry, or nil
 	fresh []freshKey  // keys that the entry registers
 }
@@ -56,8 +55,7 @@ func (t *trial) judge(sigs *Signatures) (commit func(), err error) {
 	if len(t.chain) > 0 && !e.TakesChain() {
 		return nil, t.refuse(RuleSyntax, "a DNSSEC chain comes with it, and can be about nothing in it")
 	}
-	t.text = e.Text()
-	t.id = entry.Sum(t.text)
+	t.id = e.ID()
 	if sigs != nil && sigs.id == t.id {
 		t.sigs = sigs
 	}
