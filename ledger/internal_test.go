@@ -124,7 +124,7 @@ func TestLastSigned(t *testing.T) {
 	}
 	keys := [32]byte{7}
 	for size := range uint64(5) {
-		if err := s.write("ledger.example/test", keys, size, [32]byte{byte(size)}); err != nil {
+		if err := s.write("ledger.example/test", keys, size, [32]byte{byte(size)}, nil); err != nil {
 			t.Fatal(err)
 		}
 		s.Close()
@@ -170,10 +170,10 @@ func TestLastSigned(t *testing.T) {
 	// Two that both found it missing do not both make it.
 	path = filepath.Join(t.TempDir(), "last-signed")
 	a, b := open(), open()
-	if err := a.write("ledger.example/test", keys, 0, [32]byte{}); err != nil {
+	if err := a.write("ledger.example/test", keys, 0, [32]byte{}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.write("ledger.example/test", keys, 0, [32]byte{}); err == nil {
+	if err := b.write("ledger.example/test", keys, 0, [32]byte{}, nil); err == nil {
 		t.Error("two records were made")
 	}
 }

@@ -15,14 +15,14 @@ func TestLastSignedNeedsNoSpace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if err := s.write("ledger.example/test", [32]byte{}, 0, emptyRoot); err != nil {
+	if err := s.write("ledger.example/test", [32]byte{}, 0, emptyRoot, nil); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if blocks := info.Sys().(*syscall.Stat_t).Blocks; info.Size() != 2*signedSlot || blocks*512 < 2*signedSlot {
+	if blocks := info.Sys().(*syscall.Stat_t).Blocks; info.Size() != signedFile || blocks*512 < signedFile {
 		t.Fatalf("%d bytes in %d blocks of 512", info.Size(), blocks)
 	}
 }
@@ -41,7 +41,7 @@ func TestLastSignedIsMadeWhole(t *testing.T) {
 		}
 		return syscall.EIO
 	}
-	if err := s.write("ledger.example/test", [32]byte{}, 0, emptyRoot); err != syscall.EIO {
+	if err := s.write("ledger.example/test", [32]byte{}, 0, emptyRoot, nil); err != syscall.EIO {
 		t.Fatal(err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {

@@ -360,7 +360,7 @@ func (q *queue) add(ctx, done context.Context, items []*item, patient bool) (n i
 
 // take removes the first items, up to so many items and bytes, and waits for one until it is
 // woken; then there may be none. It returns false when done ends.
-func (q *queue) take(done context.Context, wake <-chan struct{}, timer <-chan time.Time, max, maxBytes int) ([]*item, bool) {
+func (q *queue) take(done context.Context, wake <-chan struct{}, timer, idle <-chan time.Time, max, maxBytes int) ([]*item, bool) {
 	for {
 		if done.Err() != nil {
 			return nil, false
@@ -386,6 +386,8 @@ func (q *queue) take(done context.Context, wake <-chan struct{}, timer <-chan ti
 		case <-wake:
 			return nil, true
 		case <-timer:
+			return nil, true
+		case <-idle:
 			return nil, true
 		case <-done.Done():
 		}
