@@ -153,6 +153,30 @@ func TestLastSigned(t *testing.T) {
 		}
 		s.Close()
 	}
+	// The slots are what they were before there was room for a note behind them, and say the same without it.
+	s = open()
+	if err := s.reserve(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.write("ledger.example/test", keys, 6, [32]byte{6}, []byte("a note\n")); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	slot := signedRecord{"ledger.example/test", keys, s.last.count, 6, [32]byte{6}}.slot()
+	if b, err := os.ReadFile(path); err != nil || len(b) != signedFile || !bytes.Equal(b[s.last.count%2*signedSlot:][:signedSlot], slot) {
+		t.Errorf("%d bytes, and the slot is not what it ought to be (%v)", len(b), err)
+	}
+	if s = open(); string(s.note) != "a note\n" || s.last.size != 6 {
+		t.Errorf("it keeps %q, size %d", s.note, s.last.size)
+	}
+	s.Close()
+	if err := os.Truncate(path, noteOffset); err != nil {
+		t.Fatal(err)
+	}
+	if s = open(); s.note != nil || s.last.size != 6 || s.bad {
+		t.Errorf("without what is behind the slots: %q, %+v", s.note, s.last)
+	}
+	s.Close()
 	// A file that is too short, or someone else's.
 	for _, b := range [][]byte{{}, []byte("hello\n"), whole[:5000], append(bytes.Clone(whole), 1)} {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
