@@ -64,9 +64,8 @@ func (l *Ledger) Freeze() { l.freeze(context.Background()) }
 
 // NoteIdle sets after how long without a commit a note is stored by itself, and returns what undoes it.
 func NoteIdle(d time.Duration) (undo func()) {
-	before := noteIdle
-	noteIdle = d
-	return func() { noteIdle = before }
+	before := noteIdle.Swap(int64(d))
+	return func() { noteIdle.Store(before) }
 }
 
 // Unstored says whether the last-signed record alone has the published note.

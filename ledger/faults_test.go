@@ -408,10 +408,7 @@ func TestCrash(t *testing.T) {
 		},
 	}
 	for name, step := range steps {
-		for n := range 4 {
-			if n == 3 && !strings.Contains(name, "durable") {
-				continue // one is when it is opened
-			}
+		for n := range 3 {
 			t.Run(fmt.Sprintf("%s %d", name, n), func(t *testing.T) {
 				base := s.base.Clone()
 				h := s.house(t, base)

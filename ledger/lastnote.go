@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/tccm/undersigned/verify"
@@ -17,8 +18,10 @@ import (
 //   - the record is not written, because it has room for one note alone;
 //   - who opens the ledger finds it there (recallNote), or who only reads the store (Whole).
 
-// noteIdle is after how long without a commit a note is stored by itself.
-var noteIdle = 100 * time.Millisecond
+// noteIdle is after how long without a commit a note is stored by itself, in nanoseconds.
+var noteIdle atomic.Int64
+
+func init() { noteIdle.Store(int64(100 * time.Millisecond)) }
 
 // idle is when a published note is to be stored; nil: there is none that is not.
 func (l *Ledger) idle() <-chan time.Time {
@@ -28,7 +31,7 @@ func (l *Ledger) idle() <-chan time.Time {
 	case l.full.Load():
 		return time.After(publishPause)
 	}
-	return time.After(noteIdle)
+	return time.After(time.Duration(noteIdle.Load()))
 }
 
 // storeNote stores the published note that is not in the store yet, if there is one. After ErrFull there still is.

@@ -155,17 +155,19 @@ func (s *LastSigned) keeps(note []byte) bool {
 	return s.file != nil && s.room && len(kept(note)) <= noteRoom
 }
 
-// reserve makes room for a note, durably, as a file has it that was made by this version and has not been copied. It writes what is there
-// again, so that a note which was read is durable even if a sync failed before. Without space for it there is none.
+// reserve makes room for a note, durably, in a file of an old version; a newer one has it. Without space for it there is none.
 func (s *LastSigned) reserve() error {
 	if s.file == nil || s.room {
 		return nil
 	}
-	b := make([]byte, noteRoom)
-	if _, err := s.file.ReadAt(b, noteOffset); err != nil && err != io.EOF {
+	info, err := s.file.Stat()
+	if err != nil {
 		return err
 	}
-	_, err := s.file.WriteAt(b, noteOffset)
+	if s.room = info.Size() >= signedFile; s.room {
+		return nil
+	}
+	_, err = s.file.WriteAt(make([]byte, noteRoom), noteOffset)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
 		return nil
 	}
@@ -174,6 +176,14 @@ func (s *LastSigned) reserve() error {
 	}
 	s.room = err == nil
 	return err
+}
+
+// renew makes the note that was read durable, even if a sync failed before: what can be read then need not be on the disk.
+func (s *LastSigned) renew() error {
+	if _, err := s.file.WriteAt(kept(s.note), noteOffset); err != nil {
+		return err
+	}
+	return s.sync(s.file)
 }
 
 // write makes the record say that the keys are about to sign this tree, durably, and has it keep the tree's note, if that is not nil, in

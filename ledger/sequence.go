@@ -32,15 +32,16 @@ func (l *Ledger) write() {
 	defer l.running.Done()
 	defer l.failOnPanic()
 	for {
-		batch, more := l.queue.take(l.ctx, l.seals.wake, l.sealTimer(), l.idle(), l.maxBatch, maxBatchBytes)
+		batch, idle, more := l.queue.take(l.ctx, l.seals.wake, l.sealTimer(), l.idle(), l.maxBatch, maxBatchBytes)
 		if !more {
 			return
 		}
-		if len(batch) == 0 {
+		if idle {
 			if err := l.storeNote(); err != nil && !errors.Is(err, ErrFull) {
 				l.fail(err)
 				return
 			}
+			continue
 		}
 		if err := l.sequence(batch); err != nil {
 			l.fail(err)
