@@ -341,6 +341,20 @@ func TestNoteFaults(t *testing.T) {
 			h.check()
 		})
 	}
+	t.Run("while room is made", func(t *testing.T) {
+		c := crash(t)
+		end := ledger.NoteOffset + bytes.LastIndexFunc(c.record[ledger.NoteOffset:], func(r rune) bool { return r != 0 }) + 1
+		h := c.house(t, c.store.Clone(), c.record[:end])
+		h.config()
+		h.signed.FailSync(func(*os.File) error { return errStop })
+		if err := h.tryOpen(); !errors.Is(err, errStop) {
+			t.Fatal(err)
+		}
+		h.close()
+		h.store = c.store // it may be that nothing else was done
+		h.open()
+		h.shows(c.size, c.note)
+	})
 	t.Run("while it is opened", func(t *testing.T) {
 		c := crash(t)
 		store := &stubborn{Memory: c.store.Clone()}

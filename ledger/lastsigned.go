@@ -167,7 +167,8 @@ func (s *LastSigned) reserve() error {
 	if s.room = info.Size() >= signedFile; s.room {
 		return nil
 	}
-	_, err = s.file.WriteAt(make([]byte, noteRoom), noteOffset)
+	from := max(info.Size(), noteOffset) // what is there already may be a note
+	_, err = s.file.WriteAt(make([]byte, signedFile-from), from)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
 		return nil
 	}
