@@ -32,7 +32,7 @@ type CheckOptions struct {
 	// Policy, if set, stands in for Logs and Retired: every note must be one that it accepts as
 	// an earlier checkpoint.
 	Policy *verify.Policy
-	// LastSigned, if set, is held to the store as Open holds it.
+	// LastSigned, if set, is held to the store as Open holds it. A note that it alone has is checked with the others.
 	LastSigned *LastSigned
 	// Snapshot, if set, is the file of a snapshot. There need not be one; but if opening would use it, it must
 	// be what the commits give.
@@ -85,6 +85,12 @@ const maxFlaws = 100
 // What a crash leaves is no flaw: a newest commit without a note, or without the tiles that it
 // filled. Opening the ledger finishes it.
 func Check(ctx context.Context, store Store, o CheckOptions) (*CheckReport, error) {
+	if o.LastSigned != nil {
+		var err error
+		if store, err = o.LastSigned.whole(ctx, store); err != nil {
+			return nil, err
+		}
+	}
 	c := &checker{
 		CheckOptions: o, store: store, report: &CheckReport{Flaws: []Flaw{}},
 		state: roll.New(o.Origin), roots: make(map[uint64][32]byte),

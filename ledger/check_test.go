@@ -39,6 +39,9 @@ func full(t *testing.T) *house {
 
 func TestCheck(t *testing.T) {
 	h := full(t)
+	if err := h.ledger.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	var done, total uint64
 	o := ledger.CheckOptions{Origin: rolltest.Origin, Progress: func(d, n uint64) { done, total = d, n }}
 	r, err := ledger.Check(t.Context(), h.store, o)
@@ -202,7 +205,7 @@ func TestCheckLastSigned(t *testing.T) {
 	h.config()
 	h.check()
 	h.close()
-	for at := 0; at < len(record); at += 127 {
+	for at := 0; at < ledger.NoteOffset; at += 127 {
 		damaged := bytes.Clone(record)
 		damaged[at] ^= 4
 		if err := os.WriteFile(h.lastSigned(), damaged, 0o600); err != nil {

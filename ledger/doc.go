@@ -18,12 +18,17 @@
 //  8. The note is stored: it is the one of its tree size for ever.
 //  9. It is published, and the submitters are answered.
 //
+// Without witnesses, whom a signature must not reach before 5, the note is made first and written with the last-signed record, by
+// one sync for both (lastsigned.go has the bytes); 8 comes after 9 then: in the next 2, with the commit, or after a tenth of a second without one,
+// and before the record is written again, whatever asks for that. Readers have the note from memory meanwhile. So of 5, 8 and 9 this holds: whatever was
+// handed out is in the store or in the record, durably, and if both have it, it is the same. Opening takes it from either.
+//
 // While 5 to 9 go on, more may be committed; the next checkpoint covers all of it. Whatever of
 // this a crash prevents, Open does, after it has recomputed everything. An error of the storage is
 // never worked around: the Ledger stops (Done, Err), and the process should end.
 //
-// A disk that is full is no error: before 1, the Store makes sure of space for all that follows
-// (Store.Room). Without it, new entries of the batch are ErrFull, and the next batch asks again.
+// A disk that is full is no error: before 1, the Store makes sure of space for all that follows, and for the note of before
+// (Store.Room); the record has its bytes when it is made, or opened. Without it, new entries of the batch are ErrFull, and the next batch asks again.
 //
 // # What is in a Store
 //

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"os"
+	"time"
 
 	"github.com/tccm/undersigned/keys"
 )
@@ -60,3 +61,15 @@ func (l *Ledger) Waiting() int {
 
 // Freeze takes a snapshot, and forgets it.
 func (l *Ledger) Freeze() { l.freeze(context.Background()) }
+
+// NoteIdle sets after how long without a commit a note is stored by itself, and returns what undoes it.
+func NoteIdle(d time.Duration) (undo func()) {
+	before := noteIdle.Swap(int64(d))
+	return func() { noteIdle.Store(before) }
+}
+
+// Unstored says whether the last-signed record alone has the published note.
+func (l *Ledger) Unstored() bool { return l.unstored.Load() != nil }
+
+// Where the last-signed record has room for a note, in bytes.
+const NoteOffset, NoteRoom = noteOffset, noteRoom

@@ -1,8 +1,11 @@
 package ledger_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -26,6 +29,7 @@ type house struct {
 	store  ledger.Store
 	cfg    ledger.Config
 	signed *ledger.LastSigned
+	failed error            // of opening it
 	rec    *rolltest.Record // what the ledger should hold, to draft entries from
 	ledger *ledger.Ledger
 
@@ -113,6 +117,7 @@ func (h *house) create() error {
 func (h *house) tryOpen() (err error) {
 	h.tb.Helper()
 	h.ledger, err = ledger.Open(context.Background(), h.config())
+	h.failed = err
 	return err
 }
 
@@ -136,6 +141,36 @@ func (h *house) close() {
 	if h.signed != nil {
 		h.signed.Close()
 		h.signed = nil
+	}
+}
+
+// keptNote is the note in the last-signed record, nil if there is none.
+func (h *house) keptNote() []byte {
+	h.tb.Helper()
+	b, err := os.ReadFile(h.lastSigned())
+	if err != nil {
+		h.tb.Fatal(err)
+	}
+	_, b, _ = bytes.Cut(b[ledger.NoteOffset:], []byte("undersigned/last-note/v1\n"))
+	line, note, _ := bytes.Cut(b, []byte("\n"))
+	var n int
+	if _, err := fmt.Sscanf(string(line), "note %d ", &n); err != nil || n > len(note) {
+		return nil
+	}
+	return note[:n]
+}
+
+// shows holds the ledger to a checkpoint that was handed out before: its note is there, and nothing smaller is published.
+func (h *house) shows(size uint64, note []byte) {
+	h.tb.Helper()
+	if size == 0 {
+		return
+	}
+	if now := h.ledger.Published().Size; now < size {
+		h.tb.Fatalf("a checkpoint of size %d was handed out, and now one of size %d is", size, now)
+	}
+	if b, err := h.ledger.CheckpointAt(context.Background(), size); err != nil || !bytes.Equal(b, note) {
+		h.tb.Fatalf("the checkpoint of size %d that was handed out is another one now (%v)", size, err)
 	}
 }
 

@@ -124,7 +124,7 @@ func TestLastSigned(t *testing.T) {
 	}
 	keys := [32]byte{7}
 	for size := range uint64(5) {
-		if err := s.write("ledger.example/test", keys, size, [32]byte{byte(size)}); err != nil {
+		if err := s.write("ledger.example/test", keys, size, [32]byte{byte(size)}, nil); err != nil {
 			t.Fatal(err)
 		}
 		s.Close()
@@ -153,6 +153,30 @@ func TestLastSigned(t *testing.T) {
 		}
 		s.Close()
 	}
+	// The slots are what they were before there was room for a note behind them, and say the same without it.
+	s = open()
+	if err := s.reserve(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.write("ledger.example/test", keys, 6, [32]byte{6}, []byte("a note\n")); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	slot := signedRecord{"ledger.example/test", keys, s.last.count, 6, [32]byte{6}}.slot()
+	if b, err := os.ReadFile(path); err != nil || len(b) != signedFile || !bytes.Equal(b[s.last.count%2*signedSlot:][:signedSlot], slot) {
+		t.Errorf("%d bytes, and the slot is not what it ought to be (%v)", len(b), err)
+	}
+	if s = open(); string(s.note) != "a note\n" || s.last.size != 6 {
+		t.Errorf("it keeps %q, size %d", s.note, s.last.size)
+	}
+	s.Close()
+	if err := os.Truncate(path, noteOffset); err != nil {
+		t.Fatal(err)
+	}
+	if s = open(); s.note != nil || s.last.size != 6 || s.bad {
+		t.Errorf("without what is behind the slots: %q, %+v", s.note, s.last)
+	}
+	s.Close()
 	// A file that is too short, or someone else's.
 	for _, b := range [][]byte{{}, []byte("hello\n"), whole[:5000], append(bytes.Clone(whole), 1)} {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
@@ -170,10 +194,10 @@ func TestLastSigned(t *testing.T) {
 	// Two that both found it missing do not both make it.
 	path = filepath.Join(t.TempDir(), "last-signed")
 	a, b := open(), open()
-	if err := a.write("ledger.example/test", keys, 0, [32]byte{}); err != nil {
+	if err := a.write("ledger.example/test", keys, 0, [32]byte{}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.write("ledger.example/test", keys, 0, [32]byte{}); err == nil {
+	if err := b.write("ledger.example/test", keys, 0, [32]byte{}, nil); err == nil {
 		t.Error("two records were made")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // A LastSigned is the file beside the log's keys that says what they signed last. It is what
@@ -29,12 +30,24 @@ import (
 //	size 57
 //	root CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
 //	sum sha256:…           over the lines above
+//
+// Behind them, from byte 8192 on, is room of 8192 bytes for one note: the checkpoint that the newer slot was written for, unless the
+// store holds it already. It is written with the slot and made durable by the same sync, and bears its own length and sum:
+//
+//	undersigned/last-note/v1
+//	note 3512 sha256:…     bytes that follow, and their hash
+//	<the note>
+//
+// A note that a crash cuts short is none; what came before it was in the store by then (Ledger.storeNote). Zeros: none yet. A file
+// that ends after its slots is whole as well.
 type LastSigned struct {
 	path string
 	file *os.File // nil: there is none yet
 	last signedRecord
 	have bool
-	bad  bool // a slot is neither empty nor sound
+	bad  bool   // a slot is neither empty nor sound
+	note []byte // that the room for one holds; nil: none
+	room bool   // there is room for a note: writing one needs no space
 
 	sync func(*os.File) error // dataSync; tests make it fail
 }
@@ -47,7 +60,12 @@ type signedRecord struct {
 	root   [32]byte
 }
 
-const signedSlot = 4096
+const (
+	signedSlot = 4096
+	noteOffset = 2 * signedSlot
+	noteRoom   = 8192
+	signedFile = noteOffset + noteRoom // length of the file in bytes
+)
 
 // OpenLastSigned opens and locks the record at path. A missing file is a record that says nothing:
 // the file is made when something is signed. If another process holds it the error is ErrInUse.
@@ -70,14 +88,23 @@ func OpenLastSigned(path string) (*LastSigned, error) {
 		f.Close()
 		return nil, err
 	}
-	b := make([]byte, 2*signedSlot)
-	n, err := f.ReadAt(b, 0)
-	if err != nil && err != io.EOF {
+	if err := s.read(f); err != nil {
 		f.Close()
 		return nil, err
 	}
-	s.take(b[:n])
 	return s, nil
+}
+
+// read takes up what a file holds.
+func (s *LastSigned) read(f *os.File) error {
+	b := make([]byte, signedFile)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	s.take(b[:min(n, noteOffset)])
+	s.note = parseKept(b[min(n, noteOffset):n])
+	return nil
 }
 
 // SignedOf reads how large a tree the record at path says was signed last under an origin, with whichever keys. It locks
@@ -88,17 +115,14 @@ func SignedOf(path, origin string) (size uint64, ok bool) {
 		return 0, false
 	}
 	defer f.Close()
-	b := make([]byte, 2*signedSlot)
-	n, err := f.ReadAt(b, 0)
-	if err != nil && err != io.EOF {
+	var s LastSigned
+	if s.read(f) != nil {
 		return 0, false
 	}
-	var s LastSigned
-	s.take(b[:n])
 	return s.last.size, s.have && s.last.origin == origin
 }
 
-// take takes up what the file holds.
+// take takes up what the slots hold.
 func (s *LastSigned) take(b []byte) {
 	for len(b) > 0 {
 		slot := b[:min(signedSlot, len(b))]
@@ -126,9 +150,46 @@ func (s *LastSigned) Close() error {
 // Path returns where the record is.
 func (s *LastSigned) Path() string { return s.path }
 
-// write makes the record say that the keys are about to sign this tree, durably. After an error
-// the record must not be used again.
-func (s *LastSigned) write(origin string, keys [32]byte, size uint64, root [32]byte) error {
+// keeps says whether a note can be written with the record.
+func (s *LastSigned) keeps(note []byte) bool {
+	return s.file != nil && s.room && len(kept(note)) <= noteRoom
+}
+
+// reserve makes room for a note, durably, in a file of an old version; a newer one has it. Without space for it there is none.
+func (s *LastSigned) reserve() error {
+	if s.file == nil || s.room {
+		return nil
+	}
+	info, err := s.file.Stat()
+	if err != nil {
+		return err
+	}
+	if s.room = info.Size() >= signedFile; s.room {
+		return nil
+	}
+	from := max(info.Size(), noteOffset) // what is there already may be a note
+	_, err = s.file.WriteAt(make([]byte, signedFile-from), from)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
+		return nil
+	}
+	if err == nil {
+		err = s.sync(s.file)
+	}
+	s.room = err == nil
+	return err
+}
+
+// renew makes the note that was read durable, even if a sync failed before: what can be read then need not be on the disk.
+func (s *LastSigned) renew() error {
+	if _, err := s.file.WriteAt(kept(s.note), noteOffset); err != nil {
+		return err
+	}
+	return s.sync(s.file)
+}
+
+// write makes the record say that the keys are about to sign this tree, durably, and has it keep the tree's note, if that is not nil, in
+// place of the one before, which must be in the store. After an error the record must not be used again.
+func (s *LastSigned) write(origin string, keys [32]byte, size uint64, root [32]byte, note []byte) error {
 	r := signedRecord{origin, keys, 1, size, root}
 	if s.have {
 		r.count = s.last.count + 1
@@ -140,6 +201,11 @@ func (s *LastSigned) write(origin string, keys [32]byte, size uint64, root [32]b
 	} else {
 		if err := InPlace(s.file, s.path); err != nil {
 			return err
+		}
+		if note != nil {
+			if _, err := s.file.WriteAt(kept(note), noteOffset); err != nil {
+				return err
+			}
 		}
 		if _, err := s.file.WriteAt(r.slot(), int64(r.count%2)*signedSlot); err != nil {
 			return err
@@ -156,7 +222,7 @@ func (s *LastSigned) write(origin string, keys [32]byte, size uint64, root [32]b
 }
 
 // create makes the file. It has its name only when it is whole: half a first record could not be
-// told from a damaged one, which says that something was signed. The other slot is of zeros, not a
+// told from a damaged one, which says that something was signed. The room for a note is of zeros, not a
 // hole, so that what is written later needs no space.
 func (s *LastSigned) create(r signedRecord) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(s.path), filepath.Base(s.path)+".new-*")
@@ -170,7 +236,7 @@ func (s *LastSigned) create(r signedRecord) (err error) {
 	}
 	// The other half says the same, so that a write there which is cut short leaves, sector by sector, the old text or the new one,
 	// and padding that is alike in both.
-	b := make([]byte, 2*signedSlot)
+	b := make([]byte, signedFile)
 	copy(b[r.count%2*signedSlot:], r.slot())
 	before := r
 	before.count--
@@ -222,6 +288,27 @@ func parseSigned(slot []byte) (r signedRecord, ok bool) {
 	}
 	copy(r.root[:], root)
 	return r, bytes.Equal(r.slot(), slot)
+}
+
+// kept is a note with its length and sum, as the file has it.
+func kept(note []byte) []byte {
+	return append(fmt.Appendf(nil, "%snote %d sha256:%x\n", keptMagic, len(note), sha256.Sum256(note)), note...)
+}
+
+const keptMagic = "undersigned/last-note/v1\n"
+
+// parseKept returns the note in b, which begins with what kept returns, or nil.
+func parseKept(b []byte) []byte {
+	var n int
+	var sum []byte
+	line, rest, _ := bytes.Cut(b[min(len(b), len(keptMagic)):], []byte("\n"))
+	if _, err := fmt.Sscanf(string(line), "note %d sha256:%x", &n, &sum); err != nil || n < 1 || n > len(rest) {
+		return nil
+	}
+	if !bytes.HasPrefix(b, kept(rest[:n])) {
+		return nil
+	}
+	return bytes.Clone(rest[:n])
 }
 
 // signersKeys identifies a set of verifier keys.

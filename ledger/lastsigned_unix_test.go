@@ -37,12 +37,12 @@ func TestLastSignedReplaced(t *testing.T) {
 			}
 			defer s.Close()
 			for size := range uint64(3) {
-				if err := s.write("ledger.example/test", [32]byte{}, size, emptyRoot); err != nil {
+				if err := s.write("ledger.example/test", [32]byte{}, size, emptyRoot, nil); err != nil {
 					t.Fatal(err)
 				}
 			}
 			when(t, s)
-			if err := s.write("ledger.example/test", [32]byte{}, 3, emptyRoot); err == nil || !strings.Contains(err.Error(), "while it was in use") {
+			if err := s.write("ledger.example/test", [32]byte{}, 3, emptyRoot, nil); err == nil || !strings.Contains(err.Error(), "while it was in use") {
 				t.Errorf("it is written: %v", err)
 			}
 		})

@@ -208,6 +208,7 @@ type Ledger struct {
 	publisher sync.Mutex // held while a checkpoint is made and published, or a fork is proven
 	signing   sync.Mutex // held while a key signs
 	ahead     atomic.Pointer[ahead]
+	unstored  atomic.Pointer[Object] // the published note while the last-signed record alone has it; nil: the store has it
 
 	queue    queue
 	seals    seals
@@ -279,12 +280,15 @@ func (l *Ledger) failOnPanic() {
 	}
 }
 
-// Close stops admitting, waits for the commit that is under way, writes a snapshot, and releases nothing
+// Close stops admitting, waits for the commit that is under way, stores what is published, writes a snapshot, and releases nothing
 // of the caller's. It returns what made the ledger fail, if it did.
 func (l *Ledger) Close() error {
 	l.cancel(ErrClosed)
 	l.running.Wait()
 	if err := l.Err(); err != ErrClosed {
+		return err
+	}
+	if err := l.Settle(l.work); err != nil && !errors.Is(err, ErrFull) {
 		return err
 	}
 	l.snapshots.last(l)

@@ -454,8 +454,8 @@ func TestClock(t *testing.T) {
 func TestClockAheadAtASignature(t *testing.T) {
 	refused := false
 	store := &storetest.Faulty{Store: memory(), Fault: func(call string, _ int) storetest.Fault {
-		if call == "Put" && refused {
-			return storetest.Fails
+		if call == "Create" && refused {
+			return storetest.FailsPersisted
 		}
 		return storetest.Works
 	}}
@@ -782,6 +782,9 @@ func TestOldCopy(t *testing.T) {
 	old := h.store.(*storetest.Memory).Clone()
 	oldSize := h.ledger.Published().Size
 	h.must(h.many(o, hash, 3)...)
+	if err := h.ledger.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	newer := h.store.(*storetest.Memory).Clone()
 	more := h.many(o, hash, 1)
 	h.close()

@@ -49,7 +49,7 @@ func Create(ctx context.Context, cfg Config, genesis *entry.Entry) error {
 	}
 	// From here on the keys belong to this ledger: an attempt that stops halfway can be repeated.
 	if !l.signed.have {
-		if err := l.signed.write(l.origin, l.keys, 0, emptyRoot); err != nil {
+		if err := l.signed.write(l.origin, l.keys, 0, emptyRoot, nil); err != nil {
 			return fmt.Errorf("writing the last-signed record: %w", err)
 		}
 	}
@@ -203,6 +203,9 @@ func (l *Ledger) open(ctx context.Context, adopt *Adoption) error {
 	if d := l.newest.admitted.Sub(l.now()); d > 0 {
 		l.log.Warn("the clock is behind the time of the last entry; until it has caught up, entries are given that time", "behind", d)
 	}
+	if head, err = l.recallNote(ctx, head); err != nil {
+		return err
+	}
 	if head != nil {
 		l.setHead(head.Checkpoint, head.note)
 		if err := l.recallLatest(ctx, head.Checkpoint); err != nil {
@@ -216,7 +219,17 @@ func (l *Ledger) open(ctx context.Context, adopt *Adoption) error {
 	if l.readOnly != nil {
 		return nil
 	}
+	if err := l.signed.reserve(); err != nil {
+		return fmt.Errorf("making room in the last-signed record: %w", err)
+	}
 	// What a crash left to do waits, if need be, for witnesses or for space.
+	err = l.storeNote()
+	if errors.Is(err, ErrFull) {
+		err = l.signed.renew()
+	}
+	if err != nil {
+		return fmt.Errorf("storing the published checkpoint: %w", err)
+	}
 	if err := l.putTiles(l.newest.size); err != nil && !errors.Is(err, ErrFull) {
 		return err
 	}
@@ -542,13 +555,13 @@ func (l *Ledger) maySign(ctx context.Context, adopt *Adoption) (reason, err erro
 		}
 		l.log.Warn("the last-signed record is made anew, as adopted", "size", adopt.Size)
 		// A record of other keys counts on, so that its newer slot is the one that holds.
-		if err := s.write(l.origin, l.keys, adopt.Size, adopt.Root); err != nil {
+		if err := s.write(l.origin, l.keys, adopt.Size, adopt.Root, nil); err != nil {
 			return nil, fmt.Errorf("writing the last-signed record: %w", err)
 		}
 	}
 	// A published note proves a signature as well as the record does.
 	if h := l.head; h != nil && h.Size > s.last.size {
-		if err := s.write(l.origin, l.keys, h.Size, h.Root); err != nil {
+		if err := s.write(l.origin, l.keys, h.Size, h.Root, nil); err != nil {
 			return nil, fmt.Errorf("writing the last-signed record: %w", err)
 		}
 	}

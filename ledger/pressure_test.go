@@ -24,9 +24,9 @@ type lateTiles struct {
 	early chan string
 }
 
-func (s lateTiles) Create(ctx context.Context, seq uint64, record []byte) error {
+func (s lateTiles) Create(ctx context.Context, seq uint64, record []byte, objects ...ledger.Object) error {
 	defer func() { s.begun <- "commit" }()
-	return s.Store.Create(ctx, seq, record)
+	return s.Store.Create(ctx, seq, record, objects...)
 }
 
 func (s lateTiles) Put(ctx context.Context, objects ...ledger.Object) error {
@@ -96,11 +96,11 @@ type fullStore struct {
 	full bool
 }
 
-func (s *fullStore) Create(ctx context.Context, seq uint64, b []byte) error {
+func (s *fullStore) Create(ctx context.Context, seq uint64, b []byte, objects ...ledger.Object) error {
 	if s.full {
 		return errors.New("no space left")
 	}
-	return s.Store.Create(ctx, seq, b)
+	return s.Store.Create(ctx, seq, b, objects...)
 }
 
 // stuckLog is a log that takes its time.

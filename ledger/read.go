@@ -122,6 +122,9 @@ func (l *Ledger) noteAt(ctx context.Context, size uint64) (quotable, error) {
 	if n, ok := l.notes.get(size); ok {
 		return n, nil
 	}
+	if o := l.unstored.Load(); o != nil && o.Path == checkpointPath(size) {
+		return quotable{o.Data, entry.Sum(o.Data)}, nil
+	}
 	b, err := l.store.Get(ctx, checkpointPath(size))
 	if err != nil {
 		return quotable{}, l.failing(ctx, err)

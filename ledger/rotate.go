@@ -29,7 +29,7 @@ func (s *LastSigned) Rotate(origin string, from, to []keys.VKey) error {
 	if !s.Of(origin, from) {
 		return fmt.Errorf("the last-signed record %s is of other keys than those that are to retire", s.path)
 	}
-	return s.write(origin, vkeysSum(to), s.last.size, s.last.root)
+	return s.write(origin, vkeysSum(to), s.last.size, s.last.root, nil)
 }
 
 // vkeysSum identifies a set of verifier keys.

@@ -32,9 +32,16 @@ func (l *Ledger) write() {
 	defer l.running.Done()
 	defer l.failOnPanic()
 	for {
-		batch, more := l.queue.take(l.ctx, l.seals.wake, l.sealTimer(), l.maxBatch, maxBatchBytes)
+		batch, idle, more := l.queue.take(l.ctx, l.seals.wake, l.sealTimer(), l.idle(), l.maxBatch, maxBatchBytes)
 		if !more {
 			return
+		}
+		if idle {
+			if err := l.storeNote(); err != nil && !errors.Is(err, ErrFull) {
+				l.fail(err)
+				return
+			}
+			continue
 		}
 		if err := l.sequence(batch); err != nil {
 			l.fail(err)
@@ -201,12 +208,12 @@ func (l *Ledger) roomFor(ctx context.Context, batch []*item, due []roll.Due) err
 	return l.room(ctx, entries, bytes)
 }
 
-// room makes sure that the store has space for a commit of so many entries of so many bytes in all,
+// room makes sure that the store has space for a commit of so many entries of so many bytes in all, with the note before it,
 // and for the tiles and the note that follow. The operator is told when that ends and begins.
 func (l *Ledger) room(ctx context.Context, entries, bytes int) error {
 	const frame = 2 + entry.MaxLeaf - entry.MaxEntry // of a leaf in a record, beside its entry
 	tiles := entries/verify.TileWidth + 8            // one may become full on each level
-	bytes += recordHeader + recordSum + entries*frame + tiles*(verify.TileWidth*verify.HashSize+maxTilePath) + verify.MaxNote
+	bytes += recordHeader + recordSum + entries*frame + tiles*(verify.TileWidth*verify.HashSize+maxTilePath) + noteRoom + verify.MaxNote
 	err := l.store.Room(ctx, bytes)
 	if err == nil && l.full.Swap(false) {
 		l.log.Info("there is space again: entries are admitted")
@@ -250,7 +257,7 @@ func (l *Ledger) commit(rec *record) error {
 	}
 	rand.Read(rec.nonce[:])
 	l.signAhead(verify.Checkpoint{Origin: l.origin, Size: rec.size, Root: rec.root}, l.state.Admitted())
-	if err := create(l.work, l.store, rec); err != nil {
+	if err := l.create(rec); err != nil {
 		return err
 	}
 	// The bytes to sign for are those that the store gives back, not those it was given.
@@ -278,32 +285,45 @@ func (l *Ledger) commit(rec *record) error {
 	return nil
 }
 
-// create makes a commit. Where the store cannot tell whether it did, or says that there is one,
-// the nonce within the sum tells whose it is.
-func create(ctx context.Context, store Store, rec *record) error {
-	err := store.Create(ctx, rec.seq, rec.encode())
-	if err == nil {
-		return nil
+// create makes a commit, and stores the note before it if that is still to be done.
+func (l *Ledger) create(rec *record) error {
+	var objects []Object
+	o := l.unstored.Load()
+	if o != nil {
+		objects = append(objects, *o)
+	}
+	told, err := create(l.work, l.store, rec, objects...)
+	if err == nil && told {
+		l.unstored.CompareAndSwap(o, nil)
+	}
+	return err
+}
+
+// create makes a commit, with objects. Where the store cannot tell whether it did, or says that there is one,
+// the nonce within the sum tells whose it is; told says that the store could.
+func create(ctx context.Context, store Store, rec *record, objects ...Object) (told bool, err error) {
+	if err = store.Create(ctx, rec.seq, rec.encode(), objects...); err == nil {
+		return true, nil
 	}
 	err = fmt.Errorf("commit %d: %w", rec.seq, err)
 	if !errors.Is(err, ErrExists) && !errors.Is(err, ErrUnknown) {
-		return err
+		return false, err
 	}
 	b, rerr := store.Read(ctx, rec.seq)
 	if isNotExist(rerr) {
-		return err
+		return false, err
 	}
 	if rerr != nil {
-		return errors.Join(err, rerr)
+		return false, errors.Join(err, rerr)
 	}
 	other, rerr := decodeRecord(b)
 	if rerr != nil {
-		return errors.Join(err, ErrCorrupt)
+		return false, errors.Join(err, ErrCorrupt)
 	}
 	if other.sum != rec.sum {
-		return fmt.Errorf("commit %d was made by another process: %w", rec.seq, ErrExists)
+		return false, fmt.Errorf("commit %d was made by another process: %w", rec.seq, ErrExists)
 	}
-	return nil
+	return false, nil
 }
 
 func leafHashes(leaves [][]byte) [][32]byte {
@@ -430,14 +450,20 @@ func (l *Ledger) publishNewest() (bool, error) {
 		return false, err
 	}
 	c := verify.Checkpoint{Origin: l.origin, Size: newest.size, Root: newest.root}
-	msg, err := l.sign(c, newest.admitted)
+	msg, kept, err := l.sign(c, newest.admitted)
 	if err != nil {
 		return false, err
 	}
 	if msg, err = l.collect(c, msg); err != nil || msg == nil {
 		return false, err
 	}
-	if err := l.store.Put(l.work, Object{checkpointPath(c.Size), msg}); err != nil {
+	o := &Object{checkpointPath(c.Size), msg}
+	if kept {
+		l.unstored.Store(o) // before anybody can ask for it
+		l.setHead(c, msg)
+		return true, nil
+	}
+	if err := l.store.Put(l.work, *o); err != nil {
 		if errors.Is(l.noteFull(err), ErrFull) {
 			return false, nil
 		}
@@ -447,9 +473,12 @@ func (l *Ledger) publishNewest() (bool, error) {
 	return true, nil
 }
 
-// prepareNote stores the tiles that a checkpoint of this size needs and that are not stored yet, and
+// prepareNote stores the note before, and the tiles that a checkpoint of this size needs and that are not stored yet, and
 // makes sure of space for its note, so that nobody is asked to sign in vain.
 func (l *Ledger) prepareNote(size uint64) error {
+	if err := l.storeNote(); err != nil {
+		return err
+	}
 	if len(l.tree.full(size)) > 0 {
 		l.space.Lock()
 		err := l.putTiles(size)
@@ -483,23 +512,45 @@ func (l *Ledger) setHead(c verify.Checkpoint, msg []byte) {
 // the last-signed record. Signatures say the time of the last leaf, which never goes back: with that of
 // a clock which is ahead only while a checkpoint is signed, all later leaves would contradict it, and
 // so would the next checkpoint with that of a clock which has gone back since.
-func (l *Ledger) sign(c verify.Checkpoint, admitted time.Time) ([]byte, error) {
+//
+// Without witnesses the record keeps the note, if it can, and says so; the note before must be in the store.
+func (l *Ledger) sign(c verify.Checkpoint, admitted time.Time) (note []byte, kept bool, err error) {
 	last := l.signed.last
 	if !l.signed.have || last.size > c.Size {
-		return nil, fmt.Errorf("a tree of size %d must not be signed after one of size %d", c.Size, last.size)
+		return nil, false, fmt.Errorf("a tree of size %d must not be signed after one of size %d", c.Size, last.size)
 	}
 	root, err := l.tree.rootAt(l.work, last.size)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if root != last.root {
-		return nil, fmt.Errorf("the tree is inconsistent with the one of size %d that was signed last", last.size)
+		return nil, false, fmt.Errorf("the tree is inconsistent with the one of size %d that was signed last", last.size)
 	}
-	if last.size != c.Size {
-		if err := l.signed.write(l.origin, l.keys, c.Size, c.Root); err != nil {
-			return nil, fmt.Errorf("writing the last-signed record: %w", err)
+	var with []byte // what is written with the record
+	if l.cosign == nil && last.size != c.Size {
+		if note, err = l.note(c, admitted); err != nil {
+			return nil, false, err
+		}
+		if l.signed.keeps(note) {
+			with = note
 		}
 	}
+	if with != nil && l.unstored.Load() != nil {
+		return nil, false, errors.New("the last-signed record keeps a note that is not in the store")
+	}
+	if last.size != c.Size {
+		if err := l.signed.write(l.origin, l.keys, c.Size, c.Root, with); err != nil {
+			return nil, false, fmt.Errorf("writing the last-signed record: %w", err)
+		}
+	}
+	if note == nil {
+		note, err = l.note(c, admitted)
+	}
+	return note, with != nil, err
+}
+
+// note returns a checkpoint signed with every key of the log. It is to be handed out by sign alone.
+func (l *Ledger) note(c verify.Checkpoint, admitted time.Time) ([]byte, error) {
 	if a := l.ahead.Load(); a != nil && a.checkpoint == c && a.admitted.Equal(admitted) && l.ahead.CompareAndSwap(a, nil) {
 		<-a.done
 		return a.note, a.err

@@ -610,9 +610,9 @@ type hung struct {
 	release chan struct{}
 }
 
-func (s *hung) Create(ctx context.Context, seq uint64, b []byte) error {
+func (s *hung) Create(ctx context.Context, seq uint64, b []byte, objects ...ledger.Object) error {
 	if seq != s.at {
-		return s.Store.Create(ctx, seq, b)
+		return s.Store.Create(ctx, seq, b, objects...)
 	}
 	close(s.entered)
 	<-s.release

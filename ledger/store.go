@@ -16,18 +16,19 @@ type Store interface {
 	// from 1 without gaps.
 	Last(ctx context.Context) (uint64, error)
 
-	// Room makes sure of space: nil says that a Create and a Put of up to so many bytes together
+	// Room makes sure of space: nil says that a Create and a Put of up to so many bytes together, objects included,
 	// will not fail for want of it, if nothing but a checkpoint note is put before. An object
 	// counts with its path, and for 8 KiB at least. ErrFull says that there is none now, that
 	// nothing was changed, and that asking again later is right. Create, Put and Delete return
 	// ErrFull too, and have changed nothing then.
 	Room(ctx context.Context, bytes int) error
 
-	// Create makes commit seq, durable when it returns nil. The record is at most MaxRecord
+	// Create makes commit seq and puts objects, durable when it returns nil: no object without the commit, and no commit
+	// without all of them. The record is at most MaxRecord
 	// bytes. If the commit exists already, whatever its bytes, the error is ErrExists; if
 	// seq-1 does not exist, another one. An error that is ErrUnknown says that the commit
 	// may exist, now or later: read it and compare.
-	Create(ctx context.Context, seq uint64, record []byte) error
+	Create(ctx context.Context, seq uint64, record []byte, objects ...Object) error
 
 	// Read returns commit seq as it was created. Above Last the error is fs.ErrNotExist.
 	Read(ctx context.Context, seq uint64) ([]byte, error)

@@ -359,11 +359,11 @@ func (q *queue) add(ctx, done context.Context, items []*item, patient bool) (n i
 }
 
 // take removes the first items, up to so many items and bytes, and waits for one until it is
-// woken; then there may be none. It returns false when done ends.
-func (q *queue) take(done context.Context, wake <-chan struct{}, timer <-chan time.Time, max, maxBytes int) ([]*item, bool) {
+// woken; then there may be none. idled says that nothing came before that timer. more is false when done ends.
+func (q *queue) take(done context.Context, wake <-chan struct{}, timer, idle <-chan time.Time, max, maxBytes int) (batch []*item, idled, more bool) {
 	for {
 		if done.Err() != nil {
-			return nil, false
+			return nil, false, false
 		}
 		q.mu.Lock()
 		n, bytes := 0, 0
@@ -372,21 +372,23 @@ func (q *queue) take(done context.Context, wake <-chan struct{}, timer <-chan ti
 			n++
 		}
 		if n > 0 {
-			batch := slices.Clone(q.items[:n])
+			batch = slices.Clone(q.items[:n])
 			q.items = slices.Delete(q.items, 0, n)
 			q.bytes -= bytes
 			close(q.space)
 			q.space = make(chan struct{})
 			q.mu.Unlock()
-			return batch, true
+			return batch, false, true
 		}
 		q.mu.Unlock()
 		select {
 		case <-q.ready:
 		case <-wake:
-			return nil, true
+			return nil, false, true
 		case <-timer:
-			return nil, true
+			return nil, false, true
+		case <-idle:
+			return nil, true, true
 		case <-done.Done():
 		}
 	}

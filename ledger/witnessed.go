@@ -151,7 +151,7 @@ func (l *Ledger) convict(seen Sighting) {
 	if err != nil || root != l.signed.last.root {
 		return
 	}
-	own, err := l.sign(verify.Checkpoint{Origin: l.origin, Size: l.signed.last.size, Root: root}, newest.admitted)
+	own, _, err := l.sign(verify.Checkpoint{Origin: l.origin, Size: l.signed.last.size, Root: root}, newest.admitted)
 	if err != nil {
 		return
 	}
@@ -260,10 +260,16 @@ func (l *Ledger) publishAgain() error {
 	if head == nil || head.Size != newest.size {
 		return nil // a newer one is on its way
 	}
+	if err := l.storeNote(); err != nil { // the first note of this size
+		if errors.Is(err, ErrFull) {
+			return nil
+		}
+		return err
+	}
 	if l.noteFull(l.store.Room(l.work, len(latestPath(head.Size))+verify.MaxNote)) != nil {
 		return nil
 	}
-	msg, err := l.sign(head.Checkpoint, newest.admitted)
+	msg, _, err := l.sign(head.Checkpoint, newest.admitted)
 	if err != nil {
 		return err
 	}

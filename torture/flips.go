@@ -63,7 +63,7 @@ func flips(ctx context.Context, t *trial) error {
 			at, used = w.unused[t.rng.IntN(len(w.unused))], false
 			unused++
 		case 9:
-			file, at = w.signedFile(), t.rng.IntN(len(w.signed))
+			file, at = w.signedFile(), t.rng.IntN(2*4096) // its slots
 			record++
 		}
 		bit := t.rng.IntN(8)

@@ -241,8 +241,51 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "note-late", defence: "a checkpoint is stored before it is shown",
-		edits: []edit{{"ledger/sequence.go", "\tif err := l.store.Put(l.work, Object{checkpointPath(c.Size), msg}); err != nil {", "\tl.setHead(c, msg)\n\tif err := l.store.Put(l.work, Object{checkpointPath(c.Size), msg}); err != nil {"}},
+		edits: []edit{{"ledger/sequence.go", "\tif err := l.store.Put(l.work, *o); err != nil {", "\tl.setHead(c, msg)\n\tif err := l.store.Put(l.work, *o); err != nil {"}},
 		test:  "./ledger TestFaults|TestOrder",
+	},
+	{
+		name: "note-early", defence: "a checkpoint that is kept in the last-signed record is durable there before it is shown",
+		edits: []edit{{"ledger/sequence.go", "\t\tif err := l.signed.write(l.origin, l.keys, c.Size, c.Root, with); err != nil {", "\t\tif with != nil {\n\t\t\tl.setHead(c, note)\n\t\t}\n\t\tif err := l.signed.write(l.origin, l.keys, c.Size, c.Root, with); err != nil {"}},
+		test:  "./ledger TestOrderAlone",
+	},
+	{
+		name: "note-not-kept", defence: "a checkpoint that was shown and not stored is in the last-signed record",
+		edits: []edit{{"ledger/lastsigned.go", "\t\tif note != nil {\n", "\t\tif false {\n"}},
+		test:  "./ledger TestFaults|TestOrderAlone",
+	},
+	{
+		name: "note-overwritten", defence: "the note that the last-signed record keeps is stored before another takes its place",
+		edits: []edit{
+			{"ledger/sequence.go", "\tif err := l.storeNote(); err != nil {\n\t\treturn err\n\t}\n\tif len(l.tree.full(size)) > 0 {", "\tif len(l.tree.full(size)) > 0 {"},
+			{"ledger/sequence.go", "if with != nil && l.unstored.Load() != nil {", "if false {"},
+		},
+		test: "./ledger TestNoteIsNotLostForANewer",
+	},
+	{
+		name: "note-left-out", defence: "the note before a commit is stored with it",
+		edits: []edit{{"ledger/sequence.go", "objects = append(objects, *o)", "_ = *o"}},
+		test:  "./ledger TestOrderAlone|TestFaults",
+	},
+	{
+		name: "note-forgotten", defence: "a checkpoint that was shown before a crash is shown after it",
+		edits: []edit{{"ledger/open.go", "if head, err = l.recallNote(ctx, head); err != nil {", "if err != nil {"}},
+		test:  "./ledger TestNoteFaults|TestKeptNote",
+	},
+	{
+		name: "note-torn", defence: "a note that the last-signed record keeps is whole",
+		edits: []edit{{"ledger/lastsigned.go", "if !bytes.HasPrefix(b, kept(rest[:n])) {", "if false {"}},
+		test:  "./ledger TestKeptNote",
+	},
+	{
+		name: "note-of-another-tree", defence: "a note that the last-signed record keeps is of the store's tree",
+		edits: []edit{{"ledger/lastnote.go", "if root != c.Root {", "if false && root != c.Root {"}},
+		test:  "./ledger TestKeptNote",
+	},
+	{
+		name: "copy-without-note", defence: "a copy of the store has every checkpoint that was shown before",
+		edits: []edit{{"cmd/undersigned/control.go", "err := c.settle(c.ctx)", "err := error(nil)"}},
+		test:  "./cmd/undersigned TestCopyHasWhatWasShown",
 	},
 	{
 		name: "receipt-head", defence: "nothing of an entry is shown before a published checkpoint covers it",
@@ -390,6 +433,11 @@ var sabotages = []sabotage{
 		name: "key-sync", defence: "a key file that is said to be made is durable",
 		edits: []edit{{"keys/source/file.go", "err = f.Sync()", "err = nil"}},
 		part:  "power",
+	},
+	{
+		name: "commit-objects", defence: "what goes with a commit is stored with it",
+		edits: []edit{{"ledger/boltstore/boltstore.go", "\t\treturn put(objs, objects)\n\t})\n}\n\nfunc (s *store) Read(", "\t\treturn nil\n\t})\n}\n\nfunc (s *store) Read("}},
+		test:  "./ledger/boltstore TestStore",
 	},
 	{
 		name: "store-exists", defence: "a commit is created once",

@@ -207,11 +207,17 @@ func copyStore(ctx context.Context, dir, path string) (err error) {
 			os.Remove(path)
 		}
 	}()
-	if err := takeCopy(ctx, dir, f); err != nil {
+	lacking, err := takeCopy(ctx, dir, f)
+	if err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("cannot write the copy: %w", err)
+	}
+	if len(lacking) > 0 {
+		if err := boltstore.Complete(ctx, path, lacking...); err != nil {
+			return fmt.Errorf("cannot write the copy: %w", err)
+		}
 	}
 	return nil
 }

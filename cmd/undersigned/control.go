@@ -40,6 +40,7 @@ const (
 // A control hands out copies of a store.
 type control struct {
 	store    ledger.Store
+	settle   func(context.Context) error // has the store hold what was handed out
 	path     string
 	listener *net.UnixListener
 	patience time.Duration // how long one write may take, while the store's file perhaps cannot grow
@@ -57,7 +58,7 @@ func handOut(dir string, h *house, patience time.Duration, log *slog.Logger) (st
 	if h.signed == nil {
 		return func() {} // opened for reading: others can open it too
 	}
-	c := &control{store: h.store, path: filepath.Join(dir, controlFile), patience: patience, log: log}
+	c := &control{store: h.store, settle: h.ledger.Settle, path: filepath.Join(dir, controlFile), patience: patience, log: log}
 	if err := c.listen(); err != nil {
 		log.Warn("no backup can be made while this ledger is served", "error", err)
 		return func() {}
@@ -133,7 +134,15 @@ func (c *control) answer(conn *net.UnixConn) error {
 	defer c.copying.Unlock()
 	begun := false
 	sum := sha256.New()
-	err := boltstore.Copy(c.ctx, c.store, func(size int64) (io.Writer, error) {
+	err := c.settle(c.ctx)
+	if errors.Is(err, ledger.ErrFull) {
+		err = nil // the copy is none the worse but for the newest checkpoint
+	}
+	if err != nil {
+		fmt.Fprintf(w, "error the store cannot be written: %s\n", printable(err.Error()))
+		return err
+	}
+	err = boltstore.Copy(c.ctx, c.store, func(size int64) (io.Writer, error) {
 		begun = true
 		_, err := fmt.Fprintf(w, "size %d\n", size)
 		return io.MultiWriter(w, sum), err
@@ -173,14 +182,14 @@ func (s *steady) Write(b []byte) (int, error) {
 
 // takeCopy writes a consistent copy of the store's file in a directory, whether or not it is being served. That the file
 // is not locked does not say that it is not: somebody may have put it in place of the one that is. So whoever
-// serves is asked first.
-func takeCopy(ctx context.Context, dir string, w io.Writer) error {
+// serves is asked first. If it is not served, lacking are what the copy lacks still: a server that was killed left it elsewhere.
+func takeCopy(ctx context.Context, dir string, w io.Writer) (lacking []ledger.Object, err error) {
 	conn, unserved := (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(dir, controlFile))
 	if unserved == nil {
-		return askForCopy(ctx, dir, conn, w)
+		return nil, askForCopy(ctx, dir, conn, w)
 	}
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 	store, err := boltstore.Open(dir, true)
 	if err == nil {
@@ -188,15 +197,22 @@ func takeCopy(ctx context.Context, dir string, w io.Writer) error {
 		err = nobodySigns(dir)
 	}
 	if errors.Is(err, ledger.ErrInUse) {
-		return failf(codeUnchecked, "another process is using %s and hands out no copies at %s (%w): stop it first", dir, filepath.Join(dir, controlFile), unserved)
+		return nil, failf(codeUnchecked, "another process is using %s and hands out no copies at %s (%w): stop it first", dir, filepath.Join(dir, controlFile), unserved)
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return &failure{codeUnchecked, inUse(dir, err)}
+		return nil, &failure{codeUnchecked, inUse(dir, err)}
 	}
 	if err != nil {
-		return inUse(dir, err)
+		return nil, inUse(dir, err)
 	}
-	return boltstore.Copy(ctx, store, func(int64) (io.Writer, error) { return w, ctx.Err() })
+	whole, err := ledger.Whole(ctx, store, filepath.Join(dir, keysDir, lastSignedFile))
+	if err != nil {
+		return nil, err
+	}
+	if o, ok := ledger.Unstored(whole); ok {
+		lacking = append(lacking, o)
+	}
+	return lacking, boltstore.Copy(ctx, store, func(int64) (io.Writer, error) { return w, ctx.Err() })
 }
 
 // nobodySigns returns ledger.ErrInUse if another process holds the last-signed record in a directory.

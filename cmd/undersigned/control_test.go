@@ -92,12 +92,12 @@ func TestControlRequests(t *testing.T) {
 	if _, err := io.ReadFull(stalled, head); err != nil || string(head) != "size " {
 		t.Fatalf("%q %v", head, err)
 	}
-	if err := takeCopy(t.Context(), dir, io.Discard); err == nil || !strings.Contains(err.Error(), "another copy is being made") {
+	if _, err := takeCopy(t.Context(), dir, io.Discard); err == nil || !strings.Contains(err.Error(), "another copy is being made") {
 		t.Errorf("beside one that stalls: %v", err)
 	}
 	var err error
 	for range 200 {
-		if err = takeCopy(t.Context(), dir, io.Discard); err == nil {
+		if _, err = takeCopy(t.Context(), dir, io.Discard); err == nil {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -120,7 +120,7 @@ func TestControlRequests(t *testing.T) {
 	if _, err := os.Lstat(filepath.Join(dir, controlFile)); !os.IsNotExist(err) {
 		t.Errorf("the socket is left: %v", err)
 	}
-	if err := takeCopy(t.Context(), dir, io.Discard); exitCode(t.Context(), err) != codeUnchecked {
+	if _, err := takeCopy(t.Context(), dir, io.Discard); exitCode(t.Context(), err) != codeUnchecked {
 		t.Errorf("without a socket: %v", err)
 	}
 	if list, _ := os.ReadDir(dir); len(list) != 3 { // keys, store, policy
@@ -342,11 +342,11 @@ func TestRestoreDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	root := base64Of(func() []byte { c := h.ledger.Published(); return c.Root[:] }())
-	// What a crash before the note was stored leaves: entry 3 is not published.
-	if err := h.store.Delete(t.Context(), "checkpoints/4"); err != nil {
+	// What a crash before the note was made leaves: entry 3 is not published.
+	if err := errors.Join(h.ledger.Settle(t.Context()), h.store.Delete(t.Context(), "checkpoints/4"), h.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Close(); err != nil {
+	if err := os.Truncate(filepath.Join(dir, keysDir, lastSignedFile), 8192); err != nil { // its slots alone
 		t.Fatal(err)
 	}
 	policy := filepath.Join(dir, policyFile)
@@ -386,5 +386,91 @@ func TestRestoreDirectory(t *testing.T) {
 	}
 	if err := h.ledger.PutBlob(t.Context(), entry.Sum([]byte("gone")), []byte("gone")); err != ledger.ErrWithheld {
 		t.Errorf("what was taken down comes back: %v", err)
+	}
+}
+
+// TestCopyHasWhatWasShown copies a store while, and after, its newest checkpoint is in the last-signed record alone, as it is for a moment after it
+// was handed out: the copy has it, and so has who reads the directory.
+func TestCopyHasWhatWasShown(t *testing.T) {
+	h, dir, operator := newTestHouse(t)
+	defer h.Close()
+	stop := handOut(dir, h, copyPatience, slog.New(slog.DiscardHandler))
+	defer stop()
+	grow := func(i int) {
+		t.Helper()
+		text := fmt.Sprintf("text %d\n", i)
+		e := &entry.Entry{Ledger: "ledger.example", Signer: "ledger.example", Keys: []keys.Ref{operator.Public().Ref()}, Date: time.Now().UTC().Format(entry.DateFormat),
+			Body: &entry.Statement{Action: entry.Publish, Statement: entry.Sum([]byte(text)), Title: "A statement", Language: "en", MediaType: "text/plain", Size: int64(len(text))}}
+		if err := sign(e, operator); err != nil {
+			t.Fatal(err)
+		}
+		if r := h.ledger.Submit(t.Context(), e.Bytes())[0]; !r.Published {
+			t.Fatalf("%+v", r)
+		}
+	}
+	left := filepath.Join(dir, "left") // what a crash leaves
+	if err := os.MkdirAll(filepath.Join(left, keysDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; ; i++ {
+		grow(i)
+		for _, name := range []string{boltstore.File, policyFile, filepath.Join(keysDir, lastSignedFile)} {
+			b, err := os.ReadFile(filepath.Join(dir, name))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(left, name), b, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		store, err := boltstore.Open(left, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := ledger.Whole(t.Context(), store, filepath.Join(left, keysDir, lastSignedFile))
+		if err := errors.Join(err, store.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := ledger.Unstored(whole); ok {
+			break
+		}
+		if i == 100 {
+			t.Fatal("the store always has the newest checkpoint")
+		}
+	}
+	shown := h.ledger.Checkpoint()
+	has := func(name, dir string) {
+		t.Helper()
+		rec, err := openRecord(t.Context(), dir)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		defer rec.Close()
+		if b, err := rec.fetch(t.Context(), "checkpoint"); err != nil || !bytes.Equal(b, shown) {
+			t.Errorf("%s: the newest checkpoint is another one than was shown (%v)", name, err)
+		}
+	}
+	has("the directory", left)
+	if h, err := openToRead(t.Context(), left, time.Now, nil, nil); err != nil || !bytes.Equal(h.ledger.Checkpoint(), shown) {
+		t.Errorf("serving it for reading: %v", err)
+	} else {
+		h.Close()
+	}
+	for _, as := range []string{"database", "tiles"} {
+		dest := filepath.Join(dir, "copy-"+as)
+		if code, out, stderr := runWith(t.Context(), "backup", "--policy", filepath.Join(left, policyFile), "--as", as, left, dest); code != codeOK {
+			t.Fatalf("exit code %d, %s%s", code, out, stderr)
+		}
+		has("a copy as "+as+" of it", dest)
+	}
+	// And of the one that is served.
+	for i := range 3 {
+		grow(200 + i)
+		shown = h.ledger.Checkpoint()
+		dest := filepath.Join(dir, fmt.Sprint("served-", i))
+		if code, out, stderr := runWith(t.Context(), "backup", dir, dest); code != codeOK {
+			t.Fatalf("exit code %d, %s%s", code, out, stderr)
+		}
+		has("a copy while it is served", dest)
 	}
 }

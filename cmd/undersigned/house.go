@@ -255,7 +255,12 @@ func openToRead(ctx context.Context, dir string, now func() time.Time, log *slog
 		store.Close()
 		return nil, fmt.Errorf("cannot read the ledger in %s: %w; undersigned fsck %s tells more", dir, err, dir)
 	}
-	l, err := ledger.Open(ctx, ledger.Config{Origin: origin, Store: store, Now: now, Progress: progress, Logger: log})
+	whole, err := ledger.Whole(ctx, store, filepath.Join(dir, keysDir, lastSignedFile))
+	if err != nil {
+		store.Close()
+		return nil, fmt.Errorf("cannot read the ledger in %s: %w", dir, err)
+	}
+	l, err := ledger.Open(ctx, ledger.Config{Origin: origin, Store: whole, Now: now, Progress: progress, Logger: log})
 	if err != nil {
 		store.Close()
 		return nil, fmt.Errorf("cannot open the ledger in %s: %w", dir, err)

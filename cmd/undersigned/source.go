@@ -205,12 +205,21 @@ func openDirectory(ctx context.Context, dir string) (*record, error) {
 	if err != nil {
 		return nil, &failure{codeUnchecked, inUse(dir, err)}
 	}
-	l, err := readLedger(ctx, store)
+	l, err := readWhole(ctx, dir, store)
 	if err != nil {
 		store.Close()
 		return nil, fmt.Errorf("cannot read the ledger in %s: %w", dir, err)
 	}
 	return &record{name: dir, fetch: l.Fetch, ledger: l, closers: []io.Closer{store, l}}, nil
+}
+
+// readWhole opens the ledger in the store of a directory for reading.
+func readWhole(ctx context.Context, dir string, store ledger.Store) (*ledger.Ledger, error) {
+	whole, err := ledger.Whole(ctx, store, filepath.Join(dir, keysDir, lastSignedFile))
+	if err != nil {
+		return nil, err
+	}
+	return readLedger(ctx, whole)
 }
 
 // inUse says what to do about a directory that cannot be opened because it is being served.

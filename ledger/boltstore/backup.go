@@ -109,6 +109,18 @@ func InspectFile(path string) (ledger.Store, []ledger.Flaw, error) {
 	return p, p.flaws, nil
 }
 
+// Complete puts objects into a file that Copy has written and that nobody has opened yet, durably.
+func Complete(ctx context.Context, path string, objects ...ledger.Object) (err error) {
+	s := &store{path: path}
+	if err := s.open(options(false)); err != nil {
+		return err
+	}
+	if s.space, err = openSpace(path); err != nil {
+		return errors.Join(err, s.db.Close())
+	}
+	return errors.Join(s.Put(ctx, objects...), s.Close())
+}
+
 // Copy writes the file of a store that this package has opened, as it is after one of its transactions.
 // Others may write to the store meanwhile. begin is told the size in bytes and says where to write to.
 //

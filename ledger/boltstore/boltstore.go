@@ -238,22 +238,33 @@ func (s *store) Last(ctx context.Context) (last uint64, err error) {
 	return last, err
 }
 
-func (s *store) Create(ctx context.Context, seq uint64, record []byte) error {
+func (s *store) Create(ctx context.Context, seq uint64, record []byte, objects ...ledger.Object) error {
 	if len(record) > ledger.MaxRecord {
 		return errors.New("the commit is too large")
 	}
-	return s.update(ctx, func(commits, _ *bolt.Bucket) error {
+	paths, length, err := measure(objects)
+	if err != nil {
+		return err
+	}
+	return s.update(ctx, func(commits, objs *bolt.Bucket) error {
 		if commits.Get(commitKey(seq)) != nil {
 			return ledger.ErrExists
 		}
 		if seq == 0 || seq > 1 && commits.Get(commitKey(seq-1)) == nil {
 			return errors.New("the commit before it is missing")
 		}
-		if err := s.reserveCommit(commits, len(record)); err != nil {
+		need := commitNeed(commits, len(record))
+		if len(objects) > 0 {
+			need += objectsNeed(objs, leafKeys, paths, length)
+		}
+		if err := s.reserve(commits.Tx(), need); err != nil {
 			return err
 		}
 		commits.FillPercent = 1 // keys only ever grow
-		return commits.Put(commitKey(seq), record)
+		if err := commits.Put(commitKey(seq), record); err != nil {
+			return err
+		}
+		return put(objs, objects)
 	})
 }
 
@@ -270,25 +281,38 @@ func (s *store) Read(ctx context.Context, seq uint64) (record []byte, err error)
 }
 
 func (s *store) Put(ctx context.Context, objects ...ledger.Object) error {
-	paths, length := make([]string, 0, len(objects)), int64(0)
+	paths, length, err := measure(objects)
+	if err != nil {
+		return err
+	}
+	return s.update(ctx, func(_, objs *bolt.Bucket) error {
+		if err := s.reserve(objs.Tx(), objectsNeed(objs, leafKeys, paths, length)); err != nil {
+			return err
+		}
+		return put(objs, objects)
+	})
+}
+
+// measure returns the paths of objects, and the length of their bytes in all.
+func measure(objects []ledger.Object) (paths []string, length int64, err error) {
+	paths = make([]string, 0, len(objects))
 	for _, o := range objects {
 		if o.Path == "" || len(o.Path) > maxPath || len(o.Data) > maxData {
-			return errors.New("the object or its path is too long")
+			return nil, 0, errors.New("the object or its path is too long")
 		}
 		paths = append(paths, o.Path)
 		length += int64(len(o.Data))
 	}
-	return s.update(ctx, func(_, objs *bolt.Bucket) error {
-		if err := s.reserveObjects(objs, leafKeys, paths, length); err != nil {
+	return paths, length, nil
+}
+
+func put(objs *bolt.Bucket, objects []ledger.Object) error {
+	for _, o := range objects {
+		if err := objs.Put([]byte(o.Path), seal(o.Path, o.Data)); err != nil {
 			return err
 		}
-		for _, o := range objects {
-			if err := objs.Put([]byte(o.Path), seal(o.Path, o.Data)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func (s *store) Get(ctx context.Context, path string) (data []byte, err error) {
@@ -336,7 +360,7 @@ func (s *store) Delete(ctx context.Context, path string) error {
 			return nil
 		}
 		// A leaf that gets short is joined with the one beside it.
-		if err := s.reserveObjects(objs, 2*leafKeys, []string{path}, 0); err != nil {
+		if err := s.reserve(objs.Tx(), objectsNeed(objs, 2*leafKeys, []string{path}, 0)); err != nil {
 			return err
 		}
 		return objs.Delete([]byte(path))

@@ -478,8 +478,10 @@ func (p *pages) List(ctx context.Context, prefix string) ([]string, error) {
 	return paths, nil
 }
 
-func (p *pages) Room(context.Context, int) error               { return ledger.ErrReadOnly }
-func (p *pages) Create(context.Context, uint64, []byte) error  { return ledger.ErrReadOnly }
+func (p *pages) Room(context.Context, int) error { return ledger.ErrReadOnly }
+func (p *pages) Create(context.Context, uint64, []byte, ...ledger.Object) error {
+	return ledger.ErrReadOnly
+}
 func (p *pages) Put(context.Context, ...ledger.Object) error   { return ledger.ErrReadOnly }
 func (p *pages) Delete(ctx context.Context, path string) error { return ledger.ErrReadOnly }
 func (p *pages) Close() error                                  { return p.file.Close() }

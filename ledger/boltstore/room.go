@@ -101,24 +101,25 @@ func beside(b *bolt.Bucket, key []byte, keys int, counted map[string]bool) (n in
 	return n
 }
 
-// reserveCommit makes room for a commit within a transaction.
-func (s *store) reserveCommit(commits *bolt.Bucket, record int) error {
-	tx := commits.Tx()
-	need := besideLast(commits) + int64(record+elementRoom+8) + 2*pageSize(tx)
+// reserve makes room within a transaction for leaves of need bytes.
+func (s *store) reserve(tx *bolt.Tx, need int64) error {
 	return s.space.reserve(tx.Size(), need+overhead(tx, need, smallSlack), false)
 }
 
-// reserveObjects makes room within a transaction for changing objects: their paths, and their bytes
-// in all.
-func (s *store) reserveObjects(objects *bolt.Bucket, keys int, paths []string, bytes int64) error {
-	tx := objects.Tx()
+// commitNeed is what the leaf of a commit may take, in bytes.
+func commitNeed(commits *bolt.Bucket, record int) int64 {
+	return besideLast(commits) + int64(record+elementRoom+8) + 2*pageSize(commits.Tx())
+}
+
+// objectsNeed is what the leaves of objects that are changed may take, in bytes, of which their paths and their own bytes in all are given.
+func objectsNeed(objects *bolt.Bucket, keys int, paths []string, bytes int64) int64 {
 	for _, path := range paths {
 		bytes += int64(len(path) + elementRoom)
 	}
-	need := bytes + objectPages*pageSize(tx)*int64(len(paths))
+	need := bytes + objectPages*pageSize(objects.Tx())*int64(len(paths))
 	counted := make(map[string]bool)
 	for _, path := range paths {
 		need += beside(objects, []byte(path), keys, counted)
 	}
-	return s.space.reserve(tx.Size(), need+overhead(tx, need, smallSlack), false)
+	return need
 }

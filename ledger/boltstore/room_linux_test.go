@@ -78,8 +78,12 @@ func TestReserved(t *testing.T) {
 				case 0, 1:
 					n := length()
 					seq++
-					what = fmt.Sprint("a commit of ", n)
-					err = s.Create(t.Context(), seq, make([]byte, n))
+					var objects []ledger.Object
+					for range r.IntN(3) {
+						objects = append(objects, ledger.Object{Path: path(), Data: make([]byte, length())})
+					}
+					what = fmt.Sprintf("a commit of %d with %d objects", n, len(objects))
+					err = s.Create(t.Context(), seq, make([]byte, n), objects...)
 				case 2, 3:
 					var objects []ledger.Object
 					for range 1 + r.IntN(30) {
@@ -125,11 +129,11 @@ func TestRoomIsEnough(t *testing.T) {
 	for seq := uint64(1); seq <= 60; seq++ {
 		record, tiles, note := []int{700, 60_000, 4 << 20}[r.IntN(3)], r.IntN(18), []int{3500, 256 << 10}[r.IntN(2)]
 		s.space.mark = 0
-		if err := s.Room(t.Context(), record+tiles*(8192+64)+note+100); err != nil {
+		if err := s.Room(t.Context(), record+8192+tiles*(8192+64)+note+100); err != nil {
 			t.Fatal(err)
 		}
 		before := *calls
-		err := s.Create(t.Context(), seq, make([]byte, record))
+		err := s.Create(t.Context(), seq, make([]byte, record), ledger.Object{Path: fmt.Sprint("checkpoints/", seq*1000-1), Data: make([]byte, 3500)})
 		other := s.Put(t.Context(), ledger.Object{Path: fmt.Sprint("checkpoints/", seq*1000), Data: make([]byte, 3500)})
 		objects := []ledger.Object{}
 		for i := range tiles {

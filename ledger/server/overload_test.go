@@ -28,9 +28,9 @@ type slowStore struct {
 	commit time.Duration
 }
 
-func (s slowStore) Create(ctx context.Context, seq uint64, b []byte) error {
+func (s slowStore) Create(ctx context.Context, seq uint64, b []byte, objects ...ledger.Object) error {
 	time.Sleep(s.commit)
-	return s.Store.Create(ctx, seq, b)
+	return s.Store.Create(ctx, seq, b, objects...)
 }
 
 // TestOverload sends ten times what a ledger can take, from many clients of which one keeps to nothing. Whatever is

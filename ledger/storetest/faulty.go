@@ -88,12 +88,12 @@ func (f *Faulty) Room(ctx context.Context, bytes int) error {
 }
 
 // Create implements ledger.Store.
-func (f *Faulty) Create(ctx context.Context, seq uint64, record []byte) error {
+func (f *Faulty) Create(ctx context.Context, seq uint64, record []byte, objects ...ledger.Object) error {
 	before, after := f.call("Create")
 	if before != nil {
 		return before
 	}
-	return either(after, f.Store.Create(ctx, seq, record))
+	return either(after, f.Store.Create(ctx, seq, record, objects...))
 }
 
 // Read implements ledger.Store.

@@ -132,7 +132,7 @@ func (m *Memory) Last(ctx context.Context) (uint64, error) {
 }
 
 // Create implements ledger.Store.
-func (m *Memory) Create(ctx context.Context, seq uint64, record []byte) error {
+func (m *Memory) Create(ctx context.Context, seq uint64, record []byte, objects ...ledger.Object) error {
 	unlock, err := m.use(ctx, true)
 	if err != nil {
 		return err
@@ -146,7 +146,7 @@ func (m *Memory) Create(ctx context.Context, seq uint64, record []byte) error {
 	case seq <= last:
 		return ledger.ErrExists
 	}
-	if err := m.room(len(record)); err != nil {
+	if err := m.put(len(record), objects); err != nil {
 		return err
 	}
 	m.commits = append(m.commits, append([]byte{}, record...))
@@ -173,12 +173,16 @@ func (m *Memory) Put(ctx context.Context, objects ...ledger.Object) error {
 		return err
 	}
 	defer unlock()
+	return m.put(0, objects)
+}
+
+// put puts objects, if there is space for them and for so many bytes beside.
+func (m *Memory) put(more int, objects []ledger.Object) error {
 	for _, o := range objects {
 		if o.Path == "" || len(o.Path) > 255 || len(o.Data) > 16<<20 {
 			return errors.New("the object or its path is too long")
 		}
 	}
-	more := 0
 	for _, o := range objects {
 		more += len(o.Path) + len(o.Data)
 	}

@@ -104,6 +104,48 @@ func Run(t *testing.T, open func(t *testing.T) (store ledger.Store, reopen func(
 		}
 	})
 
+	t.Run("commits with objects", func(t *testing.T) {
+		s, reopen := open(t)
+		check(t, s.Put(ctx, ledger.Object{Path: "checkpoints/1", Data: []byte("before")}))
+		note, tile := noise(1, 3500), noise(2, 8192)
+		check(t, s.Create(ctx, 1, noise(3, 700), ledger.Object{Path: "checkpoints/1", Data: note}, ledger.Object{Path: "tile/0/000", Data: tile}))
+		other := ledger.Object{Path: "checkpoints/1", Data: []byte("other")}
+		if err := s.Create(ctx, 1, noise(3, 700), other, ledger.Object{Path: "new"}); !errors.Is(err, ledger.ErrExists) {
+			t.Fatalf("creating commit 1 again: %v", err)
+		}
+		for name, err := range map[string]error{
+			"after a gap":                 s.Create(ctx, 3, []byte("three"), other),
+			"too large":                   s.Create(ctx, 2, make([]byte, ledger.MaxRecord+1), other),
+			"with an object without path": s.Create(ctx, 2, []byte("two"), other, ledger.Object{}),
+			"with a large object":         s.Create(ctx, 2, []byte("two"), other, ledger.Object{Path: "new", Data: make([]byte, 16<<20+1)}),
+		} {
+			if err == nil {
+				t.Errorf("a commit %s was made", name)
+			}
+		}
+		for range 2 {
+			last(t, s, 1)
+			holds(t, s, "checkpoints/1", note)
+			holds(t, s, "tile/0/000", tile)
+			_, err := s.Get(ctx, "new")
+			absent(t, err)
+			s = reopen(false)
+		}
+		for seq := uint64(2); seq < 200; seq++ {
+			o := ledger.Object{Path: fmt.Sprint("checkpoints/", seq), Data: noise(seq, 3500)}
+			check(t, s.Create(ctx, seq, noise(seq, 700), o))
+			clear(o.Data)
+		}
+		s = reopen(true)
+		last(t, s, 199)
+		for seq := uint64(2); seq < 200; seq++ {
+			holds(t, s, fmt.Sprint("checkpoints/", seq), noise(seq, 3500))
+		}
+		if err := s.Create(ctx, 200, []byte("x"), other); !errors.Is(err, ledger.ErrReadOnly) {
+			t.Errorf("read only: %v", err)
+		}
+	})
+
 	t.Run("objects", func(t *testing.T) {
 		s, reopen := open(t)
 		long := "a/" + strings.Repeat("x", 253)
@@ -286,6 +328,7 @@ func RunFull(t *testing.T, open func(t *testing.T) (store ledger.Store, full fun
 		for name, err := range map[string]error{
 			"Room":    s.Room(ctx, len(large)),
 			"Create":  s.Create(ctx, 2, large),
+			"with":    s.Create(ctx, 2, small, ledger.Object{Path: "a", Data: large}, ledger.Object{Path: "b", Data: small}),
 			"Put":     s.Put(ctx, ledger.Object{Path: "b", Data: small}, ledger.Object{Path: "c", Data: large}),
 			"replace": s.Put(ctx, ledger.Object{Path: "a", Data: large}),
 		} {
