@@ -6,11 +6,13 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"html"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -461,14 +463,28 @@ func TestTimeline(t *testing.T) {
 		}
 	}
 	check()
-	line := h.timeline(w.text, rolltest.Start, size, size)
+	now := w.clock()
+	line := h.timeline(w.text, rolltest.Start, size, size, time.Time{}, now)
 	if len(line.Dots) != 3 || line.Most != 2 || line.Here != "" || len(line.Rows) != 3 || !line.Rows[0].Gone || line.Rows[0].Count != 1 || line.Hidden != 0 {
 		t.Errorf("%+v", line)
 	}
-	if line := h.timeline(w.text, rolltest.Start, size, 10); line.Here == "" {
+	if line := h.timeline(w.text, rolltest.Start, size, 10, time.Time{}, now); line.Here == "" {
 		t.Error("it does not say which list is shown")
 	}
-	if line := h.timeline(w.closed, rolltest.Start, size, size); line != nil {
+	// It goes on to the day of the page, and a day is where it is between the others.
+	year := rolltest.Start.AddDate(1, 0, 0)
+	line = h.timeline(w.text, rolltest.Start, size, size, rolltest.Start.AddDate(0, 6, 0), year)
+	last, err := strconv.ParseFloat(line.Dots[len(line.Dots)-1].X, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if here, err := strconv.ParseFloat(line.Here, 64); err != nil || math.Abs(here-plotWidth/2) > 10 || last > plotWidth/10 || !line.Last.Equal(year) || !line.Gone {
+		t.Errorf("a change at %v, the list shown at %q, the end on %v, %v", last, line.Here, line.Last, err)
+	}
+	if line := h.timeline(w.text, rolltest.Start, size, size, year, year); line.Here != "" {
+		t.Errorf("the list of today is shown as an older one, at %s", line.Here)
+	}
+	if line := h.timeline(w.closed, rolltest.Start, size, size, time.Time{}, now); line != nil {
 		t.Errorf("it draws nothing: %+v", line)
 	}
 	for range maxDots {
@@ -480,7 +496,7 @@ func TestTimeline(t *testing.T) {
 		t.Fatal(err)
 	}
 	check()
-	line = h.timeline(w.text, rolltest.Start, size, size)
+	line = h.timeline(w.text, rolltest.Start, size, size, time.Time{}, now)
 	total := 0
 	for _, d := range line.Dots {
 		total += d.Changes

@@ -86,7 +86,8 @@ function list(verifier, statement) {
       const row = (e) => make("li", { "data-domain": e.domain, "data-index": e.index }, make("span", { class: "name", dir: "auto" }, e.name),
         make("span", { class: "meta" }, `${e.domain} · ${day(e.admitted)} · ${text("js.entry", { index: number(e.index) })}`));
       const sorted = (names) => [...names].sort((a, b) => order.compare(a.name, b.name));
-      fill(rows, make("p", { role: "status" }, text("js.list", { standing: count("js.standing", roll.count), withdrawn: count("js.gone", roll.withdrawn) })),
+      const who = roll.count === 0 ? text(field.value ? "js.stood.none" : "js.standing.none") : count(field.value ? "js.stood" : "js.standing", roll.count);
+      fill(rows, make("p", { role: "status" }, field.value ? text("js.list.then", { day: day(field.value), who }) : text("js.list", { who }), roll.withdrawn > 0 ? ` ${count("js.list.withdrew", roll.withdrawn)}` : ""),
         make("ol", { class: "names" }, sorted(roll.items).map(row)),
         roll.gone.length > 0 ? [make("h4", {}, text("js.list.gone")), make("ul", { class: "names gone" }, sorted(roll.gone).map(row))] : null);
     } catch (error) {

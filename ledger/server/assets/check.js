@@ -28,6 +28,7 @@ export function wire(form, place, verifier, samples) {
   place.before(judged);
   const past = new Asked((kept) => restore(kept));
   let asked = 0;
+  let answered = ""; // what stands in the box and was asked: where something else is judged it does not stay
   let quiet = false; // what begins now was not asked for just now: its answer takes no focus
 
   const judge = () => {
@@ -63,6 +64,13 @@ export function wire(form, place, verifier, samples) {
       progress.end();
       judge();
       show(shown, silent);
+    }
+  };
+
+  // Empties the box before something else is judged, unless nobody has asked about what is in it.
+  const empty = () => {
+    if (input.value === answered) {
+      input.value = "";
     }
   };
 
@@ -124,6 +132,7 @@ export function wire(form, place, verifier, samples) {
       return;
     }
     past.keep({}); // files are not kept
+    empty();
     const about = { name: read.map((f) => f.name).join(" + ") };
     const receipt = read.find((f) => isReceipt(f.bytes));
     const other = read.find((f) => f !== receipt);
@@ -142,6 +151,7 @@ export function wire(form, place, verifier, samples) {
       return;
     }
     past.keep({ typed: input.value });
+    answered = input.value;
     check({ text: input.value }, { name: text("js.typed"), typed: input.value.trim() });
   };
 
@@ -204,18 +214,19 @@ export function wire(form, place, verifier, samples) {
 
   const tries = {
     genuine: () => run(async (tell) => {
+      empty();
       const [statement, bytes] = await Promise.all([samples.statement(), samples.receipt()]);
       const result = await verifier.ask({ do: "check", name: "", type: "", bytes, about: statement }, tell);
       return answer(result, verifier, { sample: text("js.sample.genuine") });
     }),
     altered: () => run(async (tell) => {
       const changed = alter(new TextDecoder().decode(await samples.statement()));
-      input.value = changed;
+      input.value = answered = changed;
       const result = await verifier.ask({ do: "check", text: changed }, tell);
       return answer(result, verifier, { sample: text("js.sample.altered") });
     }),
     unsigned: () => run(async (tell) => {
-      input.value = samples.absent;
+      input.value = answered = samples.absent;
       const result = await verifier.ask({ do: "check", text: samples.absent }, tell);
       return answer(result, verifier, { sample: text("js.sample.unsigned") });
     }),
