@@ -70,7 +70,7 @@ type keyEvent struct {
 // organizationPage serves /organization/<domain>.
 func (s *Server) organizationPage(w http.ResponseWriter, r *http.Request, domain string) {
 	if keys.CheckDomain(domain) != nil {
-		s.fail(w, r, problemSaying(ProblemNotFound, "This is no domain as the record writes them, in lower case, such as apnic.net; an internationalized one is written with xn--."))
+		s.fail(w, r, problemSaying(ProblemNotFound, "This is not a domain as the record writes them: in lower case, such as apnic.net, and with xn-- where it has letters of another script."))
 		return
 	}
 	if _, p := parameters(r.URL); p != nil {

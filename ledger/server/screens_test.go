@@ -588,7 +588,7 @@ func TestRecordPage(t *testing.T) {
 			t.Errorf("of %s it does not say %q: %s", name, want, row)
 		}
 	}
-	for _, want := range []string{"This record admits entries.", "<strong>24 h</strong> since a witness last saw"} {
+	for _, want := range []string{"This record takes new entries.", "<strong>24 h</strong> since a witness last saw"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("it does not say %q", want)
 		}

@@ -1,7 +1,7 @@
 // The script of a page that was taken away: it finds in the page what the modules otherwise have from a server. Nothing is fetched.
 
 import { speak, count, day, number, text } from "./messages.js";
-import { fill, make } from "./dom.js";
+import { fill, fold, make } from "./dom.js";
 import { Engine, EngineError } from "./engine.js";
 import { Verifier } from "./verifier.js";
 import { wire } from "./check.js";
@@ -110,8 +110,17 @@ function inside({ receipt, archive, all, name }) {
   const place = document.getElementById("inside");
   for (const [bytes, file, key] of files) {
     if (bytes) {
-      place.append(make("li", {}, text(key, { size: number(bytes.length) }), " ", make("button", { type: "button", onclick: () => save(bytes, file) }, text("js.save", { file }))));
+      place.append(make("li", {}, text(key, { size: number(bytes.length) }), " ", make("button", { type: "button", onclick: () => save(bytes, file) }, text("js.save", { file })), key === "js.held.text" ? readable(bytes) : null));
     }
+  }
+}
+
+// A text to be read on the page, if it is one.
+function readable(bytes) {
+  try {
+    return fold(text("js.held.read"), make("pre", { tabindex: "0", role: "region", "aria-label": text("js.held.read"), dir: "auto" }, new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
+  } catch {
+    return null;
   }
 }
 
