@@ -14,8 +14,9 @@ import (
 	"testing"
 )
 
-// browserLiars are servers that show a record otherwise than it is, each in one way. It returns their addresses.
-func browserLiars(t *testing.T, r *browserRecord, f *browserFacts) map[string]string {
+// browserLiars are servers that show a record otherwise than it is, each in one way. other is another record that the same log and witnesses have
+// signed. It returns their addresses.
+func browserLiars(t *testing.T, r, other *browserRecord, f *browserFacts) map[string]string {
 	t.Helper()
 	pages := func(path string) bool {
 		return path == "/" || strings.HasPrefix(path, "/statement/") || strings.HasPrefix(path, "/entry/") || strings.HasPrefix(path, "/organization/")
@@ -114,6 +115,16 @@ func browserLiars(t *testing.T, r *browserRecord, f *browserFacts) map[string]st
 			}
 			return body
 		},
+	}
+	forked, err := other.ledger.Receipt(t.Context(), f.Entries["apnic"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	lies["receipt of another record"] = func(path string, body []byte) []byte {
+		if path == receipt(f.Entries["apnic"]) {
+			return forked.Bytes()
+		}
+		return body
 	}
 	// These answer with what they have for another address.
 	swaps := map[string]map[string]string{

@@ -237,7 +237,7 @@ describe('flows', { concurrency: 2 }, () => {
 			for (const [where, size] of [['.jump', phone], ['.beside', { width: 1280, height: 900 }]]) {
 				await page.setViewportSize(size)
 				const shown = page.locator(where).locator(told)
-				assert.match(await shown.innerText(), js ? /✔\s+re-checked by your browser/ : /\?\s+not checked by this browser/)
+				assert.match(await shown.innerText(), js ? /✔\s+checked by your browser/ : /\?\s+not checked by this browser/)
 				assert.ok(await shown.evaluate((e) => e.getBoundingClientRect().bottom < innerHeight), 'it is on the first screen')
 			}
 			await told.last().locator('a').click()

@@ -34,6 +34,7 @@ const lies = [
 	['another article', tccm, '#browser-check', 20],
 	['another receipt', entry, '#verdict', 20, '', /is false\. It proves nothing/],
 	['receipt of another', entry, '#verdict', 20, '', new RegExp(`of entry ${entries.apnic + 1}, and not of entry ${entries.apnic}`)],
+	['receipt of another record', entry, '#verdict', 20, '', /both are signed, and they disagree about entry/],
 	['another organization', 'organization/blacknight.com', '#browser-check', 20, '', /asks for blacknight\.com; .* apnic\.net/],
 ]
 

@@ -7,9 +7,10 @@ import { Progress } from "./progress.js";
 // A receipt of a sealed list is that of the entry which seals it.
 const receipts = new Set(["receipt", "roll-receipt"]);
 
-// Exit codes of a receipt that is none, or false; and of one that too few witnesses signed.
+// Exit codes of a receipt that is none, or false; of one that too few witnesses signed; of one that is not of an endorsement.
 const falsehoods = new Set([1, 13, 20]);
 const unwitnessed = 21;
+const noEndorsement = 11;
 
 /**
  * Shows the four answers about a receipt. If a server's receipt is not what it should be, they are about one that is made here, of the record, if
@@ -44,11 +45,17 @@ async function judged(verifier, index, { bytes, lost, statement }, tell) {
   const check = (receipt) => verifier.ask({ do: "check", name: "", type: "", bytes: receipt, about: statement }, tell);
   const sent = bytes ? await check(bytes) : null;
   const wrong = sent ? fault(sent, index) : lost;
-  if (sent && (index === "" || !wrong)) {
+  const plainly = () => {
     const shown = about(sent, index, verifier);
     return index !== "" && sent.code === 20 ? { ...shown, alarm: text("js.alarm") } : shown;
+  };
+  if (sent && (index === "" || (!wrong && sent.verdict?.replayed && sent.code !== noEndorsement))) {
+    return plainly();
   }
   const made = await own(verifier, index, check, tell);
+  if (sent && !wrong) { // it was not held against the record: it is of no endorsement, or of a later copy
+    return made && made.raw !== sent.raw ? { ...beside("no", 20, [text("js.receipt.fork", { index }), text("js.receipt.made")], about(made, index, verifier)), alarm: text("js.alarm") } : plainly();
+  }
   if (sent && sent.code === unwitnessed) {
     return made ? beside("look-closer", made.code, [text("js.receipt.unwitnessed"), text("js.receipt.made")], about(made, index, verifier)) : about(sent, index, verifier);
   }
@@ -93,7 +100,7 @@ function beside(state, code, said, shown) {
 
 function about(result, index, verifier) {
   const kind = /\n\nundersigned\/([a-z]+)\/v1\n/.exec(result.raw ?? "")?.[1];
-  if (result.code === 11 && kind && kind !== "endorsement") {
+  if (result.code === noEndorsement && kind && kind !== "endorsement") {
     return plain(text("js.entry.other", { index, record: result.verdict.origin }));
   }
   return answer(result, verifier);
