@@ -59,6 +59,7 @@ type said struct {
 type keyView struct {
 	roll.Key
 	Events []keyEvent
+	From   *stolenFrom // if it is disputed
 }
 
 // A keyEvent is a part of a key's history: what ties it to the domain, or unties it.
@@ -204,6 +205,9 @@ func (s *Server) keyViews(all []roll.Key, history []roll.Event, size uint64) (vi
 			}
 		}
 		view := keyView{Key: k}
+		if k.Disputed {
+			view.From = s.stolenFrom(k.DisputedFrom)
+		}
 		for _, e := range history {
 			view.Events = append(view.Events, keyEvents(k, e)...)
 		}

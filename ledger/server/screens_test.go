@@ -89,6 +89,41 @@ func TestHistoryInWords(t *testing.T) {
 	}
 }
 
+// TestEntriesOfKeys: the page of an entry says which key it brings and which it ends, from when on that is said to be stolen, and who vouches.
+func TestEntriesOfKeys(t *testing.T) {
+	w := newFullWorld(t)
+	const stolen = `said to be stolen: what it signed from 12 June 2024 on, <a href="/entry/11">entry 11</a>, is disputed`
+	wants := map[string][]string{
+		"keys.example replaced a key": {"<dt>Key that this ends</dt>", "<dt>New key</dt>", stolen},
+		"suspended a key of":          {"<dt>Key that this ends</dt>"},
+		"keys.example was registered": {"<dt>Vouched for by</dt>", `<a href="/organization/operator.example">operator.example</a>`},
+	}
+	found := 0
+	for i := range w.ledger.Published().Size {
+		page := w.get(entryAddress(i)).Body.String()
+		for said, all := range wants {
+			if !strings.Contains(page, said+"</h1>") && !strings.Contains(page, said+" ") {
+				continue
+			}
+			found++
+			for _, want := range all {
+				if !strings.Contains(page, want) {
+					t.Errorf("entry %d, %q: the page does not say %q", i, said, want)
+				}
+			}
+			if strings.Contains(said, "suspended") && strings.Contains(page, "what it signed from") {
+				t.Errorf("entry %d: a suspended key is called stolen", i)
+			}
+		}
+	}
+	if found != len(wants) {
+		t.Errorf("%d pages of %d", found, len(wants))
+	}
+	if page := w.get(organizationPath("keys.example")).Body.String(); !strings.Contains(page, stolen) {
+		t.Error("the page of the organization does not say when a key was stolen")
+	}
+}
+
 // screensOf are the paths of every screen of a world, in every state.
 func screensOf(w *world) []string {
 	paths := []string{

@@ -98,10 +98,13 @@ export function wire(form, place, verifier, samples) {
     }
     if (result.kind === "policy" && result.policy) {
       const policy = () => ({ text: new TextDecoder().decode(bytesOf(request)), whose: text("js.policy.dropped", { name: about.name }) });
-      shown.node.append(make("p", { class: "actions" }, make("button", { type: "button", onclick: () => run(async (told) => {
-        const record = await verifier.use(policy(), told);
-        return answer(record ?? { sentence: verifier.policy.sentence, code: 0 }, verifier, { name: about.name });
-      }) }, text("js.policy.use"))));
+      const use = (key, given, name) => make("button", { type: "button", onclick: () => run(async (told) => {
+        const record = await verifier.use(given, told);
+        const used = answer(record ?? { sentence: verifier.policy.sentence, code: 0 }, verifier, { name });
+        used.node.append(make("p", { class: "actions", role: "note" }, verifier.policy.whose, " ", given ? use("js.policy.back", null, "") : null));
+        return used;
+      }) }, text(key));
+      shown.node.append(make("p", { class: "actions" }, use("js.policy.use", policy(), about.name)));
     }
     return shown;
   });
