@@ -102,7 +102,7 @@ func TestBrowser(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(plan.Files, "hostile.zip"), hostile.archive(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	plan.Liars = browserLiars(t, record, facts)
+	plan.Liars = browserLiars(t, record, hostile, facts)
 	plan.drop(t, record, facts)
 
 	b, err := json.MarshalIndent(plan, "", "\t")

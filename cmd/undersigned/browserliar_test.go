@@ -14,8 +14,9 @@ import (
 	"testing"
 )
 
-// browserLiars are servers that show a record otherwise than it is, each in one way. It returns their addresses.
-func browserLiars(t *testing.T, r *browserRecord, f *browserFacts) map[string]string {
+// browserLiars are servers that show a record otherwise than it is, each in one way. other is another record that the same log and witnesses have
+// signed. It returns their addresses.
+func browserLiars(t *testing.T, r, other *browserRecord, f *browserFacts) map[string]string {
 	t.Helper()
 	pages := func(path string) bool {
 		return path == "/" || strings.HasPrefix(path, "/statement/") || strings.HasPrefix(path, "/entry/") || strings.HasPrefix(path, "/organization/")
@@ -76,20 +77,25 @@ func browserLiars(t *testing.T, r *browserRecord, f *browserFacts) map[string]st
 			return items(path, body, victim, func(li []byte) []byte { return append(li, forge(li)...) })
 		},
 		"renamed on the page": func(path string, body []byte) []byte { return items(path, body, victim, forge) },
-		// Who withdrew is left out, or shown as if it had not.
+		// Who withdrew is left out, or shown to whoever reads the page as if it had not: the attribute still says so.
 		"withdrawal hidden": func(path string, body []byte) []byte {
 			if strings.HasPrefix(path, "/organization/") {
-				return bytes.ReplaceAll(body, []byte(" data-gone"), nil)
+				return bytes.ReplaceAll(body, []byte(`<span class="amber"><span aria-hidden="true">▲</span> withdrew</span>`), []byte("<span>endorsed</span>"))
 			}
 			return items(path, body, demoGuest, func([]byte) []byte { return nil })
 		},
-		// An endorsement that somebody withdrew later is shown as if it were of another entry.
+		// An endorsement that somebody withdrew later is shown as if it were of another entry, and of another day.
 		"earlier word": func(path string, body []byte) []byte {
 			guest := strconv.FormatUint(f.Entries["guest"], 10)
-			if strings.HasPrefix(path, "/organization/") {
-				return bytes.Replace(body, []byte(`<li data-index="`+guest+`"`), []byte(`<li data-index="`+guest[:1]+`0"`), 1)
+			if !strings.HasPrefix(path, "/organization/") {
+				return body
 			}
-			return body
+			return items(path, body, `data-index="`+guest+`"`, func(li []byte) []byte {
+				for from, to := range map[string]string{`"` + guest + `"`: `"60"`, "/entry/" + guest: "/entry/60", "entry " + guest: "entry 60", "18 July 2024": "20 June 2024"} {
+					li = bytes.ReplaceAll(li, []byte(from), []byte(to))
+				}
+				return li
+			})
 		},
 		"another text": func(path string, body []byte) []byte {
 			if path == text || pages(path) {
@@ -109,6 +115,16 @@ func browserLiars(t *testing.T, r *browserRecord, f *browserFacts) map[string]st
 			}
 			return body
 		},
+	}
+	forked, err := other.ledger.Receipt(t.Context(), f.Entries["apnic"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	lies["receipt of another record"] = func(path string, body []byte) []byte {
+		if path == receipt(f.Entries["apnic"]) {
+			return forked.Bytes()
+		}
+		return body
 	}
 	// These answer with what they have for another address.
 	swaps := map[string]map[string]string{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,9 +39,20 @@ type entryView struct {
 	NotBefore time.Time // signed after, if known
 	NoLater   time.Time // existed by, if known
 
+	Added    *keys.Ref   // the key that it brings beside those that signed; Ended is the one that it replaces, revokes or suspends
+	Ended    *keys.Ref   // nil: none
+	Since    *stolenFrom // from where on the ended key is said to be stolen; nil: it is not
+	Vouchers []string    // domains that vouch by it
+
 	Receipt string // path
 	Address string // of the page; "" if the server does not know its own
 	Code    *qrCode
+}
+
+// A stolenFrom is the first entry that is disputed because of a key that was said to be stolen.
+type stolenFrom struct {
+	Index uint64
+	At    time.Time // zero: it is not in the record yet
 }
 
 // Endorses reports whether it is an endorsement or a withdrawal.
@@ -118,6 +130,7 @@ func (s *Server) entryView(ctx context.Context, index uint64) (*entryView, error
 		return nil, err
 	}
 	v.Disputed = disputed[0]
+	s.keyed(v, e)
 	v.Said = s.sentence(v, e)
 	if s.url != "" {
 		v.Address = s.base() + entryAddress(index)
@@ -126,6 +139,32 @@ func (s *Server) entryView(ctx context.Context, index uint64) (*entryView, error
 		}
 	}
 	return v, nil
+}
+
+// keyed fills in what an entry does to keys, and who vouches.
+func (s *Server) keyed(v *entryView, e *entry.Entry) {
+	switch body := e.Body.(type) {
+	case *entry.KeyEvent:
+		if body.PublicKey != nil {
+			ref := body.PublicKey.Ref()
+			v.Added = &ref
+		}
+		v.Ended = body.Revokes
+		if body.CompromisedAfter != nil {
+			v.Since = s.stolenFrom(*body.CompromisedAfter)
+		}
+	case *entry.Membership:
+		for _, by := range body.Vouchers {
+			if !slices.Contains(v.Vouchers, by.Domain) {
+				v.Vouchers = append(v.Vouchers, by.Domain)
+			}
+		}
+	}
+}
+
+// stolenFrom returns an entry from which on a key is said to be stolen, in the record that has been read.
+func (s *Server) stolenFrom(index uint64) *stolenFrom {
+	return &stolenFrom{index, s.history.admittedAt(index)}
 }
 
 // aboutStatement returns the statement that an entry is about.

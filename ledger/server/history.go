@@ -207,6 +207,9 @@ func (h *history) add(leaf *entry.Leaf) {
 func (h *history) admittedAt(index uint64) time.Time {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
+	if index >= uint64(len(h.admitted)) {
+		return time.Time{}
+	}
 	return time.UnixMilli(h.admitted[index]).UTC()
 }
 

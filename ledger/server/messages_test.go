@@ -94,7 +94,8 @@ func TestWords(t *testing.T) {
 			t.Errorf("%s: %s", text, got)
 		}
 	}
-	for words, want := range map[string]string{"apnic.net joined": "apnic.net joined", "a-long-label.domain.example <b>": "a-long-label.<wbr>domain.<wbr>example &lt;b&gt;", "north.example/witness": "north.<wbr>example/<wbr>witness"} {
+	for words, want := range map[string]string{"apnic.net joined": "apnic.net joined", "a-long-label.domain.example <b>": "a-long-label.<wbr>domain.<wbr>example &lt;b&gt;", "north.example/witness": "north.<wbr>example/<wbr>witness",
+		"xn--80ak6aa92e.example": `<span class="whole">xn--80ak6aa92e.</span><wbr>example`, "xn--a--b.example, gone": `<span class="whole">xn--a--b.</span><wbr>example, gone`} {
 		if got := string(soft(words)); got != want {
 			t.Errorf("%s", got)
 		}

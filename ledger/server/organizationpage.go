@@ -59,6 +59,7 @@ type said struct {
 type keyView struct {
 	roll.Key
 	Events []keyEvent
+	From   *stolenFrom // if it is disputed
 }
 
 // A keyEvent is a part of a key's history: what ties it to the domain, or unties it.
@@ -70,7 +71,7 @@ type keyEvent struct {
 // organizationPage serves /organization/<domain>.
 func (s *Server) organizationPage(w http.ResponseWriter, r *http.Request, domain string) {
 	if keys.CheckDomain(domain) != nil {
-		s.fail(w, r, problemSaying(ProblemNotFound, "This is no domain as the record writes them, in lower case, such as apnic.net; an internationalized one is written with xn--."))
+		s.fail(w, r, problemSaying(ProblemNotFound, "This is not a domain as the record writes them: in lower case, such as apnic.net, and with xn-- where it has letters of another script."))
 		return
 	}
 	if _, p := parameters(r.URL); p != nil {
@@ -204,6 +205,9 @@ func (s *Server) keyViews(all []roll.Key, history []roll.Event, size uint64) (vi
 			}
 		}
 		view := keyView{Key: k}
+		if k.Disputed {
+			view.From = s.stolenFrom(k.DisputedFrom)
+		}
 		for _, e := range history {
 			view.Events = append(view.Events, keyEvents(k, e)...)
 		}

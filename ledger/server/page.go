@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -97,17 +98,21 @@ func sealedAt(m verify.Moment) any {
 // breaks has a line end after a dot or a slash, if it must.
 var breaks = strings.NewReplacer(".", ".<wbr>", "/", "/<wbr>")
 
-// soft returns words in which a line may end within a long word: a domain is one.
+// soft returns words in which a line may end within a long word: a domain is one, and ends no line within a label of the form xn--80ak6aa92e, whose
+// half would be another.
 func soft(words string) template.HTML {
 	parts := strings.Split(words, " ")
 	for i, word := range parts {
 		parts[i] = template.HTMLEscapeString(word)
-		if len(word) > 16 {
-			parts[i] = breaks.Replace(parts[i])
+		if len(word) > 16 || strings.Contains(word, "--") {
+			parts[i] = label.ReplaceAllString(breaks.Replace(parts[i]), `<span class="whole">$0</span>`)
 		}
 	}
 	return template.HTML(strings.Join(parts, " "))
 }
+
+// label is an internationalized label of a domain, with the dot after it.
+var label = regexp.MustCompile(`xn--[a-z0-9-]+\.?`)
 
 // numberOf is a number as people read it.
 func numberOf(n any) string {

@@ -6,11 +6,13 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"html"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +86,41 @@ func TestHistoryInWords(t *testing.T) {
 				t.Errorf("%s: the page does not say %q", domain, want)
 			}
 		}
+	}
+}
+
+// TestEntriesOfKeys: the page of an entry says which key it brings and which it ends, from when on that is said to be stolen, and who vouches.
+func TestEntriesOfKeys(t *testing.T) {
+	w := newFullWorld(t)
+	const stolen = `said to be stolen: what it signed from 12 June 2024 on, <a href="/entry/11">entry 11</a>, is disputed`
+	wants := map[string][]string{
+		"keys.example replaced a key": {"<dt>Key that this ends</dt>", "<dt>New key</dt>", stolen},
+		"suspended a key of":          {"<dt>Key that this ends</dt>"},
+		"keys.example was registered": {"<dt>Vouched for by</dt>", `<a href="/organization/operator.example">operator.example</a>`},
+	}
+	found := 0
+	for i := range w.ledger.Published().Size {
+		page := w.get(entryAddress(i)).Body.String()
+		for said, all := range wants {
+			if !strings.Contains(page, said+"</h1>") && !strings.Contains(page, said+" ") {
+				continue
+			}
+			found++
+			for _, want := range all {
+				if !strings.Contains(page, want) {
+					t.Errorf("entry %d, %q: the page does not say %q", i, said, want)
+				}
+			}
+			if strings.Contains(said, "suspended") && strings.Contains(page, "what it signed from") {
+				t.Errorf("entry %d: a suspended key is called stolen", i)
+			}
+		}
+	}
+	if found != len(wants) {
+		t.Errorf("%d pages of %d", found, len(wants))
+	}
+	if page := w.get(organizationPath("keys.example")).Body.String(); !strings.Contains(page, stolen) {
+		t.Error("the page of the organization does not say when a key was stolen")
 	}
 }
 
@@ -461,14 +498,28 @@ func TestTimeline(t *testing.T) {
 		}
 	}
 	check()
-	line := h.timeline(w.text, rolltest.Start, size, size)
+	now := w.clock()
+	line := h.timeline(w.text, rolltest.Start, size, size, time.Time{}, now)
 	if len(line.Dots) != 3 || line.Most != 2 || line.Here != "" || len(line.Rows) != 3 || !line.Rows[0].Gone || line.Rows[0].Count != 1 || line.Hidden != 0 {
 		t.Errorf("%+v", line)
 	}
-	if line := h.timeline(w.text, rolltest.Start, size, 10); line.Here == "" {
+	if line := h.timeline(w.text, rolltest.Start, size, 10, time.Time{}, now); line.Here == "" {
 		t.Error("it does not say which list is shown")
 	}
-	if line := h.timeline(w.closed, rolltest.Start, size, size); line != nil {
+	// It goes on to the day of the page, and a day is where it is between the others.
+	year := rolltest.Start.AddDate(1, 0, 0)
+	line = h.timeline(w.text, rolltest.Start, size, size, rolltest.Start.AddDate(0, 6, 0), year)
+	last, err := strconv.ParseFloat(line.Dots[len(line.Dots)-1].X, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if here, err := strconv.ParseFloat(line.Here, 64); err != nil || math.Abs(here-plotWidth/2) > 10 || last > plotWidth/10 || !line.Last.Equal(year) || !line.Gone {
+		t.Errorf("a change at %v, the list shown at %q, the end on %v, %v", last, line.Here, line.Last, err)
+	}
+	if line := h.timeline(w.text, rolltest.Start, size, size, year, year); line.Here != "" {
+		t.Errorf("the list of today is shown as an older one, at %s", line.Here)
+	}
+	if line := h.timeline(w.closed, rolltest.Start, size, size, time.Time{}, now); line != nil {
 		t.Errorf("it draws nothing: %+v", line)
 	}
 	for range maxDots {
@@ -480,7 +531,7 @@ func TestTimeline(t *testing.T) {
 		t.Fatal(err)
 	}
 	check()
-	line = h.timeline(w.text, rolltest.Start, size, size)
+	line = h.timeline(w.text, rolltest.Start, size, size, time.Time{}, now)
 	total := 0
 	for _, d := range line.Dots {
 		total += d.Changes
@@ -572,7 +623,7 @@ func TestRecordPage(t *testing.T) {
 			t.Errorf("of %s it does not say %q: %s", name, want, row)
 		}
 	}
-	for _, want := range []string{"This record admits entries.", "<strong>24 h</strong> since a witness last saw"} {
+	for _, want := range []string{"This record takes new entries.", "<strong>24 h</strong> since a witness last saw"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("it does not say %q", want)
 		}

@@ -126,7 +126,7 @@ func TestRollReceipts(t *testing.T) {
 	path := "/api/v1/roll-receipt/" + hexOf(w.text)
 	wantProblem(t, w.get(path), ProblemLong)
 	w.read(path + "?domain=apnic.net")
-	if page := string(w.read("/statement/" + hexOf(w.text))); strings.Contains(page, "proof of the whole list") || !strings.Contains(page, "Is an organization on it?") {
+	if page := string(w.read("/statement/" + hexOf(w.text))); strings.Contains(page, "proof of the whole list") || !strings.Contains(page, "Was an organization on it?") {
 		t.Error("the page offers a list that is too long, or no proof at all")
 	}
 	if page := string(w.read("/statement/" + hexOf(w.text) + "?as-of=2024-06-13")); strings.Contains(page, "roll-receipt") {

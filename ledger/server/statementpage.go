@@ -50,7 +50,8 @@ type listView struct {
 	Withdrawn int
 	Items     []line
 	Gone      []line
-	First     int  // number of the first item
+	First     int // number of the first item; Last as well
+	Last      int
 	Whole     bool // nothing is left out
 	Recorded  bool // in the order of the record, not of the alphabet
 
@@ -66,6 +67,20 @@ type listView struct {
 	Previous      string // page
 	Next          string
 }
+
+// When is the moment of a list that is not today's, for people; "": it is today's, or of an empty record.
+func (v *listView) When() string {
+	switch {
+	case v.AsOf != nil:
+		return v.AsOf.String()
+	case v.Past && !v.At.IsZero():
+		return v.At.Format(timeFormat)
+	}
+	return ""
+}
+
+// Total counts all who are on the list, those who withdrew among them.
+func (v *listView) Total() int { return v.Count + v.Withdrawn }
 
 // A line is a signatory on a page.
 type line struct {
@@ -123,7 +138,11 @@ func (s *Server) statementPage(w http.ResponseWriter, r *http.Request, rest stri
 	}
 	v.Takeaway = s.mayTake() && v.Size <= maxTakenEntries
 	l := v.Statement.List
-	v.Statement.Timeline = s.history.timeline(statement.Statement, statement.Admitted, l.Published, l.Size)
+	var asOf time.Time
+	if l.AsOf != nil && q.Get("size") == "" {
+		asOf = l.AsOf.Time
+	}
+	v.Statement.Timeline = s.history.timeline(statement.Statement, statement.Admitted, l.Published, l.Size, asOf, v.Today)
 	var all []roll.Statement
 	if err := s.ledger.View(func(st *roll.State) { all = st.Statements() }); err != nil {
 		s.fail(w, r, s.problemFrom(err))
@@ -200,7 +219,7 @@ func (s *Server) listView(ctx context.Context, statement roll.Statement, of *ext
 
 	total := v.Count + v.Withdrawn
 	first, last := number.cut(total)
-	v.First, v.Whole = first+1, last-first == total
+	v.First, v.Last, v.Whole = first+1, last, last-first == total
 	standing, withdrawn := list.within(number, v.Recorded)
 	items, err := s.signatories(ctx, standing, of.size)
 	if err != nil {

@@ -17,16 +17,16 @@ const (
 	maxChanges = 60   // rows of the table below it
 	plotWidth  = 1000 // units of the drawing, which is stretched
 	plotHeight = 100
-	plotTail   = 40 // of the width: from the last change on
 )
 
 // A timeline is how many stood behind a statement when, in the published record.
 type timeline struct {
 	Line   string // the path of the drawing
-	Here   string // x of the list that the page shows, if it is an older one
+	Here   string // x of the list that the page shows, if it is an older one; "": it is not
+	Gone   bool   // a dot stands for a withdrawal
 	Dots   []dot
 	Most   int
-	First  time.Time
+	First  time.Time // at the left end; Last, which is now, at the right one
 	Last   time.Time
 	Rows   []changeRow // the newest first
 	Hidden int         // changes that have no row
@@ -89,9 +89,9 @@ func (h *history) eventsOf(statement entry.Hash, size uint64) []event {
 	return events[:sort.Search(len(events), func(i int) bool { return events[i].index >= size })]
 }
 
-// timeline draws the history of a statement that was published at a time; shown is the size of the list that the page shows.
-// It is nil while nothing has happened.
-func (h *history) timeline(statement entry.Hash, published time.Time, size, shown uint64) *timeline {
+// timeline draws the history of a statement that was published at a time, up to now. shown is the size of the list that the page shows, and asOf the
+// moment that it is of, zero if it is of a size. It is nil while nothing has happened.
+func (h *history) timeline(statement entry.Hash, published time.Time, size, shown uint64, asOf, now time.Time) *timeline {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	events := h.eventsOf(statement, size)
@@ -100,13 +100,12 @@ func (h *history) timeline(statement entry.Hash, published time.Time, size, show
 	}
 	at := func(index uint64) time.Time { return time.UnixMilli(h.admitted[index]).UTC() }
 	t := &timeline{First: published, Last: at(events[len(events)-1].index), Hidden: max(0, len(events)-maxChanges)}
-	first, span := t.First.UnixMilli(), float64(max(0, t.Last.Sub(t.First).Milliseconds()))
-	x := func(e event) float64 {
-		if span == 0 {
-			return plotWidth - plotTail
-		}
-		return float64(h.admitted[e.index]-first) / span * (plotWidth - plotTail)
+	if now.After(t.Last) { // else this server's clock is behind
+		t.Last = now
 	}
+	first, span := t.First.UnixMilli(), float64(max(1, t.Last.Sub(t.First).Milliseconds()))
+	across := func(stamp int64) float64 { return float64(stamp-first) / span * plotWidth }
+	x := func(e event) float64 { return across(h.admitted[e.index]) }
 
 	// What is near each other shares a dot, if there is not room for all.
 	type point struct {
@@ -139,15 +138,19 @@ func (h *history) timeline(statement entry.Hash, published time.Time, size, show
 			Changes: p.changes, Name: h.nameOf(p.event, size).name, Gone: p.withdrawn,
 		}
 		line.WriteString("H" + d.X + "V" + d.Y)
-		t.Dots = append(t.Dots, d)
+		t.Dots, t.Gone = append(t.Dots, d), t.Gone || d.Gone
 	}
 	fmt.Fprintf(&line, "H%d", plotWidth)
 	t.Line = line.String()
-	if i := len(h.eventsOf(statement, shown)); i < len(events) {
-		t.Here = "0"
-		if i > 0 {
-			t.Here = units((x(events[i-1]) + x(events[i])) / 2)
+	switch i := len(h.eventsOf(statement, shown)); {
+	case !asOf.IsZero():
+		if asOf.Before(t.Last) {
+			t.Here = units(max(0, across(asOf.UnixMilli())))
 		}
+	case i == 0:
+		t.Here = "0"
+	case i < len(events):
+		t.Here = units((x(events[i-1]) + x(events[i])) / 2)
 	}
 	return t
 }

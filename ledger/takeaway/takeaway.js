@@ -1,7 +1,7 @@
 // The script of a page that was taken away: it finds in the page what the modules otherwise have from a server. Nothing is fetched.
 
 import { speak, count, day, number, text } from "./messages.js";
-import { fill, make } from "./dom.js";
+import { fill, fold, make } from "./dom.js";
 import { Engine, EngineError } from "./engine.js";
 import { Verifier } from "./verifier.js";
 import { wire } from "./check.js";
@@ -86,7 +86,8 @@ function list(verifier, statement) {
       const row = (e) => make("li", { "data-domain": e.domain, "data-index": e.index }, make("span", { class: "name", dir: "auto" }, e.name),
         make("span", { class: "meta" }, `${e.domain} · ${day(e.admitted)} · ${text("js.entry", { index: number(e.index) })}`));
       const sorted = (names) => [...names].sort((a, b) => order.compare(a.name, b.name));
-      fill(rows, make("p", { role: "status" }, text("js.list", { standing: count("js.standing", roll.count), withdrawn: count("js.gone", roll.withdrawn) })),
+      const who = roll.count === 0 ? text(field.value ? "js.stood.none" : "js.standing.none") : count(field.value ? "js.stood" : "js.standing", roll.count);
+      fill(rows, make("p", { role: "status" }, field.value ? text("js.list.then", { day: day(field.value), who }) : text("js.list", { who }), roll.withdrawn > 0 ? ` ${count("js.list.withdrew", roll.withdrawn)}` : ""),
         make("ol", { class: "names" }, sorted(roll.items).map(row)),
         roll.gone.length > 0 ? [make("h4", {}, text("js.list.gone")), make("ul", { class: "names gone" }, sorted(roll.gone).map(row))] : null);
     } catch (error) {
@@ -109,8 +110,17 @@ function inside({ receipt, archive, all, name }) {
   const place = document.getElementById("inside");
   for (const [bytes, file, key] of files) {
     if (bytes) {
-      place.append(make("li", {}, text(key, { size: number(bytes.length) }), " ", make("button", { type: "button", onclick: () => save(bytes, file) }, text("js.save", { file }))));
+      place.append(make("li", {}, text(key, { size: number(bytes.length) }), " ", make("button", { type: "button", onclick: () => save(bytes, file) }, text("js.save", { file })), key === "js.held.text" ? readable(bytes) : null));
     }
+  }
+}
+
+// A text to be read on the page, if it is one.
+function readable(bytes) {
+  try {
+    return fold(text("js.held.read"), make("pre", { tabindex: "0", role: "region", "aria-label": text("js.held.read"), dir: "auto" }, new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
+  } catch {
+    return null;
   }
 }
 

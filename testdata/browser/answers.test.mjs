@@ -69,6 +69,7 @@ const groups = {
 		['link-organization', type(`${url}organization/guest.undersigned.example`), 'look-closer', 12, /^Withdrawn/],
 		['policy', bring('policy.txt'), 'confirmed', 0, /at least 2 of 3 witnesses/],
 		['policy-used', (page) => page.getByRole('button', { name: 'Judge by this policy' }).click(), 'confirmed', 0, /re-checked all \d+ entries/],
+		['policy-back', (page) => page.getByRole('button', { name: 'Judge by the earlier policy again' }).click(), 'confirmed', 0, /re-checked all \d+ entries/],
 		['archive', bring('archive.zip'), 'confirmed', 0, /re-checked all \d+ entries/],
 		['archive-name', type('guest.undersigned.example'), 'look-closer', 12, /^Withdrawn/],
 	],

@@ -213,6 +213,38 @@ describe('flows', { concurrency: 2 }, () => {
 		assert.equal(await page.evaluate(() => document.activeElement.className), 'said')
 	}))
 
+	test('the box holds no other text than the one that is judged', { timeout }, () => visit({ motion: 'reduce' }, async (page) => {
+		await page.goto(url)
+		await settled(page)
+		const box = page.locator('#check-input')
+		await page.locator('#answer').evaluate((e) => { e.dataset.state = 'busy' })
+		await box.fill('apnic.net')
+		await page.locator('#check-form button[type=submit]').click()
+		await state(page, '#answer')
+		await bring(page, 'altered.txt')
+		assert.equal(await box.inputValue(), '')
+		// What nobody has asked about yet stays.
+		await box.fill('guest.undersigned.example')
+		await bring(page, 'statement.txt')
+		assert.equal(await box.inputValue(), 'guest.undersigned.example')
+	}))
+
+	for (const js of [true, false]) {
+		test(`whether it was checked stands beside the number${js ? '' : ' without JavaScript'}`, { timeout }, () => visit({ js, viewport: phone }, async (page) => {
+			await page.goto(tccm)
+			await settled(page)
+			const told = page.locator('[data-checked]')
+			for (const [where, size] of [['.jump', phone], ['.beside', { width: 1280, height: 900 }]]) {
+				await page.setViewportSize(size)
+				const shown = page.locator(where).locator(told)
+				assert.match(await shown.innerText(), js ? /✔\s+checked by your browser/ : /\?\s+not checked by this browser/)
+				assert.ok(await shown.evaluate((e) => e.getBoundingClientRect().bottom < innerHeight), 'it is on the first screen')
+			}
+			await told.last().locator('a').click()
+			await page.waitForURL(/#browser-check$/)
+		}))
+	}
+
 	// A record that is too large to be re-checked unasked: this one, for a page whose bound is lower.
 	test('who asks for all of a large record keeps the focus', { timeout }, () => visit({ fresh: true }, async (page) => {
 		await page.route('**/assets/app*.js', async (route) => {
@@ -281,6 +313,9 @@ describe('flows', { concurrency: 2 }, () => {
 		}
 		await page.goto(url)
 		assert.ok(!await page.locator('#check-form').isVisible(), 'no box that does nothing')
+		await page.goto(`${tccm}?as-of=2024-06-11`)
+		assert.match(await page.title(), /as of 11 June 2024/)
+		assert.match(await page.locator('.figure').innerText(), /16\s+organizations stood behind this text on 11 June 2024/)
 	}))
 
 	test('a receipt on paper', { timeout }, (t) => tool(t, 'pdftotext', 'poppler-utils') && visit({}, async (page) => {
@@ -288,6 +323,11 @@ describe('flows', { concurrency: 2 }, () => {
 		await settled(page)
 		await page.emulateMedia({ media: 'print', colorScheme: 'light' })
 		assert.ok(await page.locator('.code svg').isVisible(), 'the code is printed')
+		await page.setViewportSize(phone)
+		assert.ok(await page.locator('.code svg').isVisible(), 'the code is printed, however small the window is')
+		await page.emulateMedia({ media: 'screen' })
+		assert.ok(!await page.locator('.code svg').isVisible(), 'no code on the telephone that would read it')
+		await page.emulateMedia({ media: 'print', colorScheme: 'light' })
 		for (const gone of ['header nav', '.skip', 'button']) {
 			for (const e of await page.locator(gone).all()) assert.ok(!await e.isVisible(), `${gone} is printed`)
 		}

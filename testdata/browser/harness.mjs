@@ -182,12 +182,21 @@ export async function fits(page, where) {
 	assert.deepEqual(wide, [], `${where} at ${page.viewportSize().width}`)
 }
 
-// picture keeps what the page looks like, if somebody wants to look at it.
+// picture keeps what the page looks like, if somebody wants to look at it: as soon as it looks the same twice, since the first pictures of a page, or of a
+// page that has another size now, may be made of pieces of it.
 export async function picture(page, name) {
 	if (!plan.screenshots) return
 	const size = page.viewportSize().width < 600 ? 'phone' : 'desktop'
-	await page.screenshot({ fullPage: true }) // the first one of a page may be made of pieces of it
-	await page.screenshot({ path: path.join(plan.screenshots, `${name}-${size}.png`), fullPage: true })
+	let before = Buffer.of()
+	for (let i = 0; i < 6; i++) {
+		const now = await page.screenshot({ fullPage: true })
+		if (now.equals(before)) {
+			fs.writeFileSync(path.join(plan.screenshots, `${name}-${size}.png`), now)
+			return
+		}
+		before = now
+	}
+	assert.fail(`no two pictures of ${name} are the same`)
 }
 
 // tool skips a test where a program is missing; in CI, which installs them all, that is a failure. It returns whether it is there.

@@ -1,5 +1,5 @@
-// Servers that show the record otherwise than it is (browserLiars): the browser's own verdict contradicts each, in red, in words, and names
-// who the lie is about. A server that only fails is no liar: grey.
+// Servers that show the record otherwise than it is (browserLiars): the browser's own verdict contradicts each, in red, in words, on top of the page
+// too, and names who the lie is about. Where nothing is shown to be false it is amber, and a server that only fails is no liar: grey.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { file, picture, plan, settled, state, visit } from './harness.mjs'
@@ -10,7 +10,7 @@ const tccm = `statement/${statements.tccm.hash}`
 const entry = `entry/${entries.apnic}`
 const forged = 'forged.example'
 
-// The lie, a page, what tells it, its exit code, and who it is about.
+// The lie, a page, what tells it, its exit code, who it is about, and what else is said of it.
 const lies = [
 	['hash tile', '', '#browser-check', 20],
 	['entry tile', '', '#browser-check', 20],
@@ -24,43 +24,81 @@ const lies = [
 	['added to the page', tccm, '#browser-check', 20, forged],
 	['renamed on the page', '', '#browser-check', 20, forged],
 	['withdrawal hidden', tccm, '#browser-check', 20, 'guest.undersigned.example'],
-	['withdrawal hidden', 'organization/guest.undersigned.example', '#browser-check', 20, 'guest.undersigned.example'],
-	['earlier word', 'organization/guest.undersigned.example', '#browser-check', 20, 'guest.undersigned.example'],
-	['older list', tccm, '#browser-check', 20, 'guest.undersigned.example'],
-	['another day', '', '#browser-check', 20],
-	['another day', `${tccm}?as-of=2024-06-11`, '#browser-check', 20],
+	['withdrawal hidden', 'organization/guest.undersigned.example', '#browser-check', 20, 'guest.undersigned.example', /In the record guest.* withdrew on 9 August 2024/],
+	['earlier word', 'organization/guest.undersigned.example', '#browser-check', 20, 'guest.undersigned.example', new RegExp(`entry 60 is something else\\. The endorsement is entry ${entries.guest}, of 18 July 2024`)],
+	['older list', tccm, '#browser-check', 20, 'guest.undersigned.example', /answers with an older one.*Example Guest \(.*\) withdrew on 9 August 2024.*Late Example Registry .* has stood behind it since.* and 1 withdrew; this page says 22 and 0/s],
+	['another day', '', '#browser-check', 20, '', /asks for today’s list; this page shows the list as of 18 July 2024/],
+	['another day', `${tccm}?as-of=2024-06-11`, '#browser-check', 20, '', /asks for the list as of 11 June 2024; this page shows today’s list/],
 	['another text', tccm, '#browser-check', 20],
 	['another text', '', '#browser-check', 20],
 	['another article', tccm, '#browser-check', 20],
-	['another receipt', entry, '#verdict', 20],
-	['receipt of another', entry, '#verdict', 20],
-	['another organization', 'organization/blacknight.com', '#browser-check', 20],
+	['another receipt', entry, '#verdict', 20, '', /is false\. It proves nothing/],
+	['receipt of another', entry, '#verdict', 20, '', new RegExp(`of entry ${entries.apnic + 1}, and not of entry ${entries.apnic}`)],
+	['receipt of another record', entry, '#verdict', 20, '', /both are signed, and they disagree about entry/],
+	['another organization', 'organization/blacknight.com', '#browser-check', 20, '', /asks for blacknight\.com; .* apnic\.net/],
 ]
 
+// The exit code of a copy that too few witnesses signed.
+const unwitnessed = 21
+
+const places = (path) => path.replace(/[0-9a-f]{64}/, '').replace(/[^a-z0-9]+/g, '-').replace(/^-|-$/g, '') || 'home'
+
+const questions = async (page) => Object.fromEntries(await page.locator('#verdict [data-question]').evaluateAll((all) => all.map((e) => [e.dataset.question, e.dataset.state])))
+
+// What the record says of the endorsement on an entry's page.
+const recorded = { 'did-they-sign': 'look-closer', 'this-exact-text': 'confirmed', when: 'confirmed', 'does-it-still-stand': 'confirmed' }
+
 describe('lies', { concurrency: 2 }, () => {
-	for (const [lie, path, where, code, about = ''] of lies) {
+	for (const [lie, path, where, code, about = '', more = /./] of lies) {
 		test(`${lie}: /${path.replace(/[0-9a-f]{64}/, '…')}`, { timeout }, () => visit({}, async (page) => {
 			await page.goto(plan.liars[lie] + path)
 			await settled(page)
 			const told = await state(page, where)
-			assert.deepEqual({ state: told.state, code: told.code }, { state: 'no', code }, told.text)
-			assert.match(told.text, /✖/)
+			assert.deepEqual({ state: told.state, code: told.code }, { state: code === unwitnessed ? 'look-closer' : 'no', code }, told.text)
+			assert.match(told.text, code === unwitnessed ? /▲/ : /✖/)
+			assert.equal(await page.locator(code === unwitnessed ? '.alarm.is-look-closer' : '.alarm.is-no').count(), 1, 'it is said on top')
+			assert.equal(await page.locator('.alarm').count(), 1)
+			assert.match(told.text, more)
+			// A false receipt says nothing about who signed: the record does.
+			if (where === '#verdict') assert.deepEqual(await questions(page), recorded)
 			if (about) {
 				assert.ok(told.difference.split(' ').includes(about), `it names ${told.difference}`)
 				assert.ok(told.text.includes(about), told.text)
 			}
-			await picture(page, `lie-${lie.replaceAll(' ', '-')}`)
+			await picture(page, `lie-${lie.replaceAll(' ', '-')}-${places(path)}`)
 		}))
 	}
 
-	for (const [failure, path, where] of [['no tiles', '', '#browser-check'], ['no tiles', tccm, '#browser-check'], ['no checkpoint', '', '#browser-check'], ['no receipt', entry, '#verdict']]) {
+	test('a false receipt and no record', { timeout }, () => visit({ fresh: true, expected: [/Failed to load resource/] }, async (page) => {
+		await page.route('**/tile/**', (route) => route.fulfill({ status: 404 }))
+		await page.goto(plan.liars['another receipt'] + entry)
+		await settled(page)
+		const told = await state(page, '#verdict')
+		assert.deepEqual({ state: told.state, code: told.code }, { state: 'no', code: 20 }, told.text)
+		assert.match(told.text, /neither that they signed, nor that they did not/)
+		assert.deepEqual(await questions(page), {})
+	}))
+
+	// The browser makes the receipt itself.
+	test('no receipt', { timeout }, () => visit({ expected: [/Failed to load resource/] }, async (page) => {
+		await page.goto(plan.liars['no receipt'] + entry)
+		await settled(page)
+		const told = await state(page, '#verdict')
+		assert.deepEqual({ state: told.state, code: told.code }, { state: 'look-closer', code: 0 }, told.text)
+		assert.match(told.text, /could not be loaded/)
+		assert.doesNotMatch(told.text, /✖|503/)
+		assert.deepEqual(await questions(page), recorded)
+		await picture(page, 'failure-no-receipt')
+	}))
+
+	for (const [failure, path, where] of [['no tiles', '', '#browser-check'], ['no tiles', tccm, '#browser-check'], ['no checkpoint', '', '#browser-check']]) {
 		test(`${failure}: /${path.replace(/[0-9a-f]{64}/, '…')}`, { timeout }, () => visit({ expected: [/Failed to load resource/] }, async (page) => {
 			await page.goto(plan.liars[failure] + path)
 			await settled(page)
 			const told = await state(page, where)
 			assert.deepEqual({ state: told.state, code: told.code }, { state: 'could-not-check', code: 3 }, told.text)
 			assert.doesNotMatch(told.text, /✖/)
-			await picture(page, `failure-${failure.replaceAll(' ', '-')}`)
+			await picture(page, `failure-${failure.replaceAll(' ', '-')}-${places(path)}`)
 		}))
 	}
 

@@ -26,7 +26,10 @@ async function open(page, { name, path, text }) {
 describe('screens', { concurrency: 2 }, () => {
 	// What the modules say of the screens that are looked at below without them.
 	test('nothing honest is contradicted', { timeout }, () => visit({ expected }, async (page) => {
-		for (const screen of screens.filter((s) => !s.whole)) await open(page, screen)
+		for (const screen of screens.filter((s) => !s.whole)) {
+			await open(page, screen)
+			await picture(page, `${screen.name}-checked`)
+		}
 	}))
 
 	for (const screen of screens) {

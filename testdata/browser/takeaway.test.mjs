@@ -42,6 +42,10 @@ describe('pages to take away', { concurrency: 2 }, () => {
 				await tabThrough(page, name)
 				await page.setViewportSize(narrow)
 				await fits(page, name)
+				// The text that was endorsed is there to be read.
+				await page.locator('#inside summary').click()
+				assert.equal(await page.locator('#inside pre').textContent(), fs.readFileSync(file('statement.txt'), 'utf8'))
+				await fits(page, `${name}, with its text`)
 				// The text that somebody holds it against.
 				await page.locator('#check-file').setInputFiles(file('altered.txt'))
 				assert.equal((await state(page, '#answer')).code, 10)
@@ -81,6 +85,7 @@ describe('pages to take away', { concurrency: 2 }, () => {
 			}
 			await page.locator('#lists input[type=date]').first().fill('2024-06-11')
 			await page.waitForFunction(() => document.querySelectorAll('#lists ol.names')[0]?.childElementCount === 16)
+			assert.match(await page.locator('#lists [role=status]').first().innerText(), /: 16 organizations stood behind this text on 11 June 2024\.\s*$/)
 			await accessible(page, name)
 			await picture(page, 'takeaway-record')
 			await page.setViewportSize(narrow)

@@ -41,11 +41,22 @@ const relations = {
 // Those of them that are the text at hand, or hold it.
 const same = new Set(["identical", "same-words", "quote"]);
 
-/** A state as shape and word. */
-export function mark(state) {
+/** A state as shape and word: its own, or another for it where nobody has asked a question. */
+export function mark(state, word) {
   const known = Object.hasOwn(states, state) ? state : "could-not-check";
   const s = states[known];
-  return make("span", { class: `state is-${known}` }, make("span", { class: "shape", "aria-hidden": "true" }, s.shape), " ", text(s.word));
+  return make("span", { class: `state is-${known}` }, make("span", { class: "shape", "aria-hidden": "true" }, s.shape), " ", text(word ?? s.word));
+}
+
+/** Says on top of the page, once, what was found at a place on it: whoever reads the top may never come there. */
+export function alarm(place, state, sentence) {
+  const before = document.querySelector(".alarm");
+  if (before?.classList.contains("is-no")) {
+    return;
+  }
+  before?.remove();
+  document.getElementById("main").prepend(make("p", { class: `alarm is-${state}`, role: "alert" }, mark(state, state === "no" ? "js.state.contradicted" : undefined), ` ${sentence} `,
+    make("a", { href: `#${place.id}` }, text("js.alarm.where"))));
 }
 
 /** The gravest thing that an exit code means, as a state. */
@@ -53,7 +64,7 @@ export function stateOf(code) {
   if (code === 0) {
     return "confirmed";
   }
-  if (code === 12) {
+  if (code === 12 || code === 21) {
     return "look-closer";
   }
   return code === 3 || code === 1 || code === 2 ? "could-not-check" : "no";
@@ -135,14 +146,10 @@ export function plain(sentence) {
   return alone(sentence, "confirmed", 0);
 }
 
-/** The answer when the page itself is caught. */
-export function contradiction(sentence) {
-  return alone(sentence, "no", 20);
-}
-
-function alone(sentence, state, code) {
-  const heading = make("h2", { class: "said" }, sentence);
-  return { node: make("article", { class: "answer" }, make("p", { class: "taken" }, mark(state)), heading), heading, state, code };
+/** An answer of one sentence. */
+export function alone(sentence, state, code) {
+  const heading = make("h2", { class: "said" }, soft(sentence));
+  return { node: make("article", { class: "answer" }, heading, make("p", { class: "word" }, mark(state))), heading, state, code };
 }
 
 function one(a) {
@@ -150,8 +157,8 @@ function one(a) {
   return make("li", { class: `question is-${state}`, "data-question": a.question.toLowerCase().replace(/[^a-z]+/g, "-").replace(/-$/, ""), "data-state": state },
     make("h3", {}, a.question),
     make("p", { class: "word" }, mark(state)),
-    make("p", { class: "sentence" }, a.text),
-    sentences(a.reasons, { class: "reasons" }));
+    make("p", { class: "sentence" }, soft(a.text)),
+    sentences((a.reasons ?? []).map(soft), { class: "reasons" }));
 }
 
 // The sentence to quote, if there is one, with a button that copies it.
@@ -161,7 +168,7 @@ function quote(sentence, said, verifier) {
   }
   const link = permalink(said, verifier.link);
   const quoted = text(link ? "js.quote.link" : "js.quote", { sentence, origin: said.origin, day: day(new Date()), entries: count("js.entries", said.size ?? 0), link });
-  const words = make("blockquote", { "data-quote": true }, make("p", {}, quoted));
+  const words = make("blockquote", { "data-quote": true }, make("p", {}, soft(quoted)));
   const done = make("span", { role: "status" });
   const copy = make("button", { type: "button", "data-copy": true, onclick: async () => {
     fill(done);

@@ -73,12 +73,17 @@ async function start() {
   }
 }
 
-// The receipt of a page that is about one entry, and the text that it endorses.
-async function receiptOf({ receipt, text: statement }) {
-  return {
-    bytes: await get(receipt, text("js.what.receipt")),
-    statement: statement ? await textOf(statement) : undefined,
-  };
+// The receipt of a page that is about one entry, or why there is none, and the text that it endorses.
+async function receiptOf({ receipt, text: address }) {
+  const statement = address ? await textOf(address) : undefined;
+  try {
+    return { bytes: await get(receipt, text("js.what.receipt")), statement };
+  } catch (error) {
+    if (error instanceof EngineError) {
+      return { lost: error.message, statement };
+    }
+    throw error;
+  }
 }
 
 // A text that cannot be had leaves one of the four questions open, and no more.

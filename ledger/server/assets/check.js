@@ -28,6 +28,7 @@ export function wire(form, place, verifier, samples) {
   place.before(judged);
   const past = new Asked((kept) => restore(kept));
   let asked = 0;
+  let answered = ""; // what stands in the box and was asked: where something else is judged it does not stay
   let quiet = false; // what begins now was not asked for just now: its answer takes no focus
 
   const judge = () => {
@@ -66,6 +67,13 @@ export function wire(form, place, verifier, samples) {
     }
   };
 
+  // Empties the box before something else is judged, unless nobody has asked about what is in it.
+  const empty = () => {
+    if (input.value === answered) {
+      input.value = "";
+    }
+  };
+
   const check = (request, about) => run(async (tell) => {
     let result = await verifier.ask({ do: "check", ...request }, tell);
     if (verifier.receipt && texts.has(result.kind)) { // the page is about one receipt: is this its text?
@@ -90,10 +98,13 @@ export function wire(form, place, verifier, samples) {
     }
     if (result.kind === "policy" && result.policy) {
       const policy = () => ({ text: new TextDecoder().decode(bytesOf(request)), whose: text("js.policy.dropped", { name: about.name }) });
-      shown.node.append(make("p", { class: "actions" }, make("button", { type: "button", onclick: () => run(async (told) => {
-        const record = await verifier.use(policy(), told);
-        return answer(record ?? { sentence: verifier.policy.sentence, code: 0 }, verifier, { name: about.name });
-      }) }, text("js.policy.use"))));
+      const use = (key, given, name) => make("button", { type: "button", onclick: () => run(async (told) => {
+        const record = await verifier.use(given, told);
+        const used = answer(record ?? { sentence: verifier.policy.sentence, code: 0 }, verifier, { name });
+        used.node.append(make("p", { class: "actions", role: "note" }, verifier.policy.whose, " ", given ? use("js.policy.back", null, "") : null));
+        return used;
+      }) }, text(key));
+      shown.node.append(make("p", { class: "actions" }, use("js.policy.use", policy(), about.name)));
     }
     return shown;
   });
@@ -124,6 +135,7 @@ export function wire(form, place, verifier, samples) {
       return;
     }
     past.keep({}); // files are not kept
+    empty();
     const about = { name: read.map((f) => f.name).join(" + ") };
     const receipt = read.find((f) => isReceipt(f.bytes));
     const other = read.find((f) => f !== receipt);
@@ -142,6 +154,7 @@ export function wire(form, place, verifier, samples) {
       return;
     }
     past.keep({ typed: input.value });
+    answered = input.value;
     check({ text: input.value }, { name: text("js.typed"), typed: input.value.trim() });
   };
 
@@ -204,18 +217,19 @@ export function wire(form, place, verifier, samples) {
 
   const tries = {
     genuine: () => run(async (tell) => {
+      empty();
       const [statement, bytes] = await Promise.all([samples.statement(), samples.receipt()]);
       const result = await verifier.ask({ do: "check", name: "", type: "", bytes, about: statement }, tell);
       return answer(result, verifier, { sample: text("js.sample.genuine") });
     }),
     altered: () => run(async (tell) => {
       const changed = alter(new TextDecoder().decode(await samples.statement()));
-      input.value = changed;
+      input.value = answered = changed;
       const result = await verifier.ask({ do: "check", text: changed }, tell);
       return answer(result, verifier, { sample: text("js.sample.altered") });
     }),
     unsigned: () => run(async (tell) => {
-      input.value = samples.absent;
+      input.value = answered = samples.absent;
       const result = await verifier.ask({ do: "check", text: samples.absent }, tell);
       return answer(result, verifier, { sample: text("js.sample.unsigned") });
     }),

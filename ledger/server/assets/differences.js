@@ -18,7 +18,7 @@ const counts = {
   spacing: "js.count.spacing",
 };
 
-/** Where a quoted sentence is in the endorsed text; null if the text is no passage. */
+/** Where a quoted sentence is in the endorsed text, or the passage that is most like it; null if the text is no passage. */
 export function passage(comparison) {
   const p = comparison.part;
   if (!p) {
@@ -26,7 +26,7 @@ export function passage(comparison) {
   }
   const nearest = (comparison.versions ?? []).find((v) => v.nearest);
   return make("div", { class: "part passage" },
-    make("h3", {}, text("js.passage")),
+    make("h3", {}, text(nearest?.verdict === "quote" ? "js.passage" : "js.passage.nearest")),
     make("blockquote", { lang: nearest?.language, dir: "auto" }, make("p", {}, p.before ? `${p.before} ` : "", make("mark", {}, visible(p.passage, [])), p.after ? ` ${p.after}` : "")),
     make("p", { class: "where" }, text("js.passage.where", { title: nearest?.title ?? "", line: number(p.from.line), column: number(p.from.column) }), p.times > 1 ? ` ${count("js.passage.times", p.times)}` : ""));
 }

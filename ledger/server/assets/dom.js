@@ -34,9 +34,17 @@ export function fill(node, ...children) {
   put(node, ...children);
 }
 
-/** Words in which a line may end after a dot of a long word, as it must in the middle of a long domain. */
+/**
+ * Words in which a line may end after a dot of a long word, as it must in the middle of a long domain; but not within a label of the form xn--80ak6aa92e,
+ * whose half would be another.
+ */
 export function soft(words) {
-  return words.split(/(\s+)/).flatMap((word) => (word.length > 16 ? word.split(/(?<=[^.]{3}\.)(?=[^.]{2})/) : [word]).flatMap((part, i) => (i === 0 ? [part] : [make("wbr"), part])));
+  return words.split(/(\s+)/).flatMap((word) => (word.length > 16 ? word.split(/(?<=[^.]{3}\.)(?=[^.]{2})/) : [word]).flatMap((part, i) => [i === 0 ? null : make("wbr"), whole(part)]));
+}
+
+// A part of a word, of which an internationalized label stays together.
+function whole(part) {
+  return part.split(/(xn--[a-z0-9-]+\.?)/).map((p, i) => (i % 2 === 1 ? make("span", { class: "whole" }, p) : p));
 }
 
 /** A fold-out. */

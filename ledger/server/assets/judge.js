@@ -1,5 +1,5 @@
-import { answer, contradiction, plain, trouble } from "./answer.js";
-import { busy, fill, settle } from "./dom.js";
+import { alarm, alone, answer, mark, plain, trouble } from "./answer.js";
+import { busy, fill, make, settle } from "./dom.js";
 import { EngineError } from "./engine.js";
 import { text } from "./messages.js";
 import { Progress } from "./progress.js";
@@ -7,11 +7,18 @@ import { Progress } from "./progress.js";
 // A receipt of a sealed list is that of the entry which seals it.
 const receipts = new Set(["receipt", "roll-receipt"]);
 
+// Exit codes of a receipt that is none, or false; of one that too few witnesses signed; of one that is not of an endorsement.
+const falsehoods = new Set([1, 13, 20]);
+const unwitnessed = 21;
+const noEndorsement = 11;
+
 /**
- * Shows the four answers about a receipt.
+ * Shows the four answers about a receipt. If a server's receipt is not what it should be, they are about one that is made here, of the record, if
+ * that was re-checked: what a server sends says nothing about who signed.
  *   place  the element that they go to
- *   index  the entry that it must be of, as the address has it; "": any
- *   read   promises {bytes, statement}: the receipt, and the text that is asked about if there is one
+ *   index  the entry that it must be of, as the address has it; "": any, and it is from no server
+ *   read   promises {bytes, statement}: the receipt, and the text that is asked about if there is one; or {lost, statement}, the sentence that says why
+ *          there is no receipt
  */
 export async function judge(verifier, place, index, read) {
   const progress = new Progress();
@@ -20,9 +27,7 @@ export async function judge(verifier, place, index, read) {
   busy(place);
   let shown;
   try {
-    const { bytes, statement } = await read();
-    const result = await verifier.ask({ do: "check", name: "", type: "", bytes, about: statement }, (p) => progress.tell(p));
-    shown = judged(result, index, verifier);
+    shown = await judged(verifier, index, await read(), (p) => progress.tell(p));
   } catch (error) {
     if (!(error instanceof EngineError)) {
       throw error;
@@ -30,16 +35,72 @@ export async function judge(verifier, place, index, read) {
     shown = trouble(error.message);
   }
   fill(place, shown.node);
+  if (shown.alarm) {
+    alarm(place, "no", shown.alarm);
+  }
   settle(place, shown.state, shown.code);
 }
 
-function judged(result, index, verifier) {
-  const of = result.verdict?.index ?? result.verdict?.roll?.index; // missing if it could not be told
-  if (index !== "" && (!receipts.has(result.kind) || (of !== undefined && String(of) !== index))) {
-    return contradiction(text("js.lie.receipt", { index }));
+async function judged(verifier, index, { bytes, lost, statement }, tell) {
+  const check = (receipt) => verifier.ask({ do: "check", name: "", type: "", bytes: receipt, about: statement }, tell);
+  const sent = bytes ? await check(bytes) : null;
+  const wrong = sent ? fault(sent, index) : lost;
+  const plainly = () => {
+    const shown = about(sent, index, verifier);
+    return index !== "" && sent.code === 20 ? { ...shown, alarm: text("js.alarm") } : shown;
+  };
+  if (sent && (index === "" || (!wrong && sent.verdict?.replayed && sent.code !== noEndorsement))) {
+    return plainly();
   }
+  const made = await own(verifier, index, check, tell);
+  if (sent && !wrong) { // it was not held against the record: it is of no endorsement, or of a later copy
+    return made && made.raw !== sent.raw ? { ...beside("no", 20, [text("js.receipt.fork", { index }), text("js.receipt.made")], about(made, index, verifier)), alarm: text("js.alarm") } : plainly();
+  }
+  if (sent && sent.code === unwitnessed) {
+    return made ? beside("look-closer", made.code, [text("js.receipt.unwitnessed"), text("js.receipt.made")], about(made, index, verifier)) : about(sent, index, verifier);
+  }
+  if (sent) {
+    const said = [text("js.receipt.false"), wrong];
+    const shown = made ? beside("no", 20, [...said, text("js.receipt.made")], about(made, index, verifier)) : alone(said.join(" "), "no", 20);
+    return { ...shown, alarm: text("js.alarm.receipt") };
+  }
+  return made ? beside("could-not-check", made.code, [lost, text("js.receipt.made")], about(made, index, verifier)) : trouble(lost);
+}
+
+// What is wrong with the receipt that a server sent of an entry; "" if nothing is. That the ledger has signed two records is proven by a receipt, and
+// is told by the last of its answers.
+function fault(sent, index) {
+  const of = sent.verdict?.index ?? sent.verdict?.roll?.index; // missing if it could not be told
+  if (of !== undefined && String(of) !== index) {
+    return text("js.receipt.other", { of, index });
+  }
+  const forked = sent.code === 20 && sent.answers?.[3]?.state === "no";
+  if (!receipts.has(sent.kind) || (falsehoods.has(sent.code) && !forked) || sent.code === unwitnessed) {
+    return sent.sentence.replace(/^No\. /, "");
+  }
+  return "";
+}
+
+// What is answered about a receipt that is made here; null if the record was not re-checked, or does not hold.
+async function own(verifier, index, check, tell) {
+  const record = await verifier.prepare(tell);
+  if (!record?.replayed || record.code !== 0 || Number(index) >= record.size) {
+    return null;
+  }
+  const { bytes } = await verifier.ask({ do: "receipt", index: Number(index) }, tell);
+  return check(bytes);
+}
+
+// An answer below what is to be said of the server's receipt.
+function beside(state, code, said, shown) {
+  const word = state === "no" ? "js.state.contradicted" : undefined;
+  const note = make("p", { class: `browser-check is-${state}`, role: "note" }, mark(state, word), " ", said.join(" "));
+  return { ...shown, node: make("div", {}, note, shown.node), state: state === "could-not-check" ? shown.state : state, code };
+}
+
+function about(result, index, verifier) {
   const kind = /\n\nundersigned\/([a-z]+)\/v1\n/.exec(result.raw ?? "")?.[1];
-  if (result.code === 11 && kind && kind !== "endorsement") {
+  if (result.code === noEndorsement && kind && kind !== "endorsement") {
     return plain(text("js.entry.other", { index, record: result.verdict.origin }));
   }
   return answer(result, verifier);

@@ -1,10 +1,16 @@
-import { mark, stateOf } from "./answer.js";
+import { alarm, mark, stateOf } from "./answer.js";
 import { asked, compare, differs, sameMoment, shows } from "./claims.js";
 import { busy, fill, focusOn, make, settle } from "./dom.js";
 import { EngineError } from "./engine.js";
-import { count, number, text } from "./messages.js";
+import { count, day, number, text } from "./messages.js";
 import { Progress } from "./progress.js";
 import { get } from "./verifier.js";
+
+// The exit code of a copy of the record that too few witnesses signed.
+const unwitnessed = 21;
+
+// The states in few words, where it stands what a page claims.
+const brief = { confirmed: "js.brief.confirmed", "look-closer": "js.brief.look-closer", "could-not-check": "js.brief.could-not-check" };
 
 /**
  * Has the record re-checked by this browser, and holds what the page says against what comes out. What the page says falsely
@@ -22,26 +28,38 @@ export async function recheck(verifier, note, page) {
     focusOn(box);
   }
   const about = page?.getElementById("organization");
-  const say = (state, code, ...children) => {
+  const say = (state, code, word, ...children) => {
     progress.end();
     box.classList.add(`is-${state}`);
-    fill(result, mark(state), " ", ...children);
-    if (state === "no") {
-      alarm(box);
-    }
+    fill(result, mark(state, word), " ", ...children);
+    briefly(page, box, () => mark(state, Object.hasOwn(brief, state) ? brief[state] : word));
     settle(box, state, code);
     if (about) {
       settle(about, state, code);
     }
   };
   busy(box);
+  briefly(page, box, () => text("js.step.record"));
   progress.begin();
   verifier.onwider = () => recheck(verifier, box, page);
   try {
     const tell = (p) => progress.tell(p);
     const record = await verifier.prepare(tell);
-    if (!record.replayed || record.code !== 0) {
-      say(record.code === 0 ? "could-not-check" : stateOf(record.code), record.code, record.sentence, " ", all(verifier));
+    if (record.code === unwitnessed) {
+      say("look-closer", record.code, undefined, record.sentence, " ", text("js.record.unwitnessed"));
+      alarm(box, "look-closer", text("js.alarm.unwitnessed"));
+      return;
+    }
+    if (record.code !== 0) {
+      const state = stateOf(record.code);
+      say(state, record.code, state === "no" ? "js.state.contradicted" : undefined, record.sentence);
+      if (state === "no") {
+        alarm(box, state, text("js.alarm"));
+      }
+      return;
+    }
+    if (!record.replayed) {
+      say("could-not-check", 0, "js.state.not-re-checked", record.sentence, " ", all(verifier));
       return;
     }
     const found = new Found();
@@ -50,30 +68,45 @@ export async function recheck(verifier, note, page) {
     }
     if (found.lies.length > 0) {
       box.dataset.difference = [...found.domains].join(" ");
-      say("no", 20, text("js.record.lie"), make("ul", {}, found.lies.map((l) => make("li", {}, l))), text("js.record.believe"));
+      say("no", 20, "js.state.contradicted", text("js.record.lie"), make("ul", {}, found.lies.map((l) => make("li", {}, l))), text("js.record.believe"));
+      alarm(box, "no", found.lies.length === 1 ? text("js.alarm.one", { what: found.lies[0] }) : text("js.alarm"));
     } else if (found.unchecked) {
-      say("could-not-check", 3, record.sentence, " ", text("js.record.older"));
+      say("could-not-check", 3, undefined, record.sentence, " ", text("js.record.older"));
     } else if (found.grown) {
-      say("look-closer", 0, record.sentence, " ", text("js.record.grown"));
+      say("look-closer", 0, undefined, record.sentence, " ", text("js.record.grown"));
     } else {
-      say("confirmed", 0, record.sentence, " ", found.held ? text(about ? "js.record.same.organization" : "js.record.same") : "", " ", found.unread ? text("js.record.no-text") : "");
+      say("confirmed", 0, undefined, record.sentence, " ", same(page, found), " ", found.unread ? text("js.record.no-text") : "");
     }
   } catch (error) {
     if (!(error instanceof EngineError)) {
       throw error;
     }
-    say("could-not-check", 3, error.message);
+    say("could-not-check", 3, undefined, error.message);
   }
+}
+
+// Says beside what a page claims, in a few words that lead to the box, whether this browser has checked it.
+function briefly(page, box, words) {
+  for (const place of page?.querySelectorAll("[data-checked]") ?? []) {
+    fill(place, make("a", { href: `#${box.id}` }, words()));
+  }
+}
+
+// What was held against the record, and was the same.
+function same(page, found) {
+  if (found.held) {
+    const organization = page.getElementById("organization");
+    return text(!organization ? "js.record.same" : organization.querySelector("li[data-statement]") ? "js.record.same.organization" : "js.record.same.nothing");
+  }
+  if (page?.getElementById("verdict")) {
+    return text("js.record.entry");
+  }
+  return location.pathname === "/search" ? text("js.record.search") : "";
 }
 
 // A button that has all of a record re-checked which was too large to be; null if that is no use.
 function all(verifier) {
   return verifier.left > 0 ? make("button", { type: "button", "data-all": true, onclick: () => verifier.wider() }, text("js.record.all", { n: number(verifier.left) })) : null;
-}
-
-// Says on top of the page that something on it is false: whoever reads the top may never come to the place.
-function alarm(box) {
-  document.getElementById("main").prepend(make("p", { class: "alarm", role: "alert" }, mark("no"), ` ${text("js.alarm")} `, make("a", { href: `#${box.id}` }, text("js.alarm.where"))));
 }
 
 // What was found about a page.
@@ -92,8 +125,13 @@ class Found {
       this.domains.add(domain);
     }
     if (place) {
+      const note = make("p", { class: "contradiction" }, mark("no", "js.state.contradicted"), ` ${sentence}`);
       place.dataset.contradicted = "";
-      place.append(make("p", { class: "contradiction" }, mark("no"), ` ${sentence}`));
+      if (place.matches("article, blockquote")) {
+        place.prepend(note); // whoever reads it to its end has believed it
+      } else {
+        place.append(note);
+      }
     }
   }
 }
@@ -128,7 +166,7 @@ async function holdList(verifier, record, list, address, found, tell) {
     return;
   }
   if (!sameMoment(list.dataset.asOf, address.asOf) || (address.size !== "" && Number(address.size) !== page.size)) {
-    found.contradict(text("js.lie.moment"), "", null);
+    found.contradict(text("js.lie.moment", { asked: moment(address.asOf, address.size), shown: moment(list.dataset.asOf, list.dataset.asOf === "" && page.size !== record.size ? page.size : "") }), "", null);
     return;
   }
   if (page.size > record.size) {
@@ -143,7 +181,7 @@ async function holdList(verifier, record, list, address, found, tell) {
   }
   found.held = true;
   const differences = compare(page, roll);
-  contradict(differences, roll, found);
+  contradict(differences, page, roll, found);
   if (differs(differences) || address.size !== "" || page.size === record.size) {
     return;
   }
@@ -158,7 +196,15 @@ async function holdList(verifier, record, list, address, found, tell) {
     return;
   }
   found.contradict(text("js.lie.stale", { size: number(page.size), newest: number(record.size) }), "", null);
-  contradict(since, newest, found);
+  contradict(since, page, newest, found);
+}
+
+// Which list of a statement is meant, in words.
+function moment(asOf, size) {
+  if (size !== "") {
+    return count("js.moment.size", Number(size));
+  }
+  return asOf === "" ? text("js.moment.now") : text("js.moment.day", { day: asOf.length > 10 ? asOf : day(asOf) });
 }
 
 // Whether the server shows a newer page when it is asked again: the record grew while this one was read.
@@ -186,19 +232,32 @@ function read(list) {
 }
 
 // Contradicts a list where it stands.
-function contradict(differences, roll, found) {
+function contradict(differences, page, roll, found) {
+  const gone = new Map(roll.gone.map((e) => [e.domain, e]));
+  const told = new Set(); // who is shown, and has withdrawn
   for (const e of differences.extra) {
-    found.contradict(text(e.gone ? "js.lie.extra-gone" : "js.lie.extra", { domain: e.domain }), e.domain, e.li);
+    const w = e.gone ? undefined : gone.get(e.domain);
+    if (w) {
+      told.add(e.domain);
+      found.contradict(text("js.lie.withdrew", { ...about(w), domain: e.domain }), e.domain, e.li);
+    } else {
+      found.contradict(text(e.gone ? "js.lie.extra-gone" : "js.lie.extra", { domain: e.domain }), e.domain, e.li);
+    }
   }
   for (const { shown, right } of differences.another) {
-    found.contradict(text("js.lie.another", { domain: right.domain, name: right.name, index: number(right.index) }), right.domain, shown.li);
+    found.contradict(text(shown.gone ? "js.lie.another-gone" : "js.lie.another", about(right)), right.domain, shown.li);
   }
-  for (const e of differences.missing) {
-    found.contradict(text(e.gone ? "js.lie.missing-gone" : "js.lie.missing", { domain: e.domain, name: e.name, index: number(e.index) }), e.domain, null);
+  for (const e of differences.missing.filter((m) => !(m.gone && told.has(m.domain)))) {
+    found.contradict(text(e.gone ? "js.lie.missing-gone" : "js.lie.missing", about(e)), e.domain, null);
   }
   if (!differences.count) {
-    found.contradict(text("js.lie.count", { standing: count("js.standing", roll.count), withdrawn: count("js.gone", roll.withdrawn) }), "", null);
+    found.contradict(text("js.lie.count", { standing: count("js.standing", roll.count), withdrawn: count("js.gone", roll.withdrawn), count: number(page.count), gone: number(page.withdrawn) }), "", null);
   }
+}
+
+// What a sentence says of an item of a list.
+function about(e) {
+  return { name: e.name, domain: e.domain, index: number(e.index), day: day(e.admitted) };
 }
 
 // Holds what the page says of an organization against the record: its last word on each statement, and each word before it.
@@ -206,7 +265,7 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
   const domain = node.dataset.domain;
   const size = Number(node.dataset.size);
   if (address.kind === "organization" && domain !== address.id) {
-    found.contradict(text("js.lie.domain"), domain, null);
+    found.contradict(text("js.lie.domain", { asked: address.id, domain }), domain, null);
     return;
   }
   if (size > record.size) {
@@ -216,7 +275,7 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
   const { organization } = await verifier.ask({ do: "organization", domain }, tell);
   const right = new Map((organization?.endorsements ?? []).map((e) => [e.statement.replace("sha256:", ""), e]));
   const lies = []; // {sentence, place}
-  const shown = [...node.querySelectorAll("li[data-statement]")].map((li) => ({ li, statement: li.dataset.statement, index: Number(li.dataset.index), gone: "gone" in li.dataset }));
+  const shown = [...node.querySelectorAll("li[data-statement]")].map((li) => ({ li, statement: li.dataset.statement, index: Number(li.dataset.index), gone: withdrew(li) }));
   const newest = new Map();
   for (const e of shown) {
     newest.set(e.statement, Math.max(e.index, newest.get(e.statement) ?? 0));
@@ -227,16 +286,19 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
       lies.push({ sentence: text("js.lie.organization", { domain }), place: e.li });
     } else if (e.index === newest.get(e.statement)) {
       if (r.index !== e.index || r.stands === e.gone) {
-        lies.push({ sentence: text("js.lie.organization.another", { domain, index: number(r.index) }), place: e.li });
+        lies.push({ sentence: text(r.stands ? "js.lie.organization.endorsed" : "js.lie.organization.withdrew", { domain, index: number(r.index), day: day(r.admitted) }), place: e.li });
       }
-    } else if (e.index >= r.index || !(await wasWord(verifier, domain, e, tell))) {
-      lies.push({ sentence: text("js.lie.organization.earlier", { domain, index: number(e.index) }), place: e.li });
+    } else if (e.index >= r.index || !says(await wordBefore(verifier, domain, e.statement, e.index + 1, tell), e)) {
+      const before = await wordBefore(verifier, domain, e.statement, r.index, tell);
+      const said = text(e.gone ? "js.lie.organization.earlier-gone" : "js.lie.organization.earlier", { domain, index: number(e.index) });
+      const told = before && !shown.some((other) => other.statement === e.statement && other.index === before.index);
+      lies.push({ sentence: told ? `${said} ${text(before.gone ? "js.lie.organization.right-gone" : "js.lie.organization.right", { index: number(before.index), day: day(before.admitted) })}` : said, place: e.li });
     }
   }
   const said = new Set(shown.map((e) => e.statement));
   for (const [statement, r] of right) {
     if (!said.has(statement)) {
-      lies.push({ sentence: text("js.lie.organization.missing", { title: r.title, index: number(r.index) }), place: null });
+      lies.push({ sentence: text(r.stands ? "js.lie.organization.missing" : "js.lie.organization.missing-gone", { title: r.title, index: number(r.index), day: day(r.admitted) }), place: null });
     }
   }
   found.held = true;
@@ -249,10 +311,24 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
   }
 }
 
-// Whether an earlier word of an organization on a statement is what a page says of it: the last one in the record of that size.
-async function wasWord(verifier, domain, { statement, index, gone }, tell) {
-  const roll = await verifier.ask({ do: "roll", statement: `sha256:${statement}`, size: index + 1 }, tell);
-  return (gone ? roll.gone : roll.items).some((e) => e.domain === domain && e.index === index);
+// Whether an item of an organization's page says that it withdrew: to whoever reads it, by its word, whatever its attributes say.
+function withdrew(li) {
+  return li.querySelector(".what > span")?.textContent.replace("▲", "").trim() !== text("org.endorsed");
+}
+
+// Whether a word is the one that a page shows.
+function says(word, { index, gone }) {
+  return word !== undefined && word.index === index && word.gone === gone;
+}
+
+// The last word of an organization on a statement in the record of a size: an item of a list, with gone; undefined if there is none.
+async function wordBefore(verifier, domain, statement, size, tell) {
+  if (size === 0) {
+    return undefined;
+  }
+  const { items, gone } = await verifier.ask({ do: "roll", statement: `sha256:${statement}`, size }, tell);
+  const said = (list, gone) => list.filter((e) => e.domain === domain).map((e) => ({ ...e, gone }))[0];
+  return said(items, false) ?? said(gone, true);
 }
 
 // Holds what the page shows of a statement against the record and the text with its fingerprint: {title, body, part}, of which title and body may be missing.

@@ -139,7 +139,7 @@ export async function get(path, what, cache = "default") {
     throw new EngineError(text("js.offline", { what }));
   }
   if (!response.ok) {
-    throw new EngineError(text("js.not-sent", { what, status: response.status }));
+    throw new EngineError(text("js.not-sent", { what }));
   }
   try {
     return new Uint8Array(await response.arrayBuffer());

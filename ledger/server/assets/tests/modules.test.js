@@ -20,7 +20,7 @@ test("messages: a number chooses the form, a value that is not given stays", () 
 });
 
 test("a code's state: what could not be checked is never red", () => {
-  for (const [code, state] of [[0, "confirmed"], [12, "look-closer"], [3, "could-not-check"], [1, "could-not-check"], [10, "no"], [11, "no"], [13, "no"], [20, "no"], [21, "no"]]) {
+  for (const [code, state] of [[0, "confirmed"], [12, "look-closer"], [3, "could-not-check"], [1, "could-not-check"], [10, "no"], [11, "no"], [13, "no"], [20, "no"], [21, "look-closer"]]) {
     assert.equal(stateOf(code), state, `code ${code}`);
   }
 });
