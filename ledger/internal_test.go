@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/transparency-dev/merkle/compact"
 	"github.com/transparency-dev/merkle/rfc6962"
@@ -283,5 +285,56 @@ func TestTree(t *testing.T) {
 	}
 	if n := len(tr.full(tr.size)); n != 5 {
 		t.Errorf("%d full tiles", n)
+	}
+}
+
+// TestGather: the writer waits for as many as it answered, and for no longer than it is told to.
+func TestGather(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		there int             // items that wait already
+		come  []time.Duration // when others come
+		ends  time.Duration   // when the ledger ends; 0: later
+		want  time.Duration
+	}{
+		{"all are there", 3, nil, 0, 0},
+		{"the last comes", 1, []time.Duration{time.Millisecond, 4 * time.Millisecond}, 0, 4 * time.Millisecond},
+		{"one stays away", 1, []time.Duration{time.Millisecond}, 0, 10 * time.Millisecond},
+		{"nobody comes", 0, nil, 0, 10 * time.Millisecond},
+		{"it ends", 0, nil, 2 * time.Millisecond, 2 * time.Millisecond},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				done, end := context.WithCancel(t.Context())
+				defer end()
+				if tc.ends > 0 {
+					time.AfterFunc(tc.ends, end)
+				}
+				var q queue
+				q.init(10)
+				add := func() {
+					if n, err := q.add(t.Context(), done, []*item{{size: 1}}, false); n != 1 || err != nil {
+						t.Error(n, err)
+					}
+				}
+				for range tc.there {
+					add()
+				}
+				for _, at := range tc.come {
+					time.AfterFunc(at, add)
+				}
+				begun := time.Now()
+				q.gather(done, 3, 10*time.Millisecond)
+				if took := time.Since(begun); took != tc.want {
+					t.Errorf("it took %v, not %v", took, tc.want)
+				}
+				// What gather heard of is taken all the same.
+				if n := tc.there + len(tc.come); n > 0 && tc.ends == 0 {
+					if batch, _, more := q.take(done, nil, nil, nil, 10, 1<<20); len(batch) != n || !more {
+						t.Errorf("%d are taken, not %d", len(batch), n)
+					}
+				}
+			})
+		})
 	}
 }

@@ -25,6 +25,9 @@ const (
 	maxTilePath = 64
 	// publishPause is how long to wait before publishing again what lacked cosignatures or space.
 	publishPause = time.Second
+	// gatherFrom is of how many submissions a turn has to be for the next to wait for as many, and maxGather for how long at most.
+	gatherFrom = 16
+	maxGather  = 10 * time.Millisecond
 )
 
 // write is the one goroutine that commits.
@@ -43,11 +46,15 @@ func (l *Ledger) write() {
 			}
 			continue
 		}
+		begun := time.Now()
 		if err := l.sequence(batch); err != nil {
 			l.fail(err)
 			return
 		}
 		l.snapshots.next(l)
+		if len(batch) >= gatherFrom && l.cosign == nil {
+			l.queue.gather(l.ctx, len(batch), min(time.Since(begun), maxGather))
+		}
 	}
 }
 

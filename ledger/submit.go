@@ -358,6 +358,22 @@ func (q *queue) add(ctx, done context.Context, items []*item, patient bool) (n i
 	}
 }
 
+// gather waits until so many items wait, for no longer than so long. Who was answered comes back with more, and a turn costs the same two
+// signatures and three syncs for however many entries; the processors have theirs to check meanwhile.
+func (q *queue) gather(done context.Context, n int, most time.Duration) {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	for q.len() < n {
+		select {
+		case <-q.ready: // the writer, who alone hears it, looks before it waits for more
+		case <-timer.C:
+			return
+		case <-done.Done():
+			return
+		}
+	}
+}
+
 // take removes the first items, up to so many items and bytes, and waits for one until it is
 // woken; then there may be none. idled says that nothing came before that timer. more is false when done ends.
 func (q *queue) take(done context.Context, wake <-chan struct{}, timer, idle <-chan time.Time, max, maxBytes int) (batch []*item, idled, more bool) {
