@@ -1,5 +1,5 @@
 import { alarm, mark, stateOf } from "./answer.js";
-import { asked, compare, differs, sameMoment, shows } from "./claims.js";
+import { asked, compare, differs, sameMoment, shows, withdrew, wordsFrom } from "./claims.js";
 import { busy, fill, focusOn, make, settle } from "./dom.js";
 import { EngineError } from "./engine.js";
 import { count, day, number, text } from "./messages.js";
@@ -74,6 +74,8 @@ export async function recheck(verifier, note, page) {
       say("could-not-check", 3, undefined, record.sentence, " ", text("js.record.older"));
     } else if (found.grown) {
       say("look-closer", 0, undefined, record.sentence, " ", text("js.record.grown"));
+    } else if (page && !found.held && claims(record)) {
+      say("could-not-check", 3, undefined, record.sentence, " ", text("js.record.nothing"));
     } else {
       say("confirmed", 0, undefined, record.sentence, " ", same(page, found), " ", found.unread ? text("js.record.no-text") : "");
     }
@@ -90,6 +92,11 @@ function briefly(page, box, words) {
   for (const place of page?.querySelectorAll("[data-checked]") ?? []) {
     fill(place, make("a", { href: `#${box.id}` }, words()));
   }
+}
+
+// Whether a page at this address has a list, or what an organization said, and so something to hold against the record.
+function claims(record) {
+  return ["statement", "organization"].includes(asked(location).kind) || (location.pathname === "/" && record.statements.length > 0);
 }
 
 // What was held against the record, and was the same.
@@ -275,7 +282,7 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
   const { organization } = await verifier.ask({ do: "organization", domain }, tell);
   const right = new Map((organization?.endorsements ?? []).map((e) => [e.statement.replace("sha256:", ""), e]));
   const lies = []; // {sentence, place}
-  const shown = [...node.querySelectorAll("li[data-statement]")].map((li) => ({ li, statement: li.dataset.statement, index: Number(li.dataset.index), gone: withdrew(li) }));
+  const shown = [...node.querySelectorAll("li[data-statement]")].map((li) => ({ li, statement: li.dataset.statement, index: Number(li.dataset.index), gone: did(li) }));
   const newest = new Map();
   for (const e of shown) {
     newest.set(e.statement, Math.max(e.index, newest.get(e.statement) ?? 0));
@@ -285,7 +292,7 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
     if (!r) {
       lies.push({ sentence: text("js.lie.organization", { domain }), place: e.li });
     } else if (e.index === newest.get(e.statement)) {
-      if (r.index !== e.index || r.stands === e.gone) {
+      if (r.index !== e.index || e.gone !== !r.stands) {
         lies.push({ sentence: text(r.stands ? "js.lie.organization.endorsed" : "js.lie.organization.withdrew", { domain, index: number(r.index), day: day(r.admitted) }), place: e.li });
       }
     } else if (e.index >= r.index || !says(await wordBefore(verifier, domain, e.statement, e.index + 1, tell), e)) {
@@ -296,8 +303,9 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
     }
   }
   const said = new Set(shown.map((e) => e.statement));
+  const oldest = wordsFrom(shown);
   for (const [statement, r] of right) {
-    if (!said.has(statement)) {
+    if (!said.has(statement) && r.index >= oldest) {
       lies.push({ sentence: text(r.stands ? "js.lie.organization.missing" : "js.lie.organization.missing-gone", { title: r.title, index: number(r.index), day: day(r.admitted) }), place: null });
     }
   }
@@ -311,9 +319,11 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
   }
 }
 
-// Whether an item of an organization's page says that it withdrew: to whoever reads it, by its word, whatever its attributes say.
-function withdrew(li) {
-  return li.querySelector(".what > span")?.textContent.replace("▲", "").trim() !== text("org.endorsed");
+// Whether an item of an organization's page says that it withdrew: to whoever reads it, by its word, whatever its attributes say; undefined if it has
+// another word, or more than one.
+function did(li) {
+  const words = [...li.querySelectorAll(".what > span")].map((span) => span.textContent.replace("▲", "").trim());
+  return withdrew(words, text("org.endorsed"), text("org.withdrew"));
 }
 
 // Whether a word is the one that a page shows.
