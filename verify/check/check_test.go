@@ -585,3 +585,42 @@ func FuzzCheck(f *testing.F) {
 		}
 	})
 }
+
+// TestUnwitnessed: of a record that too few witnesses signed nothing is told; what its server shows is held against it.
+func TestUnwitnessed(t *testing.T) {
+	c := newChecker(t)
+	packed := readFile(t, data+"/archive.zip")
+	archive, err := verify.OpenArchive(bytes.NewReader(packed), int64(len(packed)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := c.Record(t.Context(), check.Source{Fetch: func(ctx context.Context, path string) ([]byte, error) {
+		b, err := archive.Fetch(ctx, path)
+		if path == "checkpoint" {
+			b = b[:bytes.LastIndex(b, []byte("\n— "))+1]
+			for bytes.Count(b, []byte("\n— ")) > 1 {
+				b = b[:bytes.LastIndex(b, []byte("\n— "))+1]
+			}
+		}
+		return b, err
+	}}, 1000, nil)
+	if err != nil || !v.Replayed || v.Code != verify.CodeQuorum {
+		t.Fatal(err, v)
+	}
+	h := entry.Sum(tccm.Statement)
+	want, err := replayed(t).Roll(t.Context(), h, "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Roll(t.Context(), h, "", 0); check.CodeOf(err) != verify.CodeQuorum {
+		t.Error(err)
+	}
+	got, err := c.Unwitnessed(t.Context(), h, "", 0)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, %+v, want %+v", err, got, want)
+	}
+	r, err := c.Do(t.Context(), check.Request{Do: "unwitnessed-roll", Statement: h.String()}, nil, nil)
+	if err != nil || !bytes.Contains(r.JSON, []byte(`"count":16`)) {
+		t.Errorf("%v, %s", err, r.JSON)
+	}
+}

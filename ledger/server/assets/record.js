@@ -45,14 +45,35 @@ export async function recheck(verifier, note, page) {
   try {
     const tell = (p) => progress.tell(p);
     const record = await verifier.prepare(tell);
-    if (record.code === unwitnessed) {
+    const found = new Found();
+    if (page && record.code === unwitnessed && record.replayed) { // that nobody saw the copy makes the page no truer
+      try {
+        await hold(verifier, record, page, found, tell);
+      } catch (error) {
+        if (!(error instanceof EngineError)) {
+          throw error;
+        }
+      }
+    }
+    const said = () => {
+      box.dataset.difference = [...found.domains].join(" ");
+      alarm(box, "no", found.lies.length === 1 ? text("js.alarm.one", { what: found.lies[0] }) : text("js.alarm"));
+      return [text("js.record.lie"), make("ul", {}, found.lies.map((l) => make("li", {}, l)))];
+    };
+    if (record.code === unwitnessed && found.lies.length > 0) {
+      say("no", 20, "js.state.contradicted", said(), record.sentence, " ", text("js.alarm.unwitnessed"));
+      return;
+    }
+    const worse = record.code === unwitnessed ? (record.report?.findings ?? []).find((f) => stateOf(f.code) === "no") : undefined; // which counts as less grave
+    if (record.code === unwitnessed && !worse) {
       say("look-closer", record.code, undefined, record.sentence, " ", text("js.record.unwitnessed"));
       alarm(box, "look-closer", text("js.alarm.unwitnessed"));
       return;
     }
     if (record.code !== 0) {
-      const state = stateOf(record.code);
-      say(state, record.code, state === "no" ? "js.state.contradicted" : undefined, record.sentence);
+      const { code, sentence } = worse ?? record;
+      const state = stateOf(code);
+      say(state, code, state === "no" ? "js.state.contradicted" : undefined, sentence);
       if (state === "no") {
         alarm(box, state, text("js.alarm"));
       }
@@ -62,14 +83,11 @@ export async function recheck(verifier, note, page) {
       say("could-not-check", 0, "js.state.not-re-checked", record.sentence, " ", all(verifier));
       return;
     }
-    const found = new Found();
     if (page) {
       await hold(verifier, record, page, found, tell);
     }
     if (found.lies.length > 0) {
-      box.dataset.difference = [...found.domains].join(" ");
-      say("no", 20, "js.state.contradicted", text("js.record.lie"), make("ul", {}, found.lies.map((l) => make("li", {}, l))), text("js.record.believe"));
-      alarm(box, "no", found.lies.length === 1 ? text("js.alarm.one", { what: found.lies[0] }) : text("js.alarm"));
+      say("no", 20, "js.state.contradicted", said(), text("js.record.believe"));
     } else if (found.unchecked) {
       say("could-not-check", 3, undefined, record.sentence, " ", text("js.record.older"));
     } else if (found.grown) {
@@ -180,15 +198,15 @@ async function holdList(verifier, record, list, address, found, tell) {
     found.unchecked = true;
     return;
   }
-  const ask = (size) => verifier.ask({ do: "roll", statement: `sha256:${statement}`, as_of: address.asOf || undefined, size }, tell);
-  const roll = await ask(page.size);
-  if (roll.record_root !== record.root) {
+  const ask = (size) => roll(verifier, { statement, as_of: address.asOf || undefined, size }, tell);
+  const right = await ask(page.size);
+  if (right.record_root !== record.root) {
     found.unchecked = true; // another record was brought meanwhile
     return;
   }
   found.held = true;
-  const differences = compare(page, roll);
-  contradict(differences, page, roll, found);
+  const differences = compare(page, right);
+  contradict(differences, page, right, found);
   if (differs(differences) || address.size !== "" || page.size === record.size) {
     return;
   }
@@ -279,8 +297,7 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
     found.unchecked = true;
     return;
   }
-  const { organization } = await verifier.ask({ do: "organization", domain }, tell);
-  const right = new Map((organization?.endorsements ?? []).map((e) => [e.statement.replace("sha256:", ""), e]));
+  const right = await wordsOf(verifier, record, domain, tell);
   const lies = []; // {sentence, place}
   const shown = [...node.querySelectorAll("li[data-statement]")].map((li) => ({ li, statement: li.dataset.statement, index: Number(li.dataset.index), gone: did(li) }));
   const newest = new Map();
@@ -319,6 +336,31 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
   }
 }
 
+// The last words of an organization in the record, by statement: {index, admitted, stands, title}.
+async function wordsOf(verifier, record, domain, tell) {
+  const right = new Map();
+  if (record.code === 0) {
+    const { organization } = await verifier.ask({ do: "organization", domain }, tell);
+    for (const e of organization?.endorsements ?? []) {
+      right.set(e.statement.replace("sha256:", ""), e);
+    }
+    return right;
+  }
+  for (const { statement, title } of record.statements) { // nothing is told of an organization by a record that too few witnesses signed
+    const bare = statement.replace("sha256:", "");
+    const word = await wordBefore(verifier, domain, bare, record.size, tell);
+    if (word) {
+      right.set(bare, { ...word, stands: !word.gone, title });
+    }
+  }
+  return right;
+}
+
+// Who stands behind a statement, by its fingerprint, in the record of a size.
+function roll(verifier, { statement, ...of }, tell) {
+  return verifier.ask({ do: verifier.record?.code === unwitnessed ? "unwitnessed-roll" : "roll", statement: `sha256:${statement}`, ...of }, tell);
+}
+
 // Whether an item of an organization's page says that it withdrew: to whoever reads it, by its word, whatever its attributes say; undefined if it has
 // another word, or more than one.
 function did(li) {
@@ -336,7 +378,7 @@ async function wordBefore(verifier, domain, statement, size, tell) {
   if (size === 0) {
     return undefined;
   }
-  const { items, gone } = await verifier.ask({ do: "roll", statement: `sha256:${statement}`, size }, tell);
+  const { items, gone } = await roll(verifier, { statement, size }, tell);
   const said = (list, gone) => list.filter((e) => e.domain === domain).map((e) => ({ ...e, gone }))[0];
   return said(items, false) ?? said(gone, true);
 }
