@@ -119,6 +119,24 @@ func browserLiars(t *testing.T, r, other *browserRecord, f *browserFacts) map[st
 	lies["dropped, no witnesses"] = func(path string, body []byte) []byte {
 		return lies["dropped from the page"](path, lies["no witnesses"](path, body))
 	}
+	// What is read says something else than the attributes beside it.
+	lies["another number in words"] = func(path string, body []byte) []byte {
+		if pages(path) {
+			return regexp.MustCompile(`>(\d+ signator|\d+ organizations? st|\d+</strong><br>)`).ReplaceAll(body, []byte(">9$1"))
+		}
+		return body
+	}
+	lies["another domain in words"] = func(path string, body []byte) []byte {
+		return items(path, body, victim, func(li []byte) []byte {
+			return bytes.ReplaceAll(li, []byte(">"+victim+"</a>"), []byte(">"+forged+"</a>"))
+		})
+	}
+	lies["withdrawn among the standing"] = func(path string, body []byte) []byte {
+		if pages(path) {
+			return bytes.ReplaceAll(body, []byte(`names gone"`), []byte(`names"`))
+		}
+		return body
+	}
 	// Nothing that the page says of the list can be held against the record.
 	lies["no list"] = func(path string, body []byte) []byte {
 		if pages(path) {

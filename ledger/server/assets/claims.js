@@ -43,6 +43,11 @@ export function compare(page, roll) {
   return found;
 }
 
+/** The first number in words, as people read it; NaN if there is none. */
+export function numberIn(words) {
+  return Number(/\d[\d,]*/.exec(words)?.[0].replaceAll(",", "") ?? NaN);
+}
+
 /** Whether a page's list is not the record's, by what compare found. */
 export function differs(found) {
   return found.extra.length + found.another.length + found.missing.length > 0 || !found.count;

@@ -1,5 +1,5 @@
 import { alarm, mark, stateOf } from "./answer.js";
-import { asked, compare, differs, sameMoment, shows, withdrew, wordsFrom } from "./claims.js";
+import { asked, compare, differs, numberIn, sameMoment, shows, withdrew, wordsFrom } from "./claims.js";
 import { busy, fill, focusOn, make, settle } from "./dom.js";
 import { EngineError } from "./engine.js";
 import { count, day, number, text } from "./messages.js";
@@ -161,6 +161,9 @@ class Found {
   }
 }
 
+// Where it stands for whoever reads a page how many are on its list.
+const numbers = "#signatories-title, .jump > a, .figure strong, .standing > a";
+
 // Holds all that a page claims against the record.
 async function hold(verifier, record, page, found, tell) {
   const address = asked(location);
@@ -207,6 +210,10 @@ async function holdList(verifier, record, list, address, found, tell) {
   found.held = true;
   const differences = compare(page, right);
   contradict(differences, page, right, found);
+  const wrong = [...document.querySelectorAll(numbers)].map((node) => numberIn(node.textContent)).find((n) => n !== page.count);
+  if (wrong !== undefined && differences.count) {
+    contradict({ extra: [], another: [], missing: [], count: false }, { ...page, count: wrong }, right, found);
+  }
   if (differs(differences) || address.size !== "" || page.size === record.size) {
     return;
   }
@@ -246,10 +253,11 @@ async function fresher(size) {
   return [...html.matchAll(/ data-size="(\d+)"/g)].some((m) => Number(m[1]) > size);
 }
 
-// What the page shows of a list.
+// What the page shows of a list, to whoever reads it: a domain where there is one in words, and who withdrew where those are.
 function read(list) {
   const items = [...list.querySelectorAll("li[data-domain]")].map((li) => ({
-    domain: li.dataset.domain, index: Number(li.dataset.index), name: li.querySelector(".name")?.textContent ?? "", gone: "gone" in li.dataset, li,
+    domain: li.querySelector(".meta > a")?.textContent ?? li.dataset.domain, index: Number(li.dataset.index), name: li.querySelector(".name")?.textContent ?? "",
+    gone: li.closest(".gone") !== null, li,
   }));
   return {
     size: Number(list.dataset.size), count: Number(list.dataset.count), withdrawn: Number(list.dataset.withdrawn), whole: "whole" in list.dataset, items,

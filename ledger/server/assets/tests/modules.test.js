@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { stateOf } from "./answer.js";
-import { asked, compare, sameMoment, shows, withdrew, wordsFrom } from "./claims.js";
+import { asked, compare, numberIn, sameMoment, shows, withdrew, wordsFrom } from "./claims.js";
 import { visible } from "./differences.js";
 import { Engine, EngineError } from "./engine.js";
 import { fault } from "./judge.js";
@@ -96,6 +96,12 @@ test("a text that a page shows: the words of the file, with or without its title
     assert.ok(!shows(other, file, "A name", false), other);
   }
   assert.ok(!shows("re here: one", file, "A name", true));
+});
+
+test("the number that a page has for its list", () => {
+  for (const [words, n] of [["16 signatories on 11 June 2024", 16], ["12,005", 12005], ["1 organization stands behind this text", 1], ["0 signatories", 0], ["nobody", NaN]]) {
+    assert.equal(numberIn(words), n, words);
+  }
 });
 
 test("what an organization did: one word of two, and nothing beside it", () => {
