@@ -131,6 +131,14 @@ func browserLiars(t *testing.T, r, other *browserRecord, f *browserFacts) map[st
 			return bytes.ReplaceAll(li, []byte(">"+victim+"</a>"), []byte(">"+forged+"</a>"))
 		})
 	}
+	lies["another title"] = func(path string, body []byte) []byte {
+		if strings.HasPrefix(path, "/organization/") {
+			return items(path, body, "data-statement", func(li []byte) []byte {
+				return bytes.ReplaceAll(li, []byte("</a></p>"), []byte(" and Prosperity</a></p>"))
+			})
+		}
+		return body
+	}
 	lies["withdrawn among the standing"] = func(path string, body []byte) []byte {
 		if pages(path) {
 			return bytes.ReplaceAll(body, []byte(`names gone"`), []byte(`names"`))

@@ -307,7 +307,9 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
   }
   const right = await wordsOf(verifier, record, domain, tell);
   const lies = []; // {sentence, place}
-  const shown = [...node.querySelectorAll("li[data-statement]")].map((li) => ({ li, statement: li.dataset.statement, index: Number(li.dataset.index), gone: did(li) }));
+  const shown = [...node.querySelectorAll("li[data-statement]")].map((li) => ({
+    li, statement: li.dataset.statement, index: Number(li.dataset.index), gone: did(li), title: li.querySelector(".what > a")?.textContent ?? "",
+  }));
   const newest = new Map();
   for (const e of shown) {
     newest.set(e.statement, Math.max(e.index, newest.get(e.statement) ?? 0));
@@ -316,6 +318,8 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
     const r = right.get(e.statement);
     if (!r) {
       lies.push({ sentence: text("js.lie.organization", { domain }), place: e.li });
+    } else if (!shows(e.title, r.title, "", false)) {
+      lies.push({ sentence: text("js.lie.title", { title: r.title }), place: e.li });
     } else if (e.index === newest.get(e.statement)) {
       if (r.index !== e.index || e.gone !== !r.stands) {
         lies.push({ sentence: text(r.stands ? "js.lie.organization.endorsed" : "js.lie.organization.withdrew", { domain, index: number(r.index), day: day(r.admitted) }), place: e.li });
