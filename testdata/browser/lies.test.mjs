@@ -95,6 +95,7 @@ describe('lies', { concurrency: 2 }, () => {
 		const told = await state(page, '#verdict')
 		assert.deepEqual({ state: told.state, code: told.code }, { state: 'no', code: 20 }, told.text)
 		assert.match(told.text, /neither that they signed, nor that they did not/)
+		assert.match(told.text, /✖ contradicted/) // and not "no", which would be an answer
 		assert.deepEqual(await questions(page), {})
 	}))
 
