@@ -116,6 +116,42 @@ func browserLiars(t *testing.T, r, other *browserRecord, f *browserFacts) map[st
 			return body
 		},
 	}
+	lies["dropped, no witnesses"] = func(path string, body []byte) []byte {
+		return lies["dropped from the page"](path, lies["no witnesses"](path, body))
+	}
+	// What is read says something else than the attributes beside it.
+	lies["another number in words"] = func(path string, body []byte) []byte {
+		if pages(path) {
+			return regexp.MustCompile(`>(\d+ signator|\d+ organizations? st|\d+</strong><br>)`).ReplaceAll(body, []byte(">9$1"))
+		}
+		return body
+	}
+	lies["another domain in words"] = func(path string, body []byte) []byte {
+		return items(path, body, victim, func(li []byte) []byte {
+			return bytes.ReplaceAll(li, []byte(">"+victim+"</a>"), []byte(">"+forged+"</a>"))
+		})
+	}
+	lies["another title"] = func(path string, body []byte) []byte {
+		if strings.HasPrefix(path, "/organization/") {
+			return items(path, body, "data-statement", func(li []byte) []byte {
+				return bytes.ReplaceAll(li, []byte("</a></p>"), []byte(" and Prosperity</a></p>"))
+			})
+		}
+		return body
+	}
+	lies["withdrawn among the standing"] = func(path string, body []byte) []byte {
+		if pages(path) {
+			return bytes.ReplaceAll(body, []byte(`names gone"`), []byte(`names"`))
+		}
+		return body
+	}
+	// Nothing that the page says of the list can be held against the record.
+	lies["no list"] = func(path string, body []byte) []byte {
+		if pages(path) {
+			return bytes.ReplaceAll(items(path, body, victim, func([]byte) []byte { return nil }), []byte(" data-roll="), []byte(" data-list="))
+		}
+		return body
+	}
 	forked, err := other.ledger.Receipt(t.Context(), f.Entries["apnic"])
 	if err != nil {
 		t.Fatal(err)
@@ -129,6 +165,7 @@ func browserLiars(t *testing.T, r, other *browserRecord, f *browserFacts) map[st
 	// These answer with what they have for another address.
 	swaps := map[string]map[string]string{
 		"receipt of another":   {receipt(f.Entries["apnic"]): receipt(f.Entries["apnic"] + 1)},
+		"receipt of a charter": {receipt(f.Entries["apnic"]): receipt(0)},
 		"another organization": {"/organization/" + victim: "/organization/apnic.net"},
 		// The page of a size, from before the guest withdrew, as if it were today's.
 		"older list": {

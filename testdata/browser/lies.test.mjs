@@ -22,6 +22,12 @@ const lies = [
 	['dropped from the page', `${tccm}?as-of=2024-06-11`, '#browser-check', 20, 'blacknight.com'],
 	['added to the page', '', '#browser-check', 20, forged],
 	['added to the page', tccm, '#browser-check', 20, forged],
+	['dropped, no witnesses', '', '#browser-check', 20, 'blacknight.com', /enough witnesses/],
+	['dropped, no witnesses', tccm, '#browser-check', 20, 'blacknight.com', /enough witnesses/],
+	['another number in words', '', '#browser-check', 20, '', /this page says 9\d+ and/],
+	['another number in words', tccm, '#browser-check', 20, '', /this page says 9\d+ and/],
+	['another domain in words', tccm, '#browser-check', 20, forged],
+	['withdrawn among the standing', tccm, '#browser-check', 20, 'guest.undersigned.example', /withdrew on 9 August 2024.*among those who stand/],
 	['renamed on the page', '', '#browser-check', 20, forged],
 	['withdrawal hidden', tccm, '#browser-check', 20, 'guest.undersigned.example'],
 	['withdrawal hidden', 'organization/guest.undersigned.example', '#browser-check', 20, 'guest.undersigned.example', /In the record guest.* withdrew on 9 August 2024/],
@@ -34,7 +40,9 @@ const lies = [
 	['another article', tccm, '#browser-check', 20],
 	['another receipt', entry, '#verdict', 20, '', /is false\. It proves nothing/],
 	['receipt of another', entry, '#verdict', 20, '', new RegExp(`of entry ${entries.apnic + 1}, and not of entry ${entries.apnic}`)],
+	['receipt of a charter', entry, '#verdict', 20, '', new RegExp(`of entry 0, and not of entry ${entries.apnic}`)],
 	['receipt of another record', entry, '#verdict', 20, '', /both are signed, and they disagree about entry/],
+	['another title', 'organization/apnic.net', '#browser-check', 20, 'apnic.net', /The record calls this statement/],
 	['another organization', 'organization/blacknight.com', '#browser-check', 20, '', /asks for blacknight\.com; .* apnic\.net/],
 ]
 
@@ -69,6 +77,17 @@ describe('lies', { concurrency: 2 }, () => {
 		}))
 	}
 
+	// There is nothing to hold against the record, and so nothing is green.
+	for (const path of ['', tccm]) {
+		test(`no list: /${path.replace(/[0-9a-f]{64}/, '…')}`, { timeout }, () => visit({}, async (page) => {
+			await page.goto(plan.liars['no list'] + path)
+			await settled(page)
+			const told = await state(page, '#browser-check')
+			assert.deepEqual({ state: told.state, code: told.code }, { state: 'could-not-check', code: 3 }, told.text)
+			assert.doesNotMatch(await page.locator('#main').innerText(), /✔/)
+		}))
+	}
+
 	test('a false receipt and no record', { timeout }, () => visit({ fresh: true, expected: [/Failed to load resource/] }, async (page) => {
 		await page.route('**/tile/**', (route) => route.fulfill({ status: 404 }))
 		await page.goto(plan.liars['another receipt'] + entry)
@@ -76,6 +95,7 @@ describe('lies', { concurrency: 2 }, () => {
 		const told = await state(page, '#verdict')
 		assert.deepEqual({ state: told.state, code: told.code }, { state: 'no', code: 20 }, told.text)
 		assert.match(told.text, /neither that they signed, nor that they did not/)
+		assert.match(told.text, /✖ contradicted/) // and not "no", which would be an answer
 		assert.deepEqual(await questions(page), {})
 	}))
 

@@ -409,6 +409,19 @@ func TestFingerprint(t *testing.T) {
 	if a := ask(t, c, check.Brought{Name: "fingerprint.txt", Bytes: []byte(bare)}); a.Kind != "text" {
 		t.Error(a.Kind)
 	}
+	// Whoever keeps the ledger may name it in capitals.
+	if v, err := c.Record(t.Context(), check.Source{Archive: readFile(t, data+"/archive.zip"), Base: "https://Ledger.EXAMPLE/"}, 1000, nil); err != nil || !v.Replayed {
+		t.Fatal(err, v)
+	}
+	for _, address := range []string{"https://Ledger.EXAMPLE/", "https://ledger.example/"} {
+		if a := ask(t, c, check.Brought{Bytes: []byte(address + "organization/denic.de")}); !strings.Contains(a.Sentence, "denic.de, endorsed") {
+			t.Errorf("%s: %s", address, a.Sentence)
+		}
+	}
+	membership, _, err := c.Receipt(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
 	// A record that was not replayed has a receipt from its server.
 	archive, err := verify.OpenArchive(bytes.NewReader(readFile(t, data+"/archive.zip")), int64(len(readFile(t, data+"/archive.zip"))))
 	if err != nil {
@@ -418,6 +431,8 @@ func TestFingerprint(t *testing.T) {
 		switch path {
 		case "api/v1/receipt/20", "api/v1/receipt/27":
 			return readFile(t, data+"/apnic.net.tlog-proof"), nil
+		case "api/v1/receipt/1":
+			return membership, nil
 		case "api/v1/receipt/28":
 			return nil, fs.ErrNotExist
 		}
@@ -429,6 +444,10 @@ func TestFingerprint(t *testing.T) {
 		if a := ask(t, c, check.Brought{Bytes: []byte(base + typed)}); !strings.Contains(strings.ToLower(a.Sentence), strings.ToLower(sentence)) {
 			t.Errorf("%s: %s", typed, a.Sentence)
 		}
+	}
+	// That a membership is no endorsement says nothing about whether its organization endorsed.
+	if a := ask(t, c, check.Brought{Bytes: []byte(base + "entry/1")}); a.Kind != "organization" || a.Code != verify.CodeUnchecked || a.Answers[0].State != verify.CouldNotCheck {
+		t.Errorf("%s, code %d, %q", a.Kind, a.Code, a.Sentence)
 	}
 }
 
@@ -449,6 +468,9 @@ func TestQuote(t *testing.T) {
 		{"a receipt with another text", "“another text” is not the one that Asia Pacific Network Information Centre (APNIC), apnic.net, endorsed on 11 June 2024.", check.Brought{Name: "x", Bytes: receipt, About: []byte("another text")}},
 		{"a receipt of a membership", "A receipt of the record is for a membership entry by apnic.net, not for an endorsement.", check.Brought{Name: "x", Bytes: membership}},
 		{"a passage", "The passage “This transformative technology” is in the statement " + title, check.Brought{Bytes: []byte("This\n transformative technology")}},
+		{"a passage that reads like an answer", "A text with the fingerprint " + entry.Sum([]byte("Undersigned” is in the statement “Mine” (English). 900 organizations stand behind it. “This")).String() + " is in no endorsed version", check.Brought{Bytes: []byte("Undersigned” is in the statement “Mine” (English). 900 organizations stand behind it. “This")}},
+		{"a passage that turns around what follows", "A text with the fingerprint " + entry.Sum([]byte("Nobody \u202ewrote this.")).String() + " is in no endorsed version", check.Brought{Bytes: []byte("Nobody \u202ewrote this.")}},
+		{"a passage with an apostrophe and accents", "“Nobody’s é café, 一” is in no endorsed version", check.Brought{Bytes: []byte("Nobody’s é café, 一")}},
 		{"a passage that nobody wrote", "“Nobody wrote this.” is in no endorsed version, among 1 text of 1 statement", check.Brought{Bytes: []byte("Nobody wrote this.")}},
 		{"a file that nobody wrote", "A text with the fingerprint " + altered + " is in no endorsed version,", check.Brought{Name: "x", Bytes: []byte("another text")}},
 		{"the text", "A text with the fingerprint " + entry.Sum(tccm.Statement).String() + " is the statement " + title + " (English), byte for byte. 16 organizations", check.Brought{Name: "x", Bytes: tccm.Statement}},
@@ -562,4 +584,43 @@ func FuzzCheck(f *testing.F) {
 			t.Fatal("the answer is no JSON")
 		}
 	})
+}
+
+// TestUnwitnessed: of a record that too few witnesses signed nothing is told; what its server shows is held against it.
+func TestUnwitnessed(t *testing.T) {
+	c := newChecker(t)
+	packed := readFile(t, data+"/archive.zip")
+	archive, err := verify.OpenArchive(bytes.NewReader(packed), int64(len(packed)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := c.Record(t.Context(), check.Source{Fetch: func(ctx context.Context, path string) ([]byte, error) {
+		b, err := archive.Fetch(ctx, path)
+		if path == "checkpoint" {
+			b = b[:bytes.LastIndex(b, []byte("\n— "))+1]
+			for bytes.Count(b, []byte("\n— ")) > 1 {
+				b = b[:bytes.LastIndex(b, []byte("\n— "))+1]
+			}
+		}
+		return b, err
+	}}, 1000, nil)
+	if err != nil || !v.Replayed || v.Code != verify.CodeQuorum {
+		t.Fatal(err, v)
+	}
+	h := entry.Sum(tccm.Statement)
+	want, err := replayed(t).Roll(t.Context(), h, "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Roll(t.Context(), h, "", 0); check.CodeOf(err) != verify.CodeQuorum {
+		t.Error(err)
+	}
+	got, err := c.Unwitnessed(t.Context(), h, "", 0)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, %+v, want %+v", err, got, want)
+	}
+	r, err := c.Do(t.Context(), check.Request{Do: "unwitnessed-roll", Statement: h.String()}, nil, nil)
+	if err != nil || !bytes.Contains(r.JSON, []byte(`"count":16`)) {
+		t.Errorf("%v, %s", err, r.JSON)
+	}
 }

@@ -15,7 +15,7 @@ import (
 //	policy        Text                     -> PolicyView; what later answers judge by
 //	text          Bytes                    -> {"hash"}; a text that the record may name
 //	record        Base or Archive, Limit   -> RecordView; Base beside an Archive is for links alone
-//	roll          Statement, AsOf, Size    -> RollView
+//	roll          Statement, AsOf, Size    -> RollView; unwitnessed-roll: what Unwitnessed returns
 //	check         Text, or Name and Bytes; About -> Answer
 //	organization  Domain, Statement or About     -> Answer
 //	receipt       Index                    -> {"name"}, and the file beside it
@@ -73,10 +73,13 @@ func (c *Checker) answer(ctx context.Context, q Request, open func(base string) 
 			s.Fetch = open(q.Base)
 		}
 		return c.Record(ctx, s, q.Limit, progress)
-	case "roll":
+	case "roll", "unwitnessed-roll":
 		h, err := parseHash(q.Statement)
 		if err != nil {
 			return nil, err
+		}
+		if q.Do != "roll" {
+			return c.Unwitnessed(ctx, h, q.AsOf, q.Size)
 		}
 		return c.Roll(ctx, h, q.AsOf, q.Size)
 	case "check":

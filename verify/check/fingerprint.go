@@ -135,6 +135,11 @@ func (c *Checker) entry(ctx context.Context, index uint64) (*Answer, error) {
 	if r, err := verify.ParseReceipt(receipt); err == nil && r.Index != index || a.Origin != "" && a.Origin != c.record.view.Origin {
 		return unanswered("receipt", Failf(verify.CodeContradiction, "the server sent the receipt of something else than entry %d of this record", index)), nil
 	}
+	if a.Code == verify.CodeNotFound { // it is there, and no endorsement
+		if about, err := c.subject(ctx, receipt, index); about != nil || err != nil {
+			return about, err
+		}
+	}
 	return a, nil
 }
 
@@ -168,11 +173,17 @@ func (c *Checker) below(address string) (path string, ok bool) {
 	if c.record == nil || c.record.source.Base == "" {
 		return "", false
 	}
-	if scheme, rest, ok := strings.Cut(address, "://"); ok {
-		host, path, _ := strings.Cut(rest, "/")
-		address = strings.ToLower(scheme+"://"+host) + "/" + path
+	return strings.CutPrefix(lower(address), lower(c.record.source.Base))
+}
+
+// lower writes the server of an address in lower case: whoever keeps a ledger may name it in capitals, too.
+func lower(address string) string {
+	scheme, rest, ok := strings.Cut(address, "://")
+	if !ok {
+		return address
 	}
-	return strings.CutPrefix(address, c.record.source.Base)
+	host, path, _ := strings.Cut(rest, "/")
+	return strings.ToLower(scheme+"://"+host) + "/" + path
 }
 
 // linked tells what a link to the record's ledger is about: "entry" or "organization", and which; "" if it is no such link.

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/tccm/undersigned/keys/unicode15"
 	"github.com/tccm/undersigned/verify/entry"
 )
 
@@ -58,12 +59,19 @@ func renamed(sentence, word, name string) string {
 	return sentence
 }
 
-// called names what was brought: as a passage, and as a text.
+// called names what was brought: as a passage, and as a text. It is quoted only if it stays within its quotation marks: by marks of its own, or by
+// characters that turn what follows around, it could say more than that it was brought.
 func called(b Brought) (passage, text string) {
 	h := entry.Sum(b.Bytes).String()
 	passage, text = "A passage with the fingerprint "+h, "A text with the fingerprint "+h
-	if typed := strings.Join(strings.Fields(string(b.Bytes)), " "); b.Name == "" && utf8.ValidString(typed) && utf8.RuneCountInString(typed) <= maxQuoted {
+	if typed := strings.Join(strings.Fields(string(b.Bytes)), " "); b.Name == "" && utf8.ValidString(typed) && utf8.RuneCountInString(typed) <= maxQuoted && !strings.ContainsFunc(typed, breaksOut) {
 		passage, text = "The passage “"+typed+"”", "“"+typed+"”"
 	}
 	return passage, text
 }
+
+// doubles are double quotation marks and what looks like them.
+const doubles = "\"“”„‟«»″‶〃〝〞〟＂❝❞❠ˮ״"
+
+// breaksOut says whether a character is a double quotation mark, or one that nobody sees.
+func breaksOut(r rune) bool { return strings.ContainsRune(doubles, r) || !unicode15.Visible(r) }

@@ -367,6 +367,19 @@ func (c *Checker) Roll(ctx context.Context, statement entry.Hash, asOf string, s
 	if err != nil {
 		return nil, err
 	}
+	return c.roll(ctx, r, statement, asOf, size)
+}
+
+// Unwitnessed is Roll, for a record that all of was recomputed and too few witnesses signed, too: nothing is told from it, but what its own server shows
+// can be held against it.
+func (c *Checker) Unwitnessed(ctx context.Context, statement entry.Hash, asOf string, size uint64) (*RollView, error) {
+	if c.record == nil || c.record.report == nil || !c.record.view.Replayed || c.record.report.Code != verify.CodeQuorum {
+		return c.Roll(ctx, statement, asOf, size)
+	}
+	return c.roll(ctx, c.record.report, statement, asOf, size)
+}
+
+func (c *Checker) roll(ctx context.Context, r *verify.Report, statement entry.Hash, asOf string, size uint64) (*RollView, error) {
 	st, ok := r.State.Statement(statement)
 	if !ok {
 		return nil, Failf(verify.CodeNotFound, "the record has no statement with that fingerprint")

@@ -149,7 +149,7 @@ export function plain(sentence) {
 /** An answer of one sentence. */
 export function alone(sentence, state, code) {
   const heading = make("h2", { class: "said" }, soft(sentence));
-  return { node: make("article", { class: "answer" }, heading, make("p", { class: "word" }, mark(state))), heading, state, code };
+  return { node: make("article", { class: "answer" }, heading, make("p", { class: "word" }, mark(state, state === "no" ? "js.state.contradicted" : undefined))), heading, state, code };
 }
 
 function one(a) {

@@ -1,5 +1,7 @@
 // What a page claims, apart from how it is shown: nothing here touches the page.
 
+const mostWords = 100; // maxSaid in organizationpage.go
+
 /** What an address asks for: {kind, id, asOf, size}, each "" if it does not say. */
 export function asked({ pathname, search }) {
   const query = new URLSearchParams(search);
@@ -41,6 +43,11 @@ export function compare(page, roll) {
   return found;
 }
 
+/** The first number in words, as people read it; NaN if there is none. */
+export function numberIn(words) {
+  return Number(/\d[\d,]*/.exec(words)?.[0].replaceAll(",", "") ?? NaN);
+}
+
 /** Whether a page's list is not the record's, by what compare found. */
 export function differs(found) {
   return found.extra.length + found.another.length + found.missing.length > 0 || !found.count;
@@ -56,4 +63,14 @@ export function shows(shown, text, title, part) {
   const is = words(shown).join(" ");
   const whole = words(text).join(" ");
   return part ? ` ${whole} `.includes(` ${is} `) : is === whole || is === `${words(title).join(" ")} ${whole}`;
+}
+
+/** Whether the words that an item of an organization's page has for what it did say that it withdrew; undefined if they are not one word of the two. */
+export function withdrew(words, endorsed, withdrawn) {
+  return words.length === 1 && [endorsed, withdrawn].includes(words[0]) ? words[0] === withdrawn : undefined;
+}
+
+/** From which entry on an organization's page has to have all of its words, {index}s; the server leaves out the older ones of very many. */
+export function wordsFrom(shown) {
+  return shown.length < mostWords ? 0 : Math.min(...shown.map((e) => e.index));
 }

@@ -44,20 +44,21 @@ export async function judge(verifier, place, index, read) {
 async function judged(verifier, index, { bytes, lost, statement }, tell) {
   const check = (receipt) => verifier.ask({ do: "check", name: "", type: "", bytes: receipt, about: statement }, tell);
   const sent = bytes ? await check(bytes) : null;
-  const wrong = sent ? fault(sent, index) : lost;
+  const wrong = sent ? fault(sent, bytes, index, verifier.record) : lost;
+  const short = sent?.code === unwitnessed;
   const plainly = () => {
     const shown = about(sent, index, verifier);
     return index !== "" && sent.code === 20 ? { ...shown, alarm: text("js.alarm") } : shown;
   };
-  if (sent && (index === "" || (!wrong && sent.verdict?.replayed && sent.code !== noEndorsement))) {
+  if (sent && (index === "" || (!wrong && sent.verdict?.replayed && sent.code !== noEndorsement && !short))) {
     return plainly();
   }
   const made = await own(verifier, index, check, tell);
-  if (sent && !wrong) { // it was not held against the record: it is of no endorsement, or of a later copy
-    return made && made.raw !== sent.raw ? { ...beside("no", 20, [text("js.receipt.fork", { index }), text("js.receipt.made")], about(made, index, verifier)), alarm: text("js.alarm") } : plainly();
-  }
-  if (sent && sent.code === unwitnessed) {
-    return made ? beside("look-closer", made.code, [text("js.receipt.unwitnessed"), text("js.receipt.made")], about(made, index, verifier)) : about(sent, index, verifier);
+  if (sent && !wrong) { // it was not held against the record: it is of no endorsement, or of a later copy, or one that too few witnesses signed
+    if (made && made.raw !== sent.raw) {
+      return { ...beside("no", 20, [text("js.receipt.fork", { index }), text("js.receipt.made")], about(made, index, verifier)), alarm: text("js.alarm") };
+    }
+    return made && short ? beside("look-closer", made.code, [text("js.receipt.unwitnessed"), text("js.receipt.made")], about(made, index, verifier)) : plainly();
   }
   if (sent) {
     const said = [text("js.receipt.false"), wrong];
@@ -67,18 +68,33 @@ async function judged(verifier, index, { bytes, lost, statement }, tell) {
   return made ? beside("could-not-check", made.code, [lost, text("js.receipt.made")], about(made, index, verifier)) : trouble(lost);
 }
 
-// What is wrong with the receipt that a server sent of an entry; "" if nothing is. That the ledger has signed two records is proven by a receipt, and
-// is told by the last of its answers.
-function fault(sent, index) {
-  const of = sent.verdict?.index ?? sent.verdict?.roll?.index; // missing if it could not be told
-  if (of !== undefined && String(of) !== index) {
+/**
+ * What is wrong with the receipt that a server sent of an entry; "" if nothing is. That the ledger has signed two records is proven by a receipt, and is
+ * told by the last of its answers; so is that the copy of the record is altered, beside which a receipt may be false, too.
+ *   sent    what is answered about it
+ *   bytes   the receipt: what is answered has the entry's index only if that is an endorsement
+ *   index   the entry that it must be of, as the address has it
+ *   record  what the engine says of the record; null: there is none
+ */
+export function fault(sent, bytes, index, record) {
+  if (!receipts.has(sent.kind) || sent.code === 1) {
+    return sentence(sent);
+  }
+  const of = /^index (\d+)$/m.exec(new TextDecoder().decode(bytes))?.[1];
+  if (of !== index) {
     return text("js.receipt.other", { of, index });
   }
-  const forked = sent.code === 20 && sent.answers?.[3]?.state === "no";
-  if (!receipts.has(sent.kind) || (falsehoods.has(sent.code) && !forked) || sent.code === unwitnessed) {
-    return sent.sentence.replace(/^No\. /, "");
+  const origin = sent.verdict?.origin; // missing if it could not be told
+  if (origin && record?.origin && origin !== record.origin) {
+    return text("js.receipt.elsewhere", { of: origin, record: record.origin });
   }
-  return "";
+  const [signed, , , stands] = sent.answers ?? [];
+  const forked = sent.code === 20 && stands?.state === "no" && (signed.state !== "no" || record?.code === 0);
+  return falsehoods.has(sent.code) && !forked ? sentence(sent) : "";
+}
+
+function sentence(sent) {
+  return sent.sentence.replace(/^No\. /, "");
 }
 
 // What is answered about a receipt that is made here; null if the record was not re-checked, or does not hold.

@@ -1,5 +1,5 @@
 import { alarm, mark, stateOf } from "./answer.js";
-import { asked, compare, differs, sameMoment, shows } from "./claims.js";
+import { asked, compare, differs, numberIn, sameMoment, shows, withdrew, wordsFrom } from "./claims.js";
 import { busy, fill, focusOn, make, settle } from "./dom.js";
 import { EngineError } from "./engine.js";
 import { count, day, number, text } from "./messages.js";
@@ -45,14 +45,35 @@ export async function recheck(verifier, note, page) {
   try {
     const tell = (p) => progress.tell(p);
     const record = await verifier.prepare(tell);
-    if (record.code === unwitnessed) {
+    const found = new Found();
+    if (page && record.code === unwitnessed && record.replayed) { // that nobody saw the copy makes the page no truer
+      try {
+        await hold(verifier, record, page, found, tell);
+      } catch (error) {
+        if (!(error instanceof EngineError)) {
+          throw error;
+        }
+      }
+    }
+    const said = () => {
+      box.dataset.difference = [...found.domains].join(" ");
+      alarm(box, "no", found.lies.length === 1 ? text("js.alarm.one", { what: found.lies[0] }) : text("js.alarm"));
+      return [text("js.record.lie"), make("ul", {}, found.lies.map((l) => make("li", {}, l)))];
+    };
+    if (record.code === unwitnessed && found.lies.length > 0) {
+      say("no", 20, "js.state.contradicted", said(), record.sentence, " ", text("js.alarm.unwitnessed"));
+      return;
+    }
+    const worse = record.code === unwitnessed ? (record.report?.findings ?? []).find((f) => stateOf(f.code) === "no") : undefined; // which counts as less grave
+    if (record.code === unwitnessed && !worse) {
       say("look-closer", record.code, undefined, record.sentence, " ", text("js.record.unwitnessed"));
       alarm(box, "look-closer", text("js.alarm.unwitnessed"));
       return;
     }
     if (record.code !== 0) {
-      const state = stateOf(record.code);
-      say(state, record.code, state === "no" ? "js.state.contradicted" : undefined, record.sentence);
+      const { code, sentence } = worse ?? record;
+      const state = stateOf(code);
+      say(state, code, state === "no" ? "js.state.contradicted" : undefined, sentence);
       if (state === "no") {
         alarm(box, state, text("js.alarm"));
       }
@@ -62,18 +83,17 @@ export async function recheck(verifier, note, page) {
       say("could-not-check", 0, "js.state.not-re-checked", record.sentence, " ", all(verifier));
       return;
     }
-    const found = new Found();
     if (page) {
       await hold(verifier, record, page, found, tell);
     }
     if (found.lies.length > 0) {
-      box.dataset.difference = [...found.domains].join(" ");
-      say("no", 20, "js.state.contradicted", text("js.record.lie"), make("ul", {}, found.lies.map((l) => make("li", {}, l))), text("js.record.believe"));
-      alarm(box, "no", found.lies.length === 1 ? text("js.alarm.one", { what: found.lies[0] }) : text("js.alarm"));
+      say("no", 20, "js.state.contradicted", said(), text("js.record.believe"));
     } else if (found.unchecked) {
       say("could-not-check", 3, undefined, record.sentence, " ", text("js.record.older"));
     } else if (found.grown) {
       say("look-closer", 0, undefined, record.sentence, " ", text("js.record.grown"));
+    } else if (page && !found.held && claims(record)) {
+      say("could-not-check", 3, undefined, record.sentence, " ", text("js.record.nothing"));
     } else {
       say("confirmed", 0, undefined, record.sentence, " ", same(page, found), " ", found.unread ? text("js.record.no-text") : "");
     }
@@ -90,6 +110,11 @@ function briefly(page, box, words) {
   for (const place of page?.querySelectorAll("[data-checked]") ?? []) {
     fill(place, make("a", { href: `#${box.id}` }, words()));
   }
+}
+
+// Whether a page at this address has a list, or what an organization said, and so something to hold against the record.
+function claims(record) {
+  return ["statement", "organization"].includes(asked(location).kind) || (location.pathname === "/" && record.statements.length > 0);
 }
 
 // What was held against the record, and was the same.
@@ -136,6 +161,9 @@ class Found {
   }
 }
 
+// Where it stands for whoever reads a page how many are on its list.
+const numbers = "#signatories-title, .jump > a, .figure strong, .standing > a";
+
 // Holds all that a page claims against the record.
 async function hold(verifier, record, page, found, tell) {
   const address = asked(location);
@@ -173,15 +201,19 @@ async function holdList(verifier, record, list, address, found, tell) {
     found.unchecked = true;
     return;
   }
-  const ask = (size) => verifier.ask({ do: "roll", statement: `sha256:${statement}`, as_of: address.asOf || undefined, size }, tell);
-  const roll = await ask(page.size);
-  if (roll.record_root !== record.root) {
+  const ask = (size) => roll(verifier, { statement, as_of: address.asOf || undefined, size }, tell);
+  const right = await ask(page.size);
+  if (right.record_root !== record.root) {
     found.unchecked = true; // another record was brought meanwhile
     return;
   }
   found.held = true;
-  const differences = compare(page, roll);
-  contradict(differences, page, roll, found);
+  const differences = compare(page, right);
+  contradict(differences, page, right, found);
+  const wrong = [...document.querySelectorAll(numbers)].map((node) => numberIn(node.textContent)).find((n) => n !== page.count);
+  if (wrong !== undefined && differences.count) {
+    contradict({ extra: [], another: [], missing: [], count: false }, { ...page, count: wrong }, right, found);
+  }
   if (differs(differences) || address.size !== "" || page.size === record.size) {
     return;
   }
@@ -221,10 +253,11 @@ async function fresher(size) {
   return [...html.matchAll(/ data-size="(\d+)"/g)].some((m) => Number(m[1]) > size);
 }
 
-// What the page shows of a list.
+// What the page shows of a list, to whoever reads it: a domain where there is one in words, and who withdrew where those are.
 function read(list) {
   const items = [...list.querySelectorAll("li[data-domain]")].map((li) => ({
-    domain: li.dataset.domain, index: Number(li.dataset.index), name: li.querySelector(".name")?.textContent ?? "", gone: "gone" in li.dataset, li,
+    domain: li.querySelector(".meta > a")?.textContent ?? li.dataset.domain, index: Number(li.dataset.index), name: li.querySelector(".name")?.textContent ?? "",
+    gone: li.closest(".gone") !== null, li,
   }));
   return {
     size: Number(list.dataset.size), count: Number(list.dataset.count), withdrawn: Number(list.dataset.withdrawn), whole: "whole" in list.dataset, items,
@@ -272,10 +305,11 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
     found.unchecked = true;
     return;
   }
-  const { organization } = await verifier.ask({ do: "organization", domain }, tell);
-  const right = new Map((organization?.endorsements ?? []).map((e) => [e.statement.replace("sha256:", ""), e]));
+  const right = await wordsOf(verifier, record, domain, tell);
   const lies = []; // {sentence, place}
-  const shown = [...node.querySelectorAll("li[data-statement]")].map((li) => ({ li, statement: li.dataset.statement, index: Number(li.dataset.index), gone: withdrew(li) }));
+  const shown = [...node.querySelectorAll("li[data-statement]")].map((li) => ({
+    li, statement: li.dataset.statement, index: Number(li.dataset.index), gone: did(li), title: li.querySelector(".what > a")?.textContent ?? "",
+  }));
   const newest = new Map();
   for (const e of shown) {
     newest.set(e.statement, Math.max(e.index, newest.get(e.statement) ?? 0));
@@ -284,8 +318,10 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
     const r = right.get(e.statement);
     if (!r) {
       lies.push({ sentence: text("js.lie.organization", { domain }), place: e.li });
+    } else if (!shows(e.title, r.title, "", false)) {
+      lies.push({ sentence: text("js.lie.title", { title: r.title }), place: e.li });
     } else if (e.index === newest.get(e.statement)) {
-      if (r.index !== e.index || r.stands === e.gone) {
+      if (r.index !== e.index || e.gone !== !r.stands) {
         lies.push({ sentence: text(r.stands ? "js.lie.organization.endorsed" : "js.lie.organization.withdrew", { domain, index: number(r.index), day: day(r.admitted) }), place: e.li });
       }
     } else if (e.index >= r.index || !says(await wordBefore(verifier, domain, e.statement, e.index + 1, tell), e)) {
@@ -296,8 +332,9 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
     }
   }
   const said = new Set(shown.map((e) => e.statement));
+  const oldest = wordsFrom(shown);
   for (const [statement, r] of right) {
-    if (!said.has(statement)) {
+    if (!said.has(statement) && r.index >= oldest) {
       lies.push({ sentence: text(r.stands ? "js.lie.organization.missing" : "js.lie.organization.missing-gone", { title: r.title, index: number(r.index), day: day(r.admitted) }), place: null });
     }
   }
@@ -311,9 +348,36 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
   }
 }
 
-// Whether an item of an organization's page says that it withdrew: to whoever reads it, by its word, whatever its attributes say.
-function withdrew(li) {
-  return li.querySelector(".what > span")?.textContent.replace("▲", "").trim() !== text("org.endorsed");
+// The last words of an organization in the record, by statement: {index, admitted, stands, title}.
+async function wordsOf(verifier, record, domain, tell) {
+  const right = new Map();
+  if (record.code === 0) {
+    const { organization } = await verifier.ask({ do: "organization", domain }, tell);
+    for (const e of organization?.endorsements ?? []) {
+      right.set(e.statement.replace("sha256:", ""), e);
+    }
+    return right;
+  }
+  for (const { statement, title } of record.statements) { // nothing is told of an organization by a record that too few witnesses signed
+    const bare = statement.replace("sha256:", "");
+    const word = await wordBefore(verifier, domain, bare, record.size, tell);
+    if (word) {
+      right.set(bare, { ...word, stands: !word.gone, title });
+    }
+  }
+  return right;
+}
+
+// Who stands behind a statement, by its fingerprint, in the record of a size.
+function roll(verifier, { statement, ...of }, tell) {
+  return verifier.ask({ do: verifier.record?.code === unwitnessed ? "unwitnessed-roll" : "roll", statement: `sha256:${statement}`, ...of }, tell);
+}
+
+// Whether an item of an organization's page says that it withdrew: to whoever reads it, by its word, whatever its attributes say; undefined if it has
+// another word, or more than one.
+function did(li) {
+  const words = [...li.querySelectorAll(".what > span")].map((span) => span.textContent.replace("▲", "").trim());
+  return withdrew(words, text("org.endorsed"), text("org.withdrew"));
 }
 
 // Whether a word is the one that a page shows.
@@ -326,7 +390,7 @@ async function wordBefore(verifier, domain, statement, size, tell) {
   if (size === 0) {
     return undefined;
   }
-  const { items, gone } = await verifier.ask({ do: "roll", statement: `sha256:${statement}`, size }, tell);
+  const { items, gone } = await roll(verifier, { statement, size }, tell);
   const said = (list, gone) => list.filter((e) => e.domain === domain).map((e) => ({ ...e, gone }))[0];
   return said(items, false) ?? said(gone, true);
 }

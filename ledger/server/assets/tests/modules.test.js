@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { stateOf } from "./answer.js";
-import { asked, compare, sameMoment, shows } from "./claims.js";
+import { asked, compare, numberIn, sameMoment, shows, withdrew, wordsFrom } from "./claims.js";
 import { visible } from "./differences.js";
 import { Engine, EngineError } from "./engine.js";
+import { fault } from "./judge.js";
 import { count, speak, text } from "./messages.js";
 import { alter } from "./samples.js";
 import { Verifier } from "./verifier.js";
@@ -95,6 +96,51 @@ test("a text that a page shows: the words of the file, with or without its title
     assert.ok(!shows(other, file, "A name", false), other);
   }
   assert.ok(!shows("re here: one", file, "A name", true));
+});
+
+test("the number that a page has for its list", () => {
+  for (const [words, n] of [["16 signatories on 11 June 2024", 16], ["12,005", 12005], ["1 organization stands behind this text", 1], ["0 signatories", 0], ["nobody", NaN]]) {
+    assert.equal(numberIn(words), n, words);
+  }
+});
+
+test("what an organization did: one word of two, and nothing beside it", () => {
+  for (const [words, gone] of [[["endorsed"], false], [["withdrew"], true], [["withdrew", "endorsed"], undefined], [["endorsed", "endorsed"], undefined], [["backs"], undefined], [[], undefined]]) {
+    assert.equal(withdrew(words, "endorsed", "withdrew"), gone, words.join());
+  }
+});
+
+test("of an organization that said very much a page leaves out the oldest, and no other", () => {
+  const said = (n) => Array.from({ length: n }, (_, i) => ({ index: 500 - i }));
+  assert.equal(wordsFrom(said(99)), 0);
+  assert.equal(wordsFrom(said(100)), 401);
+  assert.equal(wordsFrom([]), 0);
+});
+
+test("a receipt that a server sent: what is wrong with it", () => {
+  const receipt = (index) => new TextEncoder().encode(`c2sp.org/tlog-proof@v1\nextra AAAA\nindex ${index}\n\nlog.example/1\n`);
+  const sent = (more) => ({ kind: "receipt", code: 0, sentence: "No. It is false.", verdict: { origin: "log.example/1" }, answers: ["confirmed", "confirmed", "confirmed", "confirmed"].map((state) => ({ state })), ...more });
+  const states = (...all) => all.map((state) => ({ state }));
+  const sound = { code: 0, origin: "log.example/1" };
+  for (const [name, answered, index, record, wrong] of [
+    ["nothing", sent(), 57, sound, ""],
+    ["nothing, and there is no record", sent(), 57, null, ""],
+    ["of another entry", sent(), 5, sound, "js.receipt.other"],
+    ["of another entry, which is no endorsement", sent({ code: 11 }), 0, sound, "js.receipt.other"],
+    ["of another entry, and too few witnesses signed it", sent({ code: 21 }), 5, sound, "js.receipt.other"],
+    ["of an entry that is no endorsement", sent({ code: 11 }), 57, sound, ""],
+    ["of another record", sent({ verdict: { origin: "log.example/2" } }), 57, sound, "js.receipt.elsewhere"],
+    ["too few witnesses signed it", sent({ code: 21 }), 57, sound, ""],
+    ["no receipt", sent({ kind: "text" }), 57, sound, "It is false."],
+    ["false", sent({ code: 20, answers: states("no", "could-not-check", "could-not-check", "could-not-check") }), 57, sound, "It is false."],
+    ["signed by another key", sent({ code: 13 }), 57, sound, "It is false."],
+    ["of a fork", sent({ code: 20, answers: states("look-closer", "confirmed", "confirmed", "no") }), 57, sound, ""],
+    ["of a fork that has a bad signature", sent({ code: 20, answers: states("no", "confirmed", "confirmed", "no") }), 57, sound, ""],
+    ["right beside an altered record", sent({ code: 20, answers: states("look-closer", "confirmed", "confirmed", "no") }), 57, { ...sound, code: 20 }, ""],
+    ["false beside an altered record", sent({ code: 20, answers: states("no", "could-not-check", "could-not-check", "no") }), 57, { ...sound, code: 20 }, "It is false."],
+  ]) {
+    assert.equal(fault(answered, receipt(index), "57", record), wrong, name);
+  }
 });
 
 test("characters that nobody sees and those that look alike stand out, and nothing else", () => {
