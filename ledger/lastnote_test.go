@@ -355,6 +355,30 @@ func TestNoteFaults(t *testing.T) {
 		h.open()
 		h.shows(c.size, c.note)
 	})
+	// A sync that failed leaves to be read what is not on the disk, and later ones bring there only what was written since.
+	for name, full := range map[string]bool{"of what can be read": false, "of what can be read, and no space": true} {
+		t.Run(name, func(t *testing.T) {
+			c := crash(t)
+			for name, record := range map[string][]byte{"with its note": c.record, "without": c.record[:ledger.NoteOffset]} {
+				store := &stubborn{Memory: c.store.Clone()}
+				h := c.house(t, store, record)
+				h.config()
+				if err := os.WriteFile(h.lastSigned(), c.before, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				store.full.Store(full)
+				h.open()
+				size, note := h.ledger.Published().Size, h.ledger.Checkpoint()
+				h.close()
+				if signed, ok := ledger.SignedOf(h.lastSigned(), rolltest.Origin); !ok || signed < size {
+					t.Errorf("%s: size %d is published, and the record says that %d was signed", name, size, signed)
+				}
+				h.open()
+				h.shows(size, note)
+				h.close()
+			}
+		})
+	}
 	t.Run("while it is opened", func(t *testing.T) {
 		c := crash(t)
 		store := &stubborn{Memory: c.store.Clone()}

@@ -223,12 +223,13 @@ func (l *Ledger) open(ctx context.Context, adopt *Adoption) error {
 		return fmt.Errorf("making room in the last-signed record: %w", err)
 	}
 	// What a crash left to do waits, if need be, for witnesses or for space.
-	err = l.storeNote()
-	if errors.Is(err, ErrFull) {
-		err = l.signed.renew()
-	}
-	if err != nil {
-		return fmt.Errorf("storing the published checkpoint: %w", err)
+	if l.unstored.Load() != nil {
+		if err = l.storeNote(); err == nil || errors.Is(err, ErrFull) {
+			err = l.signed.renew()
+		}
+		if err != nil {
+			return fmt.Errorf("storing the published checkpoint: %w", err)
+		}
 	}
 	if err := l.putTiles(l.newest.size); err != nil && !errors.Is(err, ErrFull) {
 		return err

@@ -545,7 +545,7 @@ func (l *Ledger) sign(c verify.Checkpoint, admitted time.Time) (note []byte, kep
 	if with != nil && l.unstored.Load() != nil {
 		return nil, false, errors.New("the last-signed record keeps a note that is not in the store")
 	}
-	if last.size != c.Size {
+	if last.size != c.Size || !l.signed.sure {
 		if err := l.signed.write(l.origin, l.keys, c.Size, c.Root, with); err != nil {
 			return nil, false, fmt.Errorf("writing the last-signed record: %w", err)
 		}
