@@ -13,7 +13,7 @@ import (
 )
 
 // Without witnesses the note of a checkpoint is made durable with the last-signed record, in one sync, and handed out then. It comes
-// into the store with the next commit, or, if there is none soon, by itself. Until it has, Ledger.unstored has it, and:
+// into the store with the next commit, or, if there is none soon or what comes makes none, by itself. Until it has, Ledger.unstored has it, and:
 //
 //   - the record is not written, because it has room for one note alone;
 //   - who opens the ledger finds it there (recallNote), or who only reads the store (Whole).

@@ -410,6 +410,29 @@ func TestNoteFaults(t *testing.T) {
 	})
 }
 
+// What is refused makes no commit: it keeps no note from the store, however much of it comes.
+func TestNoteBesideRefusals(t *testing.T) {
+	defer ledger.NoteIdle(time.Hour)()
+	h := newHouse(t, memory())
+	o := h.join("apnic.net")
+	hash := h.publish("We stand by this.\n")
+	e := h.many(o, hash, 1)
+	h.must(e...)
+	note := h.ledger.Checkpoint()
+	if !h.ledger.Unstored() {
+		t.Fatal("the note is stored already")
+	}
+	var refused *ledger.Refusal
+	stranger := rolltest.NewOrg("example.org", 1, 0, 1)
+	if r := h.submit(rolltest.Sign(h.rec.Draft(e[0].Body, stranger)))[0]; !errors.As(r.Err, &refused) {
+		t.Fatalf("%+v", r)
+	}
+	until(t, "the note is stored", func() bool { return !h.ledger.Unstored() })
+	if b, err := h.store.Get(t.Context(), "checkpoints/4"); err != nil || !bytes.Equal(b, note) {
+		t.Errorf("%q %v", b, err)
+	}
+}
+
 // A ledger that refuses to sign shows the note, and puts it nowhere.
 func TestKeptNoteRefused(t *testing.T) {
 	c := crash(t)

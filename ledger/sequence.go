@@ -46,10 +46,17 @@ func (l *Ledger) write() {
 			}
 			continue
 		}
-		begun := time.Now()
+		begun, kept := time.Now(), l.unstored.Load()
 		if err := l.sequence(batch); err != nil {
 			l.fail(err)
 			return
+		}
+		if len(batch) > 0 && kept != nil && kept == l.unstored.Load() {
+			// There was no commit to bring the note: what is refused must not keep it from the store for as long as it comes.
+			if err := l.storeNote(); err != nil && !errors.Is(err, ErrFull) {
+				l.fail(err)
+				return
+			}
 		}
 		l.snapshots.next(l)
 		if len(batch) >= gatherFrom && l.cosign == nil {
