@@ -465,6 +465,47 @@ func TestKeptNoteRefused(t *testing.T) {
 	h.close()
 }
 
+// TestKeptNoteOfADamagedRecord has one half of the record damaged, or both: the note that was handed out is shown, and is the one that is
+// stored when its tree is adopted.
+func TestKeptNoteOfADamagedRecord(t *testing.T) {
+	c := crash(t)
+	for name, sizes := range map[string][]string{"older": {"size 4"}, "newer": {"size 5"}, "both": {"size 4", "size 5"}} {
+		t.Run(name, func(t *testing.T) {
+			damaged := bytes.Clone(c.record)
+			for _, size := range sizes {
+				damaged[bytes.Index(damaged, []byte(size))] ^= 1
+			}
+			store := c.store.Clone()
+			h := c.house(t, store, damaged)
+			if err := h.tryOpen(); err != nil {
+				t.Fatal(err)
+			}
+			var refused *ledger.RefusedError
+			if !errors.As(h.ledger.ReadOnly(), &refused) {
+				t.Fatal(h.ledger.ReadOnly())
+			}
+			h.shows(c.size, c.note)
+			h.close()
+			if store.Object("checkpoints/5") != nil || !bytes.Equal(read(t, h.lastSigned()), damaged) {
+				t.Error("something was written")
+			}
+			s, err := ledger.Whole(t.Context(), store, h.lastSigned())
+			if o, ok := ledger.Unstored(s); err != nil || len(sizes) == 1 && (!ok || !bytes.Equal(o.Data, c.note)) {
+				t.Errorf("the note is not found beside the store: %v %v", ok, err)
+			}
+			h.cfg.Adopt = &ledger.Adoption{Size: c.size, Root: c.root}
+			h.open()
+			h.shows(c.size, c.note)
+			h.close()
+			h.cfg.Adopt = nil
+			h.open()
+			h.shows(c.size, c.note)
+			h.close()
+			h.check()
+		})
+	}
+}
+
 // old is the store without its newest commit.
 func old(t *testing.T, c *crashed) *storetest.Memory {
 	t.Helper()
