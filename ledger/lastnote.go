@@ -13,7 +13,7 @@ import (
 )
 
 // Without witnesses the note of a checkpoint is made durable with the last-signed record, in one sync, and handed out then. It comes
-// into the store with the next commit, or, if there is none soon, by itself. Until it has, Ledger.unstored has it, and:
+// into the store with the next commit, or, if there is none soon or what comes makes none, by itself. Until it has, Ledger.unstored has it, and:
 //
 //   - the record is not written, because it has room for one note alone;
 //   - who opens the ledger finds it there (recallNote), or who only reads the store (Whole).
@@ -73,7 +73,7 @@ func (l *Ledger) recallNote(ctx context.Context, stored *head) (*head, error) {
 	}
 	s := l.signed
 	c, ok := keptCheckpoint(s.note, l.origin)
-	if !ok || !s.have || c.Size > s.last.size || stored != nil && c.Size <= stored.Size {
+	if !ok || !s.mayHaveSigned(c.Size) || stored != nil && c.Size <= stored.Size {
 		return stored, nil
 	}
 	if c.Size != l.newest.size && !slices.Contains(l.starts, c.Size) {
@@ -89,6 +89,9 @@ func (l *Ledger) recallNote(ctx context.Context, stored *head) (*head, error) {
 	l.unstored.Store(&Object{checkpointPath(c.Size), s.note})
 	return &head{c, s.note}, nil
 }
+
+// mayHaveSigned says whether the note of a tree may have been handed out: the newer slot says so, or one that is damaged may have.
+func (s *LastSigned) mayHaveSigned(size uint64) bool { return s.bad || s.have && size <= s.last.size }
 
 // keptCheckpoint returns what a note from the last-signed record says, if it is one of the ledger.
 func keptCheckpoint(note []byte, origin string) (c verify.Checkpoint, ok bool) {
@@ -117,7 +120,7 @@ func Whole(ctx context.Context, store Store, path string) (Store, error) {
 
 func (s *LastSigned) whole(ctx context.Context, store Store) (Store, error) {
 	c, ok := keptCheckpoint(s.note, s.last.origin)
-	if !ok || !s.have || c.Size > s.last.size {
+	if !ok || !s.mayHaveSigned(c.Size) {
 		return store, nil
 	}
 	path := checkpointPath(c.Size)

@@ -355,6 +355,30 @@ func TestNoteFaults(t *testing.T) {
 		h.open()
 		h.shows(c.size, c.note)
 	})
+	// A sync that failed leaves to be read what is not on the disk, and later ones bring there only what was written since.
+	for name, full := range map[string]bool{"of what can be read": false, "of what can be read, and no space": true} {
+		t.Run(name, func(t *testing.T) {
+			c := crash(t)
+			for name, record := range map[string][]byte{"with its note": c.record, "without": c.record[:ledger.NoteOffset]} {
+				store := &stubborn{Memory: c.store.Clone()}
+				h := c.house(t, store, record)
+				h.config()
+				if err := os.WriteFile(h.lastSigned(), c.before, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				store.full.Store(full)
+				h.open()
+				size, note := h.ledger.Published().Size, h.ledger.Checkpoint()
+				h.close()
+				if signed, ok := ledger.SignedOf(h.lastSigned(), rolltest.Origin); !ok || signed < size {
+					t.Errorf("%s: size %d is published, and the record says that %d was signed", name, size, signed)
+				}
+				h.open()
+				h.shows(size, note)
+				h.close()
+			}
+		})
+	}
 	t.Run("while it is opened", func(t *testing.T) {
 		c := crash(t)
 		store := &stubborn{Memory: c.store.Clone()}
@@ -384,6 +408,29 @@ func TestNoteFaults(t *testing.T) {
 			t.Fatalf("it is not stored: %v", err)
 		}
 	})
+}
+
+// What is refused makes no commit: it keeps no note from the store, however much of it comes.
+func TestNoteBesideRefusals(t *testing.T) {
+	defer ledger.NoteIdle(time.Hour)()
+	h := newHouse(t, memory())
+	o := h.join("apnic.net")
+	hash := h.publish("We stand by this.\n")
+	e := h.many(o, hash, 1)
+	h.must(e...)
+	note := h.ledger.Checkpoint()
+	if !h.ledger.Unstored() {
+		t.Fatal("the note is stored already")
+	}
+	var refused *ledger.Refusal
+	stranger := rolltest.NewOrg("example.org", 1, 0, 1)
+	if r := h.submit(rolltest.Sign(h.rec.Draft(e[0].Body, stranger)))[0]; !errors.As(r.Err, &refused) {
+		t.Fatalf("%+v", r)
+	}
+	until(t, "the note is stored", func() bool { return !h.ledger.Unstored() })
+	if b, err := h.store.Get(t.Context(), "checkpoints/4"); err != nil || !bytes.Equal(b, note) {
+		t.Errorf("%q %v", b, err)
+	}
 }
 
 // A ledger that refuses to sign shows the note, and puts it nowhere.
@@ -416,6 +463,47 @@ func TestKeptNoteRefused(t *testing.T) {
 		t.Fatalf("%v", h.ledger.ReadOnly())
 	}
 	h.close()
+}
+
+// TestKeptNoteOfADamagedRecord has one half of the record damaged, or both: the note that was handed out is shown, and is the one that is
+// stored when its tree is adopted.
+func TestKeptNoteOfADamagedRecord(t *testing.T) {
+	c := crash(t)
+	for name, sizes := range map[string][]string{"older": {"size 4"}, "newer": {"size 5"}, "both": {"size 4", "size 5"}} {
+		t.Run(name, func(t *testing.T) {
+			damaged := bytes.Clone(c.record)
+			for _, size := range sizes {
+				damaged[bytes.Index(damaged, []byte(size))] ^= 1
+			}
+			store := c.store.Clone()
+			h := c.house(t, store, damaged)
+			if err := h.tryOpen(); err != nil {
+				t.Fatal(err)
+			}
+			var refused *ledger.RefusedError
+			if !errors.As(h.ledger.ReadOnly(), &refused) {
+				t.Fatal(h.ledger.ReadOnly())
+			}
+			h.shows(c.size, c.note)
+			h.close()
+			if store.Object("checkpoints/5") != nil || !bytes.Equal(read(t, h.lastSigned()), damaged) {
+				t.Error("something was written")
+			}
+			s, err := ledger.Whole(t.Context(), store, h.lastSigned())
+			if o, ok := ledger.Unstored(s); err != nil || len(sizes) == 1 && (!ok || !bytes.Equal(o.Data, c.note)) {
+				t.Errorf("the note is not found beside the store: %v %v", ok, err)
+			}
+			h.cfg.Adopt = &ledger.Adoption{Size: c.size, Root: c.root}
+			h.open()
+			h.shows(c.size, c.note)
+			h.close()
+			h.cfg.Adopt = nil
+			h.open()
+			h.shows(c.size, c.note)
+			h.close()
+			h.check()
+		})
+	}
 }
 
 // old is the store without its newest commit.

@@ -48,6 +48,7 @@ type LastSigned struct {
 	bad  bool   // a slot is neither empty nor sound
 	note []byte // that the room for one holds; nil: none
 	room bool   // there is room for a note: writing one needs no space
+	sure bool   // what it says was written since it was opened; what was read then need not be on the disk, if a sync failed before
 
 	sync func(*os.File) error // dataSync; tests make it fail
 }
@@ -179,12 +180,17 @@ func (s *LastSigned) reserve() error {
 	return err
 }
 
-// renew makes the note that was read durable, even if a sync failed before: what can be read then need not be on the disk.
+// renew makes the note that was read durable, and the slot without which nobody believes it, even if a sync failed before.
 func (s *LastSigned) renew() error {
 	if _, err := s.file.WriteAt(kept(s.note), noteOffset); err != nil {
 		return err
 	}
-	return s.sync(s.file)
+	if _, err := s.file.WriteAt(s.last.slot(), int64(s.last.count%2)*signedSlot); err != nil {
+		return err
+	}
+	err := s.sync(s.file)
+	s.sure = err == nil
+	return err
 }
 
 // write makes the record say that the keys are about to sign this tree, durably, and has it keep the tree's note, if that is not nil, in
@@ -217,7 +223,7 @@ func (s *LastSigned) write(origin string, keys [32]byte, size uint64, root [32]b
 			return err
 		}
 	}
-	s.last, s.have, s.bad = r, true, false
+	s.last, s.have, s.bad, s.sure = r, true, false, true
 	return nil
 }
 

@@ -223,12 +223,13 @@ func (l *Ledger) open(ctx context.Context, adopt *Adoption) error {
 		return fmt.Errorf("making room in the last-signed record: %w", err)
 	}
 	// What a crash left to do waits, if need be, for witnesses or for space.
-	err = l.storeNote()
-	if errors.Is(err, ErrFull) {
-		err = l.signed.renew()
-	}
-	if err != nil {
-		return fmt.Errorf("storing the published checkpoint: %w", err)
+	if l.unstored.Load() != nil {
+		if err = l.storeNote(); err == nil || errors.Is(err, ErrFull) {
+			err = l.signed.renew()
+		}
+		if err != nil {
+			return fmt.Errorf("storing the published checkpoint: %w", err)
+		}
 	}
 	if err := l.putTiles(l.newest.size); err != nil && !errors.Is(err, ErrFull) {
 		return err
@@ -554,9 +555,15 @@ func (l *Ledger) maySign(ctx context.Context, adopt *Adoption) (reason, err erro
 			return refuse("%s, and the adopted root hash is not that of the store's tree of size %d", why, adopt.Size)
 		}
 		l.log.Warn("the last-signed record is made anew, as adopted", "size", adopt.Size)
-		// A record of other keys counts on, so that its newer slot is the one that holds.
-		if err := s.write(l.origin, l.keys, adopt.Size, adopt.Root, nil); err != nil {
-			return nil, fmt.Errorf("writing the last-signed record: %w", err)
+		// A record of other keys counts on, so that its newer slot is the one that holds. Of two that are damaged none may stay so.
+		writes := 1
+		if s.bad && !s.have {
+			writes = 2
+		}
+		for range writes {
+			if err := s.write(l.origin, l.keys, adopt.Size, adopt.Root, nil); err != nil {
+				return nil, fmt.Errorf("writing the last-signed record: %w", err)
+			}
 		}
 	}
 	// A published note proves a signature as well as the record does.

@@ -46,10 +46,17 @@ func (l *Ledger) write() {
 			}
 			continue
 		}
-		begun := time.Now()
+		begun, kept := time.Now(), l.unstored.Load()
 		if err := l.sequence(batch); err != nil {
 			l.fail(err)
 			return
+		}
+		if len(batch) > 0 && kept != nil && kept == l.unstored.Load() {
+			// There was no commit to bring the note: what is refused must not keep it from the store for as long as it comes.
+			if err := l.storeNote(); err != nil && !errors.Is(err, ErrFull) {
+				l.fail(err)
+				return
+			}
 		}
 		l.snapshots.next(l)
 		if len(batch) >= gatherFrom && l.cosign == nil {
@@ -545,7 +552,7 @@ func (l *Ledger) sign(c verify.Checkpoint, admitted time.Time) (note []byte, kep
 	if with != nil && l.unstored.Load() != nil {
 		return nil, false, errors.New("the last-signed record keeps a note that is not in the store")
 	}
-	if last.size != c.Size {
+	if last.size != c.Size || !l.signed.sure {
 		if err := l.signed.write(l.origin, l.keys, c.Size, c.Root, with); err != nil {
 			return nil, false, fmt.Errorf("writing the last-signed record: %w", err)
 		}
