@@ -42,7 +42,7 @@ const lies = [
 	['receipt of another', entry, '#verdict', 20, '', new RegExp(`of entry ${entries.apnic + 1}, and not of entry ${entries.apnic}`)],
 	['receipt of a charter', entry, '#verdict', 20, '', new RegExp(`of entry 0, and not of entry ${entries.apnic}`)],
 	['receipt of another record', entry, '#verdict', 20, '', /both are signed, and they disagree about entry/],
-	['another title', 'organization/apnic.net', '#browser-check', 20, 'apnic.net', /The record calls this statement/],
+	['another title', 'organization/apnic.net', '#browser-check', 20, '', /The record calls this statement/],
 	['another organization', 'organization/blacknight.com', '#browser-check', 20, '', /asks for blacknight\.com; .* apnic\.net/],
 ]
 
