@@ -384,7 +384,7 @@ func (j *judge) domain() {
 	r := j.in.Record
 	j.checkpoint = r.checkpoint
 	j.v.Origin, j.v.Size, j.v.Root, j.v.Witnesses = r.Origin, r.Size, r.Root, r.Witnesses
-	extent := fmt.Sprintf("among the %d endorsements that the record of %s holds%s", r.Entries[entry.KindEndorsement], r.Origin, upTo(r))
+	extent := fmt.Sprintf("among the %d endorsements and withdrawals that the record of %s holds%s", r.Entries[entry.KindEndorsement], r.Origin, upTo(r))
 	all := j.state.Endorsements(j.in.Domain)
 	if len(all) == 0 {
 		who := "that organization"

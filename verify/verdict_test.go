@@ -518,7 +518,7 @@ func TestDomain(t *testing.T) {
 	v := check(t, "altered text", ask("apnic.net", strings.Replace(tccm, "stand", "stood", 1)), verify.CodeOtherText)
 	wantStates(t, v, "✔✖✔✔")
 	v = check(t, "no endorsement", ask("nic.example", tccm), verify.CodeNotFound)
-	if want := "No endorsement by nic.example is among the 2 endorsements that the record of ledger.example/test holds up to 11 June 2024."; v.Sentence != want {
+	if want := "No endorsement by nic.example is among the 2 endorsements and withdrawals that the record of ledger.example/test holds up to 11 June 2024."; v.Sentence != want {
 		t.Error(v.Sentence)
 	}
 	check(t, "nobody", ask("nobody.example", tccm), verify.CodeNotFound)

@@ -41,7 +41,7 @@ const lies = [
 	['another receipt', entry, '#verdict', 20, '', /is false\. It proves nothing/],
 	['receipt of another', entry, '#verdict', 20, '', new RegExp(`of entry ${entries.apnic + 1}, and not of entry ${entries.apnic}`)],
 	['receipt of a charter', entry, '#verdict', 20, '', new RegExp(`of entry 0, and not of entry ${entries.apnic}`)],
-	['receipt of another record', entry, '#verdict', 20, '', /both are signed, and they disagree about entry/],
+	['receipt of another record', entry, '#verdict', 20, '', /two records, both signed, that disagree about entry/],
 	['another title', 'organization/apnic.net', '#browser-check', 20, '', /The record calls this statement/],
 	['another organization', 'organization/blacknight.com', '#browser-check', 20, '', /asks for blacknight\.com; .* apnic\.net/],
 ]
@@ -68,7 +68,7 @@ describe('lies', { concurrency: 2 }, () => {
 			assert.equal(await page.locator('.alarm').count(), 1)
 			assert.match(told.text, more)
 			// A false receipt says nothing about who signed: the record does.
-			if (where === '#verdict') assert.deepEqual(await questions(page), recorded)
+			if (where === '#verdict') assert.deepEqual(await questions(page), lie === 'receipt of another record' ? {} : recorded) // of two records neither tells
 			if (about) {
 				assert.ok(told.difference.split(' ').includes(about), `it names ${told.difference}`)
 				assert.ok(told.text.includes(about), told.text)

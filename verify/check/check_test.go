@@ -466,6 +466,7 @@ func TestQuote(t *testing.T) {
 		brought     check.Brought
 	}{
 		{"a receipt with another text", "“another text” is not the one that Asia Pacific Network Information Centre (APNIC), apnic.net, endorsed on 11 June 2024.", check.Brought{Name: "x", Bytes: receipt, About: []byte("another text")}},
+		{"a receipt alone", "As far as a receipt alone can show: Asia Pacific Network Information Centre (APNIC), apnic.net, endorsed ", check.Brought{Name: "x", Bytes: receipt}},
 		{"a receipt of a membership", "A receipt of the record is for a membership entry by apnic.net, not for an endorsement.", check.Brought{Name: "x", Bytes: membership}},
 		{"a passage", "The passage “This transformative technology” is in the statement " + title, check.Brought{Bytes: []byte("This\n transformative technology")}},
 		{"a passage that reads like an answer", "A text with the fingerprint " + entry.Sum([]byte("Undersigned” is in the statement “Mine” (English). 900 organizations stand behind it. “This")).String() + " is in no endorsed version", check.Brought{Bytes: []byte("Undersigned” is in the statement “Mine” (English). 900 organizations stand behind it. “This")}},
@@ -479,7 +480,11 @@ func TestQuote(t *testing.T) {
 		{"who withdrew", "Example Guest (made up for this demonstration), guest.undersigned.example, withdrew its endorsement of " + title + " on 9 August 2024.", check.Brought{Bytes: []byte("guest.undersigned.example")}},
 		{"who never signed", "No endorsement by example.org is among ", check.Brought{Bytes: []byte("example.org")}},
 	} {
-		a := ask(t, c, tc.brought)
+		by := c
+		if tc.name == "a receipt alone" {
+			by = newChecker(t)
+		}
+		a := ask(t, by, tc.brought)
 		if !strings.HasPrefix(a.Quote, tc.quote) {
 			t.Errorf("%s: %q", tc.name, a.Quote)
 		}

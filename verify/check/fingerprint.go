@@ -96,7 +96,7 @@ func (c *Checker) unknown(a *Answer, r *verify.Report, h entry.Hash, texts int) 
 	a.Code, a.Origin, a.Size, a.Replayed, a.Notice = verify.CodeNotFound, r.Origin, r.Size, true, r.Notice
 	a.Sentence = fmt.Sprintf("%s has no text with the fingerprint %s, among %s up to %s.", r.Origin, h, Plural(texts, "text"), Moment(r.State.Admitted()))
 	a.Answers = []verify.Answer{
-		answer(verify.DidTheySign, verify.No, "No endorsement of a text with this fingerprint is in the record, among %d.", r.Entries[entry.KindEndorsement]),
+		answer(verify.DidTheySign, verify.No, "No endorsement of a text with this fingerprint is in the record, among %d endorsements and withdrawals.", r.Entries[entry.KindEndorsement]),
 		answer(verify.ThisExactText, verify.No, "None of the endorsed versions has this fingerprint."),
 		answer(verify.When, verify.CouldNotCheck, "There is no endorsement to date."),
 		answer(verify.DoesItStillStand, verify.CouldNotCheck, "There is no endorsement that could stand."),

@@ -11,19 +11,22 @@ import (
 // maxQuoted bounds a passage that is quoted in the sentence about it, in characters.
 const maxQuoted = 300
 
-// openings are what a sentence begins with as an answer to a question that nobody has asked where it is quoted.
-var openings = []string{
-	"Yes, but look closer. ", "Yes, but a newer version of the text exists. ", "Yes, as far as a receipt alone can show: ", "Yes, as far as this file can show: ",
-	"Yes. ", "Withdrawn. ", "No longer. ", "No. ",
+// openings are what a sentence begins with as an answer to a question that nobody has asked where it is quoted, and what stays of that.
+var openings = []struct{ opening, stays string }{
+	{"Yes, but look closer. ", ""},
+	{"Yes, but a newer version of the text exists. ", "A newer version of the text exists. "},
+	{"Yes, as far as a receipt alone can show: ", "As far as a receipt alone can show: "},
+	{"Yes, as far as this file can show: ", "As far as a file alone can show: "},
+	{"Yes. ", ""}, {"Withdrawn. ", ""}, {"No longer. ", ""}, {"No. ", ""},
 }
 
 // quotable is the sentence of an answer as somebody else can print it: without the word that it opens with, with the title of "this text", with a
 // name for what was brought, and with the notice that goes with everything of a demonstration.
 func quotable(a *Answer, b Brought) string {
 	s := a.Sentence
-	for _, opening := range openings {
-		if rest, ok := strings.CutPrefix(s, opening); ok {
-			s = rest
+	for _, o := range openings {
+		if rest, ok := strings.CutPrefix(s, o.opening); ok {
+			s = o.stays + rest
 			break
 		}
 	}

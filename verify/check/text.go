@@ -174,7 +174,7 @@ func signedText(q *Comparison, best *Version, l looks) verify.Answer {
 	case best.Result.Verdict == wording.Absent && q.Left() > 0:
 		return answer(verify.DidTheySign, verify.CouldNotCheck, "It is in none of the versions that could be read; %s could not be.", Plural(q.Left(), "more text"))
 	case best.Result.Verdict == wording.Absent:
-		return answer(verify.DidTheySign, verify.No, "No endorsement of this text is in the record, among %d.", q.Report.Entries[entry.KindEndorsement])
+		return answer(verify.DidTheySign, verify.No, "No endorsement of this text is in the record, among %d endorsements and withdrawals.", q.Report.Entries[entry.KindEndorsement])
 	case !matches(best.Result.Verdict):
 		return answer(verify.DidTheySign, verify.LookCloser, "%s behind the version that it comes nearest to. Nobody in the record has endorsed this one.", capital(Stand(n)))
 	case n == 0 && len(best.Withdrawn) > 0:

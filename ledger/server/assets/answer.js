@@ -166,8 +166,8 @@ function quote(sentence, said, verifier) {
   if (!sentence) {
     return null;
   }
-  const link = permalink(said, verifier.link);
-  const quoted = text(link ? "js.quote.link" : "js.quote", { sentence, origin: said.origin, day: day(new Date()), entries: count("js.entries", said.size ?? 0), link });
+  const link = verifier.brought ? "" : permalink(said, verifier.link); // this server's, who may have another record
+  const quoted = text(verifier.brought ? "js.quote.archive" : link ? "js.quote.link" : "js.quote", { sentence, origin: said.origin, day: day(new Date()), entries: count("js.entries", said.size ?? 0), link });
   const words = make("blockquote", { "data-quote": true }, make("p", {}, soft(quoted)));
   const done = make("span", { role: "status" });
   const copy = make("button", { type: "button", "data-copy": true, onclick: async () => {

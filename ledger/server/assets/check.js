@@ -89,8 +89,8 @@ export function wire(form, place, verifier, samples) {
         check(request, about);
       } }, text("js.record.all", { n: number(verifier.left) }))));
     }
-    if (result.kind === "archive" && result.record) {
-      const back = make("p", { class: "actions", role: "note" }, text("js.archive.now"), " ", make("button", { type: "button", onclick: () => {
+    if (verifier.brought) {
+      const back = make("p", { class: "actions", role: "note" }, text(result.kind === "archive" ? "js.archive.now" : "js.archive.still"), " ", make("button", { type: "button", onclick: () => {
         verifier.again();
         fill(back, text("js.archive.before"));
       } }, text("js.archive.back")));

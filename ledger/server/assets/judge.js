@@ -56,7 +56,7 @@ async function judged(verifier, index, { bytes, lost, statement }, tell) {
   const made = await own(verifier, index, check, tell);
   if (sent && !wrong) { // it was not held against the record: it is of no endorsement, or of a later copy, or one that too few witnesses signed
     if (made && made.raw !== sent.raw) {
-      return { ...beside("no", 20, [text("js.receipt.fork", { index }), text("js.receipt.made")], about(made, index, verifier)), alarm: text("js.alarm") };
+      return { ...alone(text("js.receipt.fork", { index }), "no", 20), alarm: text("js.alarm.fork") }; // what one of the two says is no answer
     }
     return made && short ? beside("look-closer", made.code, [text("js.receipt.unwitnessed"), text("js.receipt.made")], about(made, index, verifier)) : plainly();
   }

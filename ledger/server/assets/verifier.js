@@ -18,6 +18,7 @@ export class Verifier {
   #engine;
   #world;
   #limit; // of entries that are re-checked unasked
+  brought = false; // the record is of an archive that somebody brought
   #given = null; // the policy that was given instead of the world's
   #ready = null;
   onwider = null; // called when all of the record will be re-checked that was not
@@ -79,8 +80,7 @@ export class Verifier {
   async use(policy, progress) {
     const before = this.#given;
     this.#given = policy;
-    this.#ready = null;
-    this.record = null;
+    this.again();
     try {
       return await this.prepare(progress);
     } catch (error) {
@@ -92,12 +92,14 @@ export class Verifier {
   /** Says that an archive that was brought is the record from now on, as the engine has it. */
   took(record) {
     this.record = record;
+    this.brought = true;
     this.#ready = Promise.resolve(record);
   }
 
   /** Goes back to the record of before at the next question. */
   again() {
     this.#ready = null;
+    this.brought = false;
     this.record = null;
   }
 
