@@ -293,6 +293,12 @@ describe('flows', { concurrency: 2 }, () => {
 			await page.locator('#find').fill('Blacknight')
 			await page.locator('#find').press('Enter')
 			await page.waitForURL(/search\?q=Blacknight/)
+			if (js) { // the record was re-checked; what was looked up was not held against it
+				await settled(page)
+				const found = await state(page, '#browser-check')
+				assert.equal(found.state, 'could-not-check', found.text)
+				assert.match(found.text, /this server’s word.*re-checked all \d+ entries/s)
+			}
 			await page.locator('a[href="/organization/blacknight.com"]').first().click()
 			await page.waitForURL(/organization\/blacknight\.com/)
 			assert.match(await page.locator('h1').innerText(), /Blacknight/)

@@ -229,10 +229,11 @@ function versions({ comparison, kind }, verifier) {
       people(v.withdrawn, "js.withdrew", verifier),
       make("p", { class: "fingerprint" }, make("code", {}, v.hash)));
   };
-  const [near, far] = [list.filter(like), list.filter((v) => !like(v))];
+  const [near, unread, far] = [list.filter(like), list.filter((v) => v.problem), list.filter((v) => !v.problem && !like(v))];
   return make("div", { class: "part versions" }, make("h3", {}, text("js.versions")),
     near.length > 0 ? make("ul", {}, near.map(version)) : null,
-    far.length > 0 ? fold(count(near.length > 0 ? "js.versions.far-too" : "js.versions.far", far.length), make("ul", {}, far.map(version))) : null);
+    far.length > 0 ? fold(count(near.length > 0 ? "js.versions.far-too" : "js.versions.far", far.length), make("ul", {}, far.map(version))) : null,
+    unread.length > 0 ? fold(count("js.versions.unread", unread.length), make("ul", {}, unread.map(version))) : null);
 }
 
 // Whether a version has anything to do with what was brought.

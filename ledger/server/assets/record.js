@@ -92,6 +92,8 @@ export async function recheck(verifier, note, page) {
       say("could-not-check", 3, undefined, record.sentence, " ", text("js.record.older"));
     } else if (found.grown) {
       say("look-closer", 0, undefined, record.sentence, " ", text("js.record.grown"));
+    } else if (page && location.pathname === "/search") { // the record was re-checked, and what was looked up was not
+      say("could-not-check", 0, "js.state.not-held", text("js.record.search"), " ", record.sentence);
     } else if (page && !found.held && claims(record)) {
       say("could-not-check", 3, undefined, record.sentence, " ", text("js.record.nothing"));
     } else {
@@ -123,10 +125,7 @@ function same(page, found) {
     const organization = page.getElementById("organization");
     return text(!organization ? "js.record.same" : organization.querySelector("li[data-statement]") ? "js.record.same.organization" : "js.record.same.nothing");
   }
-  if (page?.getElementById("verdict")) {
-    return text("js.record.entry");
-  }
-  return location.pathname === "/search" ? text("js.record.search") : "";
+  return page?.getElementById("verdict") ? text("js.record.entry") : "";
 }
 
 // A button that has all of a record re-checked which was too large to be; null if that is no use.
