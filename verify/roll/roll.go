@@ -118,6 +118,7 @@ type State struct {
 	members  map[string]*member // by domain
 	ordered  []*member          // by id
 	joined   int                // members that have not left
+	lookup   sync.RWMutex       // held with mu to change keys: whoever only looks one up waits for no leaf
 	keys     map[keys.Fingerprint]*key
 	keysByID []*key // by id
 	claims   claims

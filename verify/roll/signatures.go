@@ -67,8 +67,8 @@ func (s *State) unchecked(e *entry.Entry) (found *Signatures, named []entry.Name
 	}
 	text = e.Text()
 	found = &Signatures{id: entry.Sum(text), checks: make([]check, len(named))}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s.lookup.RLock()
+	defer s.lookup.RUnlock()
 	for i, n := range named {
 		if k := s.known(n.Ref); k != nil {
 			found.checks[i].public = k.public

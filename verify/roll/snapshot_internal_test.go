@@ -22,7 +22,7 @@ func TestSnapshotFields(t *testing.T) {
 		of     any
 		fields []string
 	}{
-		{State{}, []string{"origin", "applying", "mu", "size", "beyond", "admitted", "charter", "operated", "members", "ordered", "joined", "keys", "keysByID", "claims", "brought", "doubted", "statements", "published", "standings", "stamps", "stamped"}},
+		{State{}, []string{"origin", "applying", "mu", "size", "beyond", "admitted", "charter", "operated", "members", "ordered", "joined", "lookup", "keys", "keysByID", "claims", "brought", "doubted", "statements", "published", "standings", "stamps", "stamped"}},
 		{Beyond{}, []string{"Index", "What"}},
 		{charter{}, []string{"Mark", "id", "title", "operator", "keys", "publishers", "admission", "roll"}},
 		{member{}, []string{"id", "domain", "name", "legalName", "registered", "updated", "named", "left", "leftAt", "quorum", "keys", "recovery", "vouchers", "lastID", "history", "former", "chains", "recorded", "words", "seen", "said"}},

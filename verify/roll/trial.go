@@ -226,7 +226,9 @@ func (t *trial) enrol(domain string, role Role, from, to int) []*key {
 		if k == nil {
 			k = &key{id: uint32(len(t.s.keysByID)), public: f.public, ref: f.public.Ref(), domain: domain, role: role}
 			t.s.keysByID = append(t.s.keysByID, k)
+			t.s.lookup.Lock()
 			t.s.keys[f.ref.Fingerprint] = k
+			t.s.lookup.Unlock()
 		}
 		if m, n := t.s.members[domain], len(k.registered); n > 0 && m != nil && k.registered[n-1] < m.registered.Index {
 			k.published = nil // that was of an earlier registration
