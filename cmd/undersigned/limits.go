@@ -49,19 +49,23 @@ func parseRate(text string, bytes bool) (r server.Rate, ok bool) {
 	return r, err == nil && n > 0 && r.Per > 0 && r.N <= 1<<40
 }
 
-// memoryEvery is how often the bound on memory is set anew.
-const memoryEvery = time.Minute
+// memoryEvery is how often the bound on memory is looked at: a record grows by megabytes a second while much is submitted, and with a bound that is left behind
+// nearly all that is done is collecting.
+const memoryEvery = time.Second
 
 // boundMemory has garbage collected sooner or, unless GOGC was given, later, until ctx ends: sooner where requests come to use much memory at one time: what has
 // been in use may double as usual, and beside that there is room for all that is held for requests. What is in use grows with the record.
 func boundMemory(ctx context.Context, given bool) {
 	tick := time.NewTicker(memoryEvery)
 	defer tick.Stop()
+	var bound int64
 	for {
-		limit := memoryLimit()
-		debug.SetMemoryLimit(limit)
-		if !given {
-			debug.SetGCPercent(collectAt(limit))
+		if limit := memoryLimit(); limit > bound+bound/16 || limit < bound-bound/16 { // to set it stops everything for a moment
+			bound = limit
+			debug.SetMemoryLimit(limit)
+			if !given {
+				debug.SetGCPercent(collectAt(limit))
+			}
 		}
 		select {
 		case <-tick.C:

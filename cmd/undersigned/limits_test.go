@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tccm/undersigned/ledger"
@@ -49,6 +51,30 @@ func TestMemoryLimit(t *testing.T) {
 		t.Errorf("%d, and with %d more in use %d", before, len(used), after)
 	}
 	runtime.KeepAlive(used)
+}
+
+// TestMemoryLimitFollows has the bound set soon after more is in use, and after less is.
+func TestMemoryLimitFollows(t *testing.T) {
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	synctest.Test(t, func(t *testing.T) {
+		runtime.GC()
+		go boundMemory(t.Context(), false)
+		synctest.Wait()
+		before := debug.SetMemoryLimit(-1)
+		used := make([]byte, 256<<20)
+		runtime.GC()
+		time.Sleep(2 * time.Second)
+		if after := debug.SetMemoryLimit(-1); after < before+2*int64(len(used))*9/10 {
+			t.Errorf("%d, and with %d more in use %d", before, len(used), after)
+		}
+		runtime.KeepAlive(used)
+		runtime.GC()
+		time.Sleep(2 * time.Second)
+		if after := debug.SetMemoryLimit(-1); after > before+int64(len(used))/2 {
+			t.Errorf("%d, and when what was used is free %d", before, after)
+		}
+	})
 }
 
 func TestLimitFlags(t *testing.T) {
