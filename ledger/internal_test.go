@@ -338,3 +338,26 @@ func TestGather(t *testing.T) {
 		})
 	}
 }
+
+// TestWakeFrom has the writer woken when as many wait as it waits for.
+func TestWakeFrom(t *testing.T) {
+	var q queue
+	q.init(10)
+	add := func() bool {
+		if n, err := q.add(t.Context(), t.Context(), []*item{{size: 1}}, false); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		select {
+		case <-q.ready:
+			return true
+		default:
+			return false
+		}
+	}
+	q.wakeFrom(2)
+	first, second := add(), add()
+	q.wakeFrom(0)
+	if third := add(); first || !second || !third {
+		t.Errorf("woken: %v, %v, %v, want only the first not", first, second, third)
+	}
+}

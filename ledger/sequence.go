@@ -25,9 +25,10 @@ const (
 	maxTilePath = 64
 	// publishPause is how long to wait before publishing again what lacked cosignatures or space.
 	publishPause = time.Second
-	// gatherFrom is of how many submissions a turn has to be for the next to wait for as many, and maxGather for how long at most.
+	// gatherFrom is of how many submissions a turn has to be for the next to wait for three quarters of all that are about: those it answered,
+	// who come back, and those that came meanwhile. maxGather is for how long at most.
 	gatherFrom = 16
-	maxGather  = 10 * time.Millisecond
+	maxGather  = 15 * time.Millisecond
 )
 
 // write is the one goroutine that commits.
@@ -46,7 +47,7 @@ func (l *Ledger) write() {
 			}
 			continue
 		}
-		begun, kept := time.Now(), l.unstored.Load()
+		kept := l.unstored.Load()
 		if err := l.sequence(batch); err != nil {
 			l.fail(err)
 			return
@@ -60,7 +61,7 @@ func (l *Ledger) write() {
 		}
 		l.snapshots.next(l)
 		if len(batch) >= gatherFrom && l.cosign == nil {
-			l.queue.gather(l.ctx, len(batch), min(time.Since(begun), maxGather))
+			l.queue.gather(l.ctx, min((len(batch)+l.queue.len())*3/4, l.maxBatch, l.queue.max/2), maxGather)
 		}
 	}
 }
@@ -103,10 +104,11 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 	clock, now := l.now(), l.admitTime()
 	rec := &record{seq: l.newest.seq + 1, prev: l.newest.sum, from: l.newest.size, size: l.newest.size}
 	var added []*entry.Entry
-	take := func(leaf *entry.Leaf) {
+	var ids []entry.Hash
+	take := func(leaf *entry.Leaf, id entry.Hash) {
 		rec.leaves = append(rec.leaves, leaf.Bytes())
 		rec.size++
-		added = append(added, leaf.Entry)
+		added, ids = append(added, leaf.Entry), append(ids, id)
 	}
 	if full == nil {
 		for _, d := range due {
@@ -116,7 +118,7 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 				return nil, err
 			}
 			now = leaf.Admitted
-			take(leaf)
+			take(leaf, leaf.Entry.ID())
 		}
 	}
 	here := make(map[entry.Hash]uint64, len(batch))
@@ -134,7 +136,7 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 			default:
 				if leaf := l.chainLeaf(it, now); leaf != nil {
 					it.chained = &[]uint64{rec.size}[0]
-					take(leaf)
+					take(leaf, leaf.Entry.ID())
 				}
 			}
 			continue
@@ -154,7 +156,7 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 				return nil, err
 			}
 			leaf.Admitted, now = last.Admitted, last.Admitted
-			take(last)
+			take(last, last.Entry.ID())
 		}
 		if err := l.state.Admit(leaf, it.sigs); err != nil {
 			it.refusal = refusal(err)
@@ -166,7 +168,7 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 		if len(it.chain) > 0 {
 			it.chained = &it.index
 		}
-		take(leaf)
+		take(leaf, it.id)
 	}
 	if len(added) > 0 {
 		if err := l.commit(rec); err != nil {
@@ -174,8 +176,8 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 			return nil, err
 		}
 		l.mu.Lock()
-		for _, e := range added {
-			l.enter(e.ID(), e)
+		for i, e := range added {
+			l.enter(ids[i], e)
 		}
 		l.mu.Unlock()
 		l.seals.changed(added)

@@ -197,7 +197,8 @@ func (l *Ledger) prepareOne(ctx context.Context, it *item, raw []byte) bool {
 		it.answer(Result{Err: refusal(err)})
 		return false
 	}
-	it.entry, it.chain, it.id = e, chain, e.ID()
+	text := e.Text()
+	it.entry, it.chain, it.id = e, chain, entry.Sum(text)
 	if index, ok := l.Find(it.id); ok {
 		it.index, it.duplicate = index, true
 		if len(chain) > 0 && l.late(ctx, it) {
@@ -228,7 +229,7 @@ func (l *Ledger) prepareOne(ctx context.Context, it *item, raw []byte) bool {
 	err = l.quotas.check(e, l.now())
 	if err == nil {
 		err = l.checking.pass(ctx, len(it.sub.results) > 1, func() {
-			it.sigs = l.state.CheckSignatures(e)
+			it.sigs = l.state.CheckText(e, text)
 			it.refusal = l.state.CheckChain(e, chain, l.now())
 		})
 	}
@@ -300,6 +301,7 @@ type queue struct {
 	mu    sync.Mutex
 	items []*item
 	bytes int
+	least int           // items for which alone the writer is to be woken
 	ready chan struct{} // 1: there may be items
 	space chan struct{} // closed when items were taken
 }
@@ -334,9 +336,9 @@ func (q *queue) add(ctx, done context.Context, items []*item, patient bool) (n i
 			q.bytes += items[n].size
 			n++
 		}
-		space := q.space
+		space, enough := q.space, len(q.items) >= q.least
 		q.mu.Unlock()
-		if n > before {
+		if n > before && enough {
 			select {
 			case q.ready <- struct{}{}:
 			default:
@@ -363,6 +365,8 @@ func (q *queue) add(ctx, done context.Context, items []*item, patient bool) (n i
 func (q *queue) gather(done context.Context, n int, most time.Duration) {
 	timer := time.NewTimer(most)
 	defer timer.Stop()
+	q.wakeFrom(n)
+	defer q.wakeFrom(0)
 	for q.len() < n {
 		select {
 		case <-q.ready: // the writer, who alone hears it, looks before it waits for more
@@ -372,6 +376,13 @@ func (q *queue) gather(done context.Context, n int, most time.Duration) {
 			return
 		}
 	}
+}
+
+// wakeFrom says from how many items on the writer is to be woken: to be woken for each costs as much as a tenth of its entry. It looks itself before it waits.
+func (q *queue) wakeFrom(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.least = n
 }
 
 // take removes the first items, up to so many items and bytes, and waits for one until it is

@@ -19,7 +19,7 @@ func TestLookupWaitsForNoLeaf(t *testing.T) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if found, _, _ := s.unchecked(e); found == nil || found.checks[0].public != known.public {
+	if found, _ := s.unchecked(e, e.Text()); found == nil || found.checks[0].public != known.public {
 		t.Error("the key was not found")
 	}
 }

@@ -79,7 +79,11 @@ func (a *Asker) Applied(q *Question) {
 }
 
 func (a *Asker) part(e *entry.Entry) part {
-	found, named, text := a.state.unchecked(e)
+	if e == nil || e.Body == nil {
+		return part{}
+	}
+	text := e.Text()
+	found, named := a.state.unchecked(e, text)
 	if found == nil {
 		return part{}
 	}

@@ -739,6 +739,10 @@ func TestSignaturesAreBound(t *testing.T) {
 	other := s.endorse(s.two, nil, func(b *entry.Endorsement) { b.Statement = s.theirs })
 	other.Signatures = good.Signatures
 	checkRefusal(t, s.State.Admit(parse(other), sigs), roll.RuleSignature, "line 1")
+	// Nor does the text of another entry help.
+	sigs = s.State.CheckText(other, good.Text())
+	checkRefusal(t, s.State.Admit(parse(other), sigs), roll.RuleSignature, "line 1")
+	sigs = s.State.CheckSignatures(good)
 	for name, change := range map[string]func(*entry.Entry){
 		"signature": func(e *entry.Entry) { e.Signatures[1].Sig[7] ^= 1 },
 		"key ID":    func(e *entry.Entry) { e.Signatures[1].KeyID ^= 1 },

@@ -32,7 +32,15 @@ type check struct {
 // when e is applied. It may run on many goroutines beside each other and beside
 // Apply and Admit, and says nothing about whether e is admissible.
 func (s *State) CheckSignatures(e *entry.Entry) *Signatures {
-	found, named, text := s.unchecked(e)
+	if e == nil || e.Body == nil {
+		return nil
+	}
+	return s.CheckText(e, e.Text())
+}
+
+// CheckText is CheckSignatures for who has the entry's Text already. What it finds about any other text holds for no entry that has another.
+func (s *State) CheckText(e *entry.Entry, text []byte) *Signatures {
+	found, named := s.unchecked(e, text)
 	if found == nil {
 		return nil
 	}
@@ -56,16 +64,12 @@ func (s *State) CheckSignatures(e *entry.Entry) *Signatures {
 	return found
 }
 
-// unchecked begins to check the signatures of e, the text of which it returns too, with the keys that are registered by now; nil: there are none to check.
-func (s *State) unchecked(e *entry.Entry) (found *Signatures, named []entry.Named, text []byte) {
-	if e == nil || e.Body == nil {
-		return nil, nil, nil
-	}
+// unchecked begins to check the signatures of e, which has this text, with the keys that are registered by now; nil: there are none to check.
+func (s *State) unchecked(e *entry.Entry, text []byte) (found *Signatures, named []entry.Named) {
 	named = e.Named()
 	if len(named) != len(e.Signatures) {
-		return nil, nil, nil
+		return nil, nil
 	}
-	text = e.Text()
 	found = &Signatures{id: entry.Sum(text), checks: make([]check, len(named))}
 	s.lookup.RLock()
 	defer s.lookup.RUnlock()
@@ -74,7 +78,7 @@ func (s *State) unchecked(e *entry.Entry) (found *Signatures, named []entry.Name
 			found.checks[i].public = k.public
 		}
 	}
-	return found, named, text
+	return found, named
 }
 
 // registers returns the public-key and recovery-key lines of a body.
