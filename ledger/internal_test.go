@@ -299,8 +299,11 @@ func TestGather(t *testing.T) {
 	}{
 		{"all are there", 3, nil, 0, 0},
 		{"the last comes", 1, []time.Duration{time.Millisecond, 4 * time.Millisecond}, 0, 4 * time.Millisecond},
-		{"one stays away", 1, []time.Duration{time.Millisecond}, 0, 10 * time.Millisecond},
-		{"nobody comes", 0, nil, 0, 10 * time.Millisecond},
+		{"one stays away", 1, []time.Duration{time.Millisecond}, 0, 2 * gatherQuiet},
+		{"nobody comes", 0, nil, 0, gatherQuiet},
+		{"they come slowly", 0, []time.Duration{gatherQuiet - 1, 2*gatherQuiet - 1}, 0, 3 * gatherQuiet},
+		{"too slowly", 0, []time.Duration{gatherQuiet - 1, 2*gatherQuiet + 1, 9 * time.Millisecond}, 0, 2 * gatherQuiet},
+		{"more come than it waits for", 2, []time.Duration{time.Millisecond, 2 * time.Millisecond}, 0, time.Millisecond},
 		{"it ends", 0, nil, 2 * time.Millisecond, 2 * time.Millisecond},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -328,8 +331,14 @@ func TestGather(t *testing.T) {
 				if took := time.Since(begun); took != tc.want {
 					t.Errorf("it took %v, not %v", took, tc.want)
 				}
+				n := tc.there
+				for _, at := range tc.come {
+					if at <= tc.want {
+						n++
+					}
+				}
 				// What gather heard of is taken all the same.
-				if n := tc.there + len(tc.come); n > 0 && tc.ends == 0 {
+				if n > 0 && tc.ends == 0 {
 					if batch, _, more := q.take(done, nil, nil, nil, 10, 1<<20); len(batch) != n || !more {
 						t.Errorf("%d are taken, not %d", len(batch), n)
 					}
@@ -337,6 +346,25 @@ func TestGather(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestGatherEnds lets items come for ever, and fewer than it waits for.
+func TestGatherEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var q queue
+		q.init(100)
+		ctx, end := context.WithCancel(t.Context())
+		defer end()
+		go func() {
+			for tick := time.NewTicker(gatherQuiet / 2); ctx.Err() == nil; <-tick.C {
+				q.add(ctx, ctx, []*item{{size: 1}}, false)
+			}
+		}()
+		begun := time.Now()
+		if q.gather(ctx, 99, maxGather); time.Since(begun) != maxGather {
+			t.Errorf("it took %v", time.Since(begun))
+		}
+	})
 }
 
 // TestWakeFrom has the writer woken when as many wait as it waits for.

@@ -26,9 +26,10 @@ const (
 	// publishPause is how long to wait before publishing again what lacked cosignatures or space.
 	publishPause = time.Second
 	// gatherFrom is of how many submissions a turn has to be for the next to wait for three quarters of all that are about: those it answered,
-	// who come back, and those that came meanwhile. maxGather is for how long at most.
-	gatherFrom = 16
-	maxGather  = 15 * time.Millisecond
+	// who come back, and those that came meanwhile. maxGather is for how long at most, and gatherQuiet for how long while nobody comes.
+	gatherFrom  = 16
+	maxGather   = 15 * time.Millisecond
+	gatherQuiet = 3 * time.Millisecond
 )
 
 // write is the one goroutine that commits.

@@ -360,17 +360,25 @@ func (q *queue) add(ctx, done context.Context, items []*item, patient bool) (n i
 	}
 }
 
-// gather waits until so many items wait, for no longer than so long. Who was answered comes back with more, and a turn costs the same two
+// gather waits until so many items wait, for no longer than so long, nor longer than somebody comes. Who was answered comes back with more, and a turn costs the same two
 // signatures and three syncs for however many entries; the processors have theirs to check meanwhile.
 func (q *queue) gather(done context.Context, n int, most time.Duration) {
-	timer := time.NewTimer(most)
-	defer timer.Stop()
+	end, look := time.NewTimer(most), time.NewTicker(gatherQuiet)
+	defer end.Stop()
+	defer look.Stop()
 	q.wakeFrom(n)
 	defer q.wakeFrom(0)
+	before := q.len()
 	for q.len() < n {
 		select {
 		case <-q.ready: // the writer, who alone hears it, looks before it waits for more
-		case <-timer.C:
+		case <-look.C:
+			now := q.len()
+			if now == before {
+				return
+			}
+			before = now
+		case <-end.C:
 			return
 		case <-done.Done():
 			return

@@ -24,7 +24,8 @@ type Config struct {
 	Only []string
 	// Rounds is how many rounds of each comparison are to count; 0: 5. Where others use the machine there are up to twice as many.
 	Rounds int
-	// Entries is how many entries each round sends; 0: as many as take about half a second, or a second if not Quick.
+	// Entries is how many entries each round sends; 0: as many as take about a second, or two if not Quick: at the beginning and the end of a
+	// round not all clients are about.
 	Entries int
 	// Large is the size of the large record; 0: a million. Not if Quick.
 	Large int
@@ -70,7 +71,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if cfg.Entries == 0 {
 		cfg.Entries = 16384
 		if cfg.Quick {
-			cfg.Entries = 6144
+			cfg.Entries = 12288
 		}
 	}
 	if cfg.Large == 0 {
@@ -214,7 +215,7 @@ func (b *bench) ours() []int {
 }
 
 // share is how long the rounds of one comparison may take in a quick run.
-const share = 5 * time.Second
+const share = 8 * time.Second
 
 // rounds has rounds made of rows that are measured together, until enough of them count, or in a quick run until another would take too long. f returns a
 // Round for each row.
