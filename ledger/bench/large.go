@@ -59,12 +59,17 @@ func (b *bench) grown(ctx context.Context, r *record, size uint64, last bool) er
 	each := max(1, b.Entries/2/clients)
 	err = b.rounds(ctx, func(i int) ([]Round, error) {
 		var full, empty *loaded
-		err := turns(i, func() (err error) {
-			empty, err = small.send(ctx, small.prepare(clients, each), proofs, "")
-			return err
-		}, func() (err error) {
-			full, err = r.send(ctx, r.prepare(clients, each), proofs, "")
-			return err
+		few, many := small.prepare(clients, each), r.prepare(clients, each)
+		err := turns(i, func() error {
+			return alone(r.server, func() (err error) {
+				empty, err = small.send(ctx, few, proofs, "")
+				return err
+			})
+		}, func() error {
+			return alone(small.server, func() (err error) {
+				full, err = r.send(ctx, many, proofs, "")
+				return err
+			})
 		})
 		if err != nil {
 			return nil, err
