@@ -123,6 +123,7 @@ func (b *bench) reopen(ctx context.Context, r *record, s *Size, last bool) error
 	if err := r.serve(ctx); err != nil {
 		return err
 	}
+	m.joined(r.server.pid())
 	crashed, others := m.end()
 	add("open after a crash", crashed, "s")
 	if last {
@@ -136,6 +137,7 @@ func (b *bench) reopen(ctx context.Context, r *record, s *Size, last bool) error
 		if err := r.serve(ctx); err != nil {
 			return err
 		}
+		m.joined(r.server.pid())
 		clean, others := m.end()
 		if last {
 			b.rows["open_seconds"].Rounds = append(b.rows["open_seconds"].Rounds, Round{Ratio: clean, Others: others})

@@ -28,6 +28,9 @@ func measure(ours ...int) *meter {
 	return m
 }
 
+// joined has a process that was started meanwhile count as ours.
+func (m *meter) joined(pid int) { m.ours = append(m.ours, pid) }
+
 // end returns how long it took, and the share of all processors that others had: negative if the system does not tell.
 func (m *meter) end() (seconds, others float64) {
 	seconds = time.Since(m.began).Seconds()
