@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -331,6 +332,9 @@ func TestGather(t *testing.T) {
 				if took := time.Since(begun); took != tc.want {
 					t.Errorf("it took %v, not %v", took, tc.want)
 				}
+				if q.least != 0 {
+					t.Error("the writer is still woken late")
+				}
 				n := tc.there
 				for _, at := range tc.come {
 					if at <= tc.want {
@@ -356,8 +360,15 @@ func TestGatherEnds(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		defer end()
 		go func() {
-			for tick := time.NewTicker(gatherQuiet / 2); ctx.Err() == nil; <-tick.C {
-				q.add(ctx, ctx, []*item{{size: 1}}, false)
+			tick := time.NewTicker(gatherQuiet / 2)
+			defer tick.Stop()
+			for {
+				select {
+				case <-tick.C:
+					q.add(ctx, ctx, []*item{{size: 1}}, false)
+				case <-ctx.Done():
+					return
+				}
 			}
 		}()
 		begun := time.Now()
@@ -365,6 +376,54 @@ func TestGatherEnds(t *testing.T) {
 			t.Errorf("it took %v", time.Since(begun))
 		}
 	})
+}
+
+// TestGatherBytes waits for no more than a commit takes.
+func TestGatherBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var q queue
+		q.init(100)
+		time.AfterFunc(gatherQuiet/2, func() { q.add(t.Context(), t.Context(), []*item{{size: maxBatchBytes}}, false) })
+		begun := time.Now()
+		if q.gather(t.Context(), 99, maxGather); time.Since(begun) != gatherQuiet/2 {
+			t.Errorf("it took %v", time.Since(begun))
+		}
+	})
+}
+
+func TestGatherTarget(t *testing.T) {
+	for _, tc := range []struct{ turn, waiting, most, want int }{
+		{1, 0, 1024, 0}, {15, 500, 1024, 0}, {16, 0, 1024, 12}, {16, 16, 1024, 24}, {120, 80, 1024, 150}, {1024, 1024, 1024, 1024}, {100, 100, 3, 3},
+	} {
+		if got := gatherTarget(tc.turn, tc.waiting, tc.most); got != tc.want {
+			t.Errorf("after %d, while %d wait, of %d at most: %d, want %d", tc.turn, tc.waiting, tc.most, got, tc.want)
+		}
+	}
+}
+
+// TestBusy asks for what was used since the time before.
+func TestBusy(t *testing.T) {
+	all := time.Duration(runtime.GOMAXPROCS(0))
+	at := time.Now()
+	u := usage{at, time.Hour}
+	for i, tc := range []struct {
+		took, used time.Duration
+		want       bool
+	}{
+		{3 * time.Millisecond, all * time.Millisecond, true},
+		{3 * time.Millisecond, all*time.Millisecond - 1, false},
+		{time.Second, 0, false},
+		{time.Millisecond, all * time.Millisecond, true},
+		{0, 0, false},
+	} {
+		at = at.Add(tc.took)
+		if got := u.busy(at, u.used+tc.used); got != tc.want {
+			t.Errorf("%d: %v", i, got)
+		}
+	}
+	if u.busy(at.Add(time.Second), 0) {
+		t.Error("a system that does not tell is busy")
+	}
 }
 
 // TestWakeFrom has the writer woken when as many wait as it waits for.

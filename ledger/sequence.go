@@ -25,17 +25,13 @@ const (
 	maxTilePath = 64
 	// publishPause is how long to wait before publishing again what lacked cosignatures or space.
 	publishPause = time.Second
-	// gatherFrom is of how many submissions a turn has to be for the next to wait for three quarters of all that are about: those it answered,
-	// who come back, and those that came meanwhile. maxGather is for how long at most, and gatherQuiet for how long while nobody comes.
-	gatherFrom  = 16
-	maxGather   = 15 * time.Millisecond
-	gatherQuiet = 3 * time.Millisecond
 )
 
 // write is the one goroutine that commits.
 func (l *Ledger) write() {
 	defer l.running.Done()
 	defer l.failOnPanic()
+	used := usage{time.Now(), cpuTime()}
 	for {
 		batch, idle, more := l.queue.take(l.ctx, l.seals.wake, l.sealTimer(), l.idle(), l.maxBatch, maxBatchBytes)
 		if !more {
@@ -61,8 +57,8 @@ func (l *Ledger) write() {
 			}
 		}
 		l.snapshots.next(l)
-		if len(batch) >= gatherFrom && l.cosign == nil {
-			l.queue.gather(l.ctx, min((len(batch)+l.queue.len())*3/4, l.maxBatch, l.queue.max/2), maxGather)
+		if busy := used.busy(time.Now(), cpuTime()); busy && l.cosign == nil {
+			l.queue.gather(l.ctx, gatherTarget(len(batch), l.queue.len(), min(l.maxBatch, l.queue.max/2)), maxGather)
 		}
 	}
 }

@@ -336,7 +336,7 @@ func (q *queue) add(ctx, done context.Context, items []*item, patient bool) (n i
 			q.bytes += items[n].size
 			n++
 		}
-		space, enough := q.space, len(q.items) >= q.least
+		space, enough := q.space, q.enough(q.least)
 		q.mu.Unlock()
 		if n > before && enough {
 			select {
@@ -358,39 +358,6 @@ func (q *queue) add(ctx, done context.Context, items []*item, patient bool) (n i
 			return n, context.Cause(done)
 		}
 	}
-}
-
-// gather waits until so many items wait, for no longer than so long, nor longer than somebody comes. Who was answered comes back with more, and a turn costs the same two
-// signatures and three syncs for however many entries; the processors have theirs to check meanwhile.
-func (q *queue) gather(done context.Context, n int, most time.Duration) {
-	end, look := time.NewTimer(most), time.NewTicker(gatherQuiet)
-	defer end.Stop()
-	defer look.Stop()
-	q.wakeFrom(n)
-	defer q.wakeFrom(0)
-	before := q.len()
-	for q.len() < n {
-		select {
-		case <-q.ready: // the writer, who alone hears it, looks before it waits for more
-		case <-look.C:
-			now := q.len()
-			if now == before {
-				return
-			}
-			before = now
-		case <-end.C:
-			return
-		case <-done.Done():
-			return
-		}
-	}
-}
-
-// wakeFrom says from how many items on the writer is to be woken: to be woken for each costs as much as a tenth of its entry. It looks itself before it waits.
-func (q *queue) wakeFrom(n int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.least = n
 }
 
 // take removes the first items, up to so many items and bytes, and waits for one until it is

@@ -50,7 +50,7 @@ func parseRate(text string, bytes bool) (r server.Rate, ok bool) {
 }
 
 // memoryEvery is how often the bound on memory is looked at: a record grows by megabytes a second while much is submitted, and with a bound that is left behind
-// nearly all that is done is collecting.
+// up to half of all work is collecting.
 const memoryEvery = time.Second
 
 // boundMemory has garbage collected sooner or, unless GOGC was given, later, until ctx ends: sooner where requests come to use much memory at one time: what has
@@ -58,13 +58,15 @@ const memoryEvery = time.Second
 func boundMemory(ctx context.Context, given bool) {
 	tick := time.NewTicker(memoryEvery)
 	defer tick.Stop()
-	var bound int64
+	limit, percent := int64(0), 0
 	for {
-		if limit := memoryLimit(); limit > bound+bound/16 || limit < bound-bound/16 { // to set it stops everything for a moment
-			bound = limit
+		next := nextLimit(limit, memoryLimit())
+		at := collectAt(next)
+		if moved(limit, next) || moved(int64(percent), int64(at)) { // to set them stops everything for a moment
+			limit, percent = next, at
 			debug.SetMemoryLimit(limit)
 			if !given {
-				debug.SetGCPercent(collectAt(limit))
+				debug.SetGCPercent(percent)
 			}
 		}
 		select {
@@ -74,6 +76,18 @@ func boundMemory(ctx context.Context, given bool) {
 		}
 	}
 }
+
+// nextLimit is the bound that follows one, if there was one, where that for what is in use is wanted. It grows by an eighth at most: a record grows slower, and what requests hold for
+// a moment is not to become what they may hold.
+func nextLimit(limit, wanted int64) int64 {
+	if limit == 0 {
+		return wanted
+	}
+	return min(wanted, limit+limit/8)
+}
+
+// moved says whether a value is another by more than a sixteenth.
+func moved(from, to int64) bool { return to > from+from/16 || to < from-from/16 }
 
 // collectAt returns at how much more than is in use, in percent, garbage is to be collected, where that is for a limit of memoryLimit: half of what
 // is free for requests may be garbage too. A small record would be looked through after every few hundred entries otherwise.

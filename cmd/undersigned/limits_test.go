@@ -53,7 +53,7 @@ func TestMemoryLimit(t *testing.T) {
 	runtime.KeepAlive(used)
 }
 
-// TestMemoryLimitFollows has the bound set soon after more is in use, and after less is.
+// TestMemoryLimitFollows has the bound follow what is in use, slowly when that is more and at once when it is less.
 func TestMemoryLimitFollows(t *testing.T) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
@@ -64,13 +64,17 @@ func TestMemoryLimitFollows(t *testing.T) {
 		before := debug.SetMemoryLimit(-1)
 		used := make([]byte, 256<<20)
 		runtime.GC()
-		time.Sleep(2 * time.Second)
+		time.Sleep(memoryEvery + 1)
+		if after := debug.SetMemoryLimit(-1); after <= before || after > before+before/8 {
+			t.Errorf("%d, and a second after %d more are in use %d", before, len(used), after)
+		}
+		time.Sleep(20 * memoryEvery)
 		if after := debug.SetMemoryLimit(-1); after < before+2*int64(len(used))*9/10 {
 			t.Errorf("%d, and with %d more in use %d", before, len(used), after)
 		}
 		runtime.KeepAlive(used)
 		runtime.GC()
-		time.Sleep(2 * time.Second)
+		time.Sleep(memoryEvery + 1)
 		if after := debug.SetMemoryLimit(-1); after > before+int64(len(used))/2 {
 			t.Errorf("%d, and when what was used is free %d", before, after)
 		}

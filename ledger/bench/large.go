@@ -61,12 +61,12 @@ func (b *bench) grown(ctx context.Context, r *record, size uint64, last bool) er
 		var full, empty *loaded
 		few, many := small.prepare(clients, each), r.prepare(clients, each)
 		err := turns(i, func() error {
-			return alone(r.server, func() (err error) {
+			return beside(r.server, func() (err error) {
 				empty, err = small.send(ctx, few, proofs, "")
 				return err
 			})
 		}, func() error {
-			return alone(small.server, func() (err error) {
+			return beside(small.server, func() (err error) {
 				full, err = r.send(ctx, many, proofs, "")
 				return err
 			})

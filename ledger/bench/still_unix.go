@@ -4,11 +4,12 @@ package bench
 
 import "syscall"
 
-// alone has another process stand still while f measures: what it does when it is left in peace would count against whoever is measured.
-func alone(other *process, f func() error) error {
-	if err := syscall.Kill(other.pid(), syscall.SIGSTOP); err != nil {
+// beside calls f while another process of ours stands still: what it does when it is left in peace would count against whoever is measured. Who kills this program
+// with SIGKILL meanwhile leaves the other one so.
+func beside(still *process, f func() error) error {
+	if err := still.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
-	defer syscall.Kill(other.pid(), syscall.SIGCONT)
+	defer still.cmd.Process.Signal(syscall.SIGCONT)
 	return f()
 }

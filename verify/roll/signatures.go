@@ -38,7 +38,7 @@ func (s *State) CheckSignatures(e *entry.Entry) *Signatures {
 	return s.CheckText(e, e.Text())
 }
 
-// CheckText is CheckSignatures for who has the entry's Text already. What it finds about any other text holds for no entry that has another.
+// CheckText is CheckSignatures for who has the entry's Text already. What it finds about any other text holds for no entry that has another. The entry must have a body.
 func (s *State) CheckText(e *entry.Entry, text []byte) *Signatures {
 	found, named := s.unchecked(e, text)
 	if found == nil {
