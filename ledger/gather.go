@@ -68,7 +68,7 @@ func (q *queue) gather(done context.Context, n int, most time.Duration) {
 	}
 }
 
-// wakeFrom has the writer woken only when so many items wait: to be woken for each costs as much as a tenth of its entry. It returns whether they wait already.
+// wakeFrom has the writer woken only when so many items wait, and not for each that comes. It returns whether they wait already.
 func (q *queue) wakeFrom(n int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -50,7 +50,7 @@ func parseRate(text string, bytes bool) (r server.Rate, ok bool) {
 }
 
 // memoryEvery is how often the bound on memory is looked at: a record grows by megabytes a second while much is submitted, and with a bound that is left behind
-// up to half of all work is collecting.
+// a quarter of all work was collecting.
 const memoryEvery = time.Second
 
 // boundMemory has garbage collected sooner or, unless GOGC was given, later, until ctx ends: sooner where requests come to use much memory at one time: what has
