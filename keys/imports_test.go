@@ -17,6 +17,7 @@ func TestImports(t *testing.T) {
 		"go.etcd.io/bbolt":             "does not compile for js/wasm",
 		"github.com/sigstore/sigstore": "private keys live in keys/source; it triples the download",
 		"golang.org/x/crypto/ssh":      "pulls net",
+		"github.com/cloudflare/circl":  "it signs; what verifies has one implementation, the same in a browser",
 		"github.com/miekg/dns":         "pulls net; what a chain needs of the DNS is a few pages",
 	}
 	exact := map[string]bool{"net": true} // net/netip and net/url are small and pure

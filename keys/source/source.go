@@ -38,6 +38,7 @@ import (
 	"slices"
 
 	"filippo.io/mldsa"
+	"github.com/cloudflare/circl/sign/mldsa/mldsa44"
 
 	"github.com/tccm/undersigned/keys"
 )
@@ -47,9 +48,10 @@ const rsaBits = 3072
 
 // A Key signs in one suite. It may be used by many goroutines at once if its crypto.Signer may.
 type Key struct {
-	signer crypto.Signer // nil: it is in an agent
-	agent  *agentKey
-	public *keys.PublicKey
+	signer  crypto.Signer       // nil: it is in an agent
+	mldsa44 *mldsa44.PrivateKey // of the same seed as signer, which signs more slowly; nil: of another suite, or in a device
+	agent   *agentKey
+	public  *keys.PublicKey
 }
 
 // Generate makes a new key from the system's randomness; RSA ones have 3072 bits, and one of the
@@ -98,7 +100,11 @@ func New(signer crypto.Signer, suite keys.Suite) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("it is %s that no record accepts: %w", kind, err)
 	}
-	return &Key{signer: signer, public: public}, nil
+	k := &Key{signer: signer, public: public}
+	if private, ok := signer.(*mldsa.PrivateKey); ok {
+		_, k.mldsa44 = mldsa44.NewKeyFromSeed((*[mldsa44.SeedSize]byte)(private.Bytes()))
+	}
+	return k, nil
 }
 
 // Suite returns the one suite that the key signs in.
@@ -110,18 +116,28 @@ func (k *Key) Public() *keys.PublicKey { return k.public }
 // Sign returns a signature over msg, for the ledger with this origin, that Public().Verify accepts; one that it
 // does not accept, by a fault or a device that signs with another key, is an error and never leaves.
 func (k *Key) Sign(origin string, msg []byte) ([]byte, error) {
-	var sig []byte
-	var err error
-	if k.agent != nil {
+	sig, err := k.SignUnverified(origin, msg)
+	if err != nil {
+		return nil, err
+	}
+	if !k.public.Verify(origin, msg, sig) {
+		return nil, fmt.Errorf("signing with %s: %w", k.public.Ref(), errSignature)
+	}
+	return sig, nil
+}
+
+// SignUnverified is Sign without its check, for whoever verifies the signature himself before it leaves, as a ledger does.
+func (k *Key) SignUnverified(origin string, msg []byte) (sig []byte, err error) {
+	switch {
+	case k.agent != nil:
 		sig, err = k.agent.sign(k.public, origin, msg)
-	} else {
+	case k.mldsa44 != nil:
+		sig, err = signMLDSA44(k.mldsa44, msg)
+	default:
 		sig, err = sign(k.signer, k.public, origin, msg)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("signing with %s: %w", k.public.Ref(), err)
-	}
-	if !k.public.Verify(origin, msg, sig) {
-		return nil, fmt.Errorf("signing with %s: %w", k.public.Ref(), errSignature)
 	}
 	return sig, nil
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -21,9 +22,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"filippo.io/mldsa"
 	mldsax509 "filippo.io/mldsa/x509"
+	"github.com/cloudflare/circl/sign/mldsa/mldsa44"
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
@@ -487,7 +490,74 @@ func TestDevice(t *testing.T) {
 		if _, err := key.Sign(origin, msg); !errors.Is(err, errSignature) {
 			t.Errorf("%s: a broken signature leaves: %v", suite, err)
 		}
+		if sig, err := key.SignUnverified(origin, msg); err != nil || key.Public().Verify(origin, msg, sig) {
+			t.Errorf("%s: what is not verified was: %v", suite, err)
+		}
 	}
+}
+
+// TestMLDSA44 holds the library that signs to the one that verifies: of a seed both make one public key, of a message one
+// deterministic signature, byte for byte, and what Key makes is hedged, each time another one.
+func TestMLDSA44(t *testing.T) {
+	for i := range 100 {
+		seed := sha256.Sum256([]byte{byte(i)})
+		private, err := mldsa.NewPrivateKey(mldsa.MLDSA44(), seed[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := New(private, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if public := key.mldsa44.Public().(*mldsa44.PublicKey).Bytes(); !bytes.Equal(public, private.PublicKey().Bytes()) {
+			t.Fatalf("seed %x: another public key", seed)
+		}
+		msg := bytes.Repeat(seed[:], i)[:31*i]
+		want, err := private.SignDeterministic(msg, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, mldsa44.SignatureSize)
+		if err := mldsa44.SignTo(key.mldsa44, msg, nil, false, got); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("seed %x: another signature of %d bytes (%v)", seed, len(msg), err)
+		}
+		for range 2 {
+			hedged, err := key.Sign(origin, msg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Equal(hedged, got) {
+				t.Fatalf("seed %x: the same signature again", seed)
+			}
+			got = hedged
+		}
+	}
+}
+
+// BenchmarkMLDSA44 prints how much longer a signature takes with the library that verifies.
+func BenchmarkMLDSA44(b *testing.B) {
+	private, err := mldsa.GenerateKey(mldsa.MLDSA44())
+	if err != nil {
+		b.Fatal(err)
+	}
+	key, err := New(private, "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	msg := []byte("subtree/v1\n")
+	var verifies, signs time.Duration
+	for b.Loop() {
+		start := time.Now()
+		if _, err := key.SignUnverified(origin, msg); err != nil {
+			b.Fatal(err)
+		}
+		signed := time.Now()
+		if _, err := private.Sign(nil, msg, nil); err != nil {
+			b.Fatal(err)
+		}
+		signs, verifies = signs+signed.Sub(start), verifies+time.Since(signed)
+	}
+	b.ReportMetric(float64(verifies)/float64(signs), "verifier's/ours")
 }
 
 func TestManyAtOnce(t *testing.T) {
