@@ -120,7 +120,7 @@ func TestOrder(t *testing.T) {
 		t.Errorf("signatures are not made, or too late: %q", got)
 	}
 	got = slices.DeleteFunc(got, func(e string) bool { return strings.HasPrefix(e, "sign ") })
-	want := []string{"commit 5", "read 5", "put tile/0/000", "last-signed", "cosign", "put checkpoints/256", "answer"}
+	want := []string{"commit 5 with tile/0/000", "read 5", "last-signed", "cosign", "put checkpoints/256", "answer"}
 	if !slices.Equal(got, want) {
 		t.Errorf("order of effects:\n%q\nwant\n%q", got, want)
 	}

@@ -145,11 +145,16 @@ func TestOpenFull(t *testing.T) {
 	}
 }
 
-// notesFull is a store in which there is always room for commits and tiles, and sometimes none for notes.
+// notesFull is a store in which there is always room for commits, and sometimes none for tiles or notes. It does not tell whether a commit was
+// made that should bring any, so that they come after it.
 type notesFull struct {
 	*storetest.Memory
 	refused chan string
 	full    func(path string) bool
+}
+
+func (s *notesFull) Create(ctx context.Context, seq uint64, record []byte, objects ...ledger.Object) error {
+	return untold(ctx, s.Memory, seq, record, objects)
 }
 
 func (s *notesFull) Put(ctx context.Context, objects ...ledger.Object) error {
@@ -160,6 +165,15 @@ func (s *notesFull) Put(ctx context.Context, objects ...ledger.Object) error {
 		}
 	}
 	return s.Memory.Put(ctx, objects...)
+}
+
+// untold makes a commit without its objects, if there are any, and does not tell that it did.
+func untold(ctx context.Context, store ledger.Store, seq uint64, record []byte, objects []ledger.Object) error {
+	err := store.Create(ctx, seq, record)
+	if len(objects) == 0 {
+		return err
+	}
+	return errors.Join(ledger.ErrUnknown, err)
 }
 
 // Where a store cannot keep its promise, tiles and notes are late and the entries are answered as stored.

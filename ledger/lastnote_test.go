@@ -50,7 +50,7 @@ func TestOrderAlone(t *testing.T) {
 	h.must(h.many(o, hash, 1)...)
 	tr.event("answer")
 	got := tr.take()
-	want := []string{"commit 5", "read 5", "put tile/0/000", "last-signed, 254 shown", "answer",
+	want := []string{"commit 5 with tile/0/000", "read 5", "last-signed, 254 shown", "answer",
 		"commit 6 with checkpoints/256", "read 6", "last-signed, 256 shown", "answer"}
 	if !slices.Equal(got, want) {
 		t.Errorf("order of effects:\n%q\nwant\n%q", got, want)

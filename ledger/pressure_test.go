@@ -13,9 +13,9 @@ import (
 	"github.com/tccm/undersigned/verify/roll"
 )
 
-// lateTiles holds a checkpoint back until a tile is on its way, and then the tile for as long as a
-// publisher in a hurry might need. It tells what was written, and which checkpoints were stored
-// before their first tile was.
+// lateTiles does not tell whether it made a commit that should bring a tile, so that the tile comes after it. It holds a checkpoint
+// back until a tile is on its way, and then the tile for as long as a publisher in a hurry might need. It tells what was written,
+// and which checkpoints were stored before their first tile was.
 type lateTiles struct {
 	ledger.Store
 	held  string        // the checkpoint that waits
@@ -26,7 +26,7 @@ type lateTiles struct {
 
 func (s lateTiles) Create(ctx context.Context, seq uint64, record []byte, objects ...ledger.Object) error {
 	defer func() { s.begun <- "commit" }()
-	return s.Store.Create(ctx, seq, record, objects...)
+	return untold(ctx, s.Store, seq, record, objects)
 }
 
 func (s lateTiles) Put(ctx context.Context, objects ...ledger.Object) error {

@@ -298,9 +298,11 @@ func (l *Ledger) commit(rec *record) error {
 	return nil
 }
 
-// create makes a commit, and stores the note before it if that is still to be done.
+// create makes a commit with the tiles that it fills, and with the note before it if that is still to be stored. Where the store
+// cannot tell, both are left to be done.
 func (l *Ledger) create(rec *record) error {
-	var objects []Object
+	tiles := l.tree.full(rec.size)
+	objects := l.tree.objects(tiles)
 	o := l.unstored.Load()
 	if o != nil {
 		objects = append(objects, *o)
@@ -308,6 +310,7 @@ func (l *Ledger) create(rec *record) error {
 	told, err := create(l.work, l.store, rec, objects...)
 	if err == nil && told {
 		l.unstored.CompareAndSwap(o, nil)
+		l.tree.stored(tiles)
 	}
 	return err
 }
@@ -370,11 +373,7 @@ func (l *Ledger) putTiles(size uint64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	objects := make([]Object, len(ids))
-	for i, id := range ids {
-		objects[i] = Object{id.tile().Path(), l.tree.pendingBytes(id)}
-	}
-	if err := l.store.Put(l.work, objects...); err != nil {
+	if err := l.store.Put(l.work, l.tree.objects(ids)...); err != nil {
 		return fmt.Errorf("storing tiles: %w", l.noteFull(err))
 	}
 	l.tree.stored(ids)

@@ -159,6 +159,15 @@ func (t *tree) pendingBytes(id tileID) []byte {
 	return t.pending[id].bytes(verify.TileWidth)
 }
 
+// objects returns tiles of full's as they are stored.
+func (t *tree) objects(ids []tileID) []Object {
+	objects := make([]Object, len(ids))
+	for i, id := range ids {
+		objects[i] = Object{id.tile().Path(), t.pendingBytes(id)}
+	}
+	return objects
+}
+
 // stored says that tiles of full's are in the store.
 func (t *tree) stored(ids []tileID) {
 	t.mu.Lock()
