@@ -269,22 +269,21 @@ func (k *PublicKey) NoteKeyID(name string) uint32 {
 // name; [NewVKey] does.
 func (k *PublicKey) VKey(name string) VKey {
 	typ, material := k.noteKey()
-	return VKey{name, noteKeyID(name, typ, material), typ, material}
+	return VKey{name, noteKeyID(name, typ, material), typ, bytes.Clone(material)}
 }
 
+// noteKey returns what a verifier key holds. The key owns it.
 func (k *PublicKey) noteKey() (typ byte, material []byte) {
 	if k.suite == Ed25519 {
-		return TypeEd25519, bytes.Clone(k.spki[len(prefixEd25519):])
+		return TypeEd25519, k.spki[len(prefixEd25519):]
 	}
 	return TypeOther, slices.Concat([]byte(otherPrefix(k.suite)), k.spki)
 }
 
 func noteKeyID(name string, typ byte, material []byte) uint32 {
-	h := sha256.New()
-	h.Write([]byte(name))
-	h.Write([]byte{'\n', typ})
-	h.Write(material)
-	return binary.BigEndian.Uint32(h.Sum(nil))
+	b := append(make([]byte, 0, 512), name...) // on the stack, for a name as domains are and an Ed25519 key
+	sum := sha256.Sum256(append(append(b, '\n', typ), material...))
+	return binary.BigEndian.Uint32(sum[:])
 }
 
 // parseRSA parses an SPKI with an RSAPublicKey (RFC 8017 appendix A.1.1) and checks what its numbers' sizes

@@ -192,12 +192,11 @@ func (l *Ledger) prepare(ctx context.Context, sub *submission, entries [][]byte,
 
 // prepareOne returns false if the entry has been answered or waits for a checkpoint.
 func (l *Ledger) prepareOne(ctx context.Context, it *item, raw []byte) bool {
-	e, chain, err := entry.ParseSubmission(raw)
+	e, text, chain, err := entry.ParseSubmission(raw)
 	if err != nil {
 		it.answer(Result{Err: refusal(err)})
 		return false
 	}
-	text := e.Text()
 	it.entry, it.chain, it.id = e, chain, entry.Sum(text)
 	if index, ok := l.Find(it.id); ok {
 		it.index, it.duplicate = index, true

@@ -353,7 +353,7 @@ func (c *client) submit(ctx context.Context, note []byte, wait time.Duration, sa
 	if err := json.Unmarshal(answer, s); err != nil {
 		return nil, fmt.Errorf("%s answers in a form that this program does not know; is it an Undersigned ledger?", c.base.Host)
 	}
-	e, _, err := entry.ParseSubmission(note)
+	e, _, _, err := entry.ParseSubmission(note)
 	if err == nil && s.ID != e.ID() {
 		return nil, failf(verify.CodeContradiction, "%s answers about another entry than the one that was sent", c.base.Host)
 	}

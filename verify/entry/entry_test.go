@@ -336,8 +336,8 @@ func TestChain(t *testing.T) {
 			if !bytes.HasSuffix(leaf.Bytes(), sub) || len(leaf.Bytes()) != len(leafStart)+len(sub) {
 				t.Errorf("entry %d with a chain of %d bytes: it is not submitted as it is logged", i, n)
 			}
-			read, chain, err := ParseSubmission(sub)
-			if ok != (err == nil) || ok && (!reflect.DeepEqual(read, e) || !bytes.Equal(chain, leaf.Chain)) {
+			read, text, chain, err := ParseSubmission(sub)
+			if ok != (err == nil) || ok && (!reflect.DeepEqual(read, e) || !bytes.Equal(text, e.Text()) || !bytes.Equal(chain, leaf.Chain)) {
 				t.Errorf("entry %d, submitted with a chain of %d bytes: %v", i, n, err)
 			}
 		}
@@ -360,7 +360,7 @@ func TestChain(t *testing.T) {
 		{"no line", "dnssec YWJj\n", "", lines, problemAfterLeaf},
 		{"in the text", "signer north.example\n", "dnssec YWJj\nsigner north.example\n", 8, misplaced(formSigner)},
 	} {
-		_, _, err := ParseSubmission([]byte(edit(t, whole, c.old, c.new)))
+		_, _, _, err := ParseSubmission([]byte(edit(t, whole, c.old, c.new)))
 		t.Run(c.name, func(t *testing.T) { wantError(t, "ParseSubmission", err, c.line, c.problem) })
 	}
 	for _, body := range []Body{
@@ -371,7 +371,7 @@ func TestChain(t *testing.T) {
 		if read, err := ParseText(e.Text()); err != nil || !reflect.DeepEqual(read, e) {
 			t.Errorf("evidence reads as %+v (%v)", read, err)
 		}
-		if _, _, err := ParseSubmission(e.Text()); err == nil {
+		if _, _, _, err := ParseSubmission(e.Text()); err == nil {
 			t.Error("evidence can be submitted")
 		}
 	}

@@ -106,10 +106,10 @@ func FuzzParseLeaf(f *testing.F) {
 			parse = ParseText
 		}
 		if rest := b[len(leafStart):]; !l.Entry.byLog() {
-			if e, chain, err := ParseSubmission(rest); err != nil || e.ID() != l.Entry.ID() || !bytes.Equal(chain, l.Chain) || !bytes.Equal(Submission(e, chain), rest) {
+			if e, text, chain, err := ParseSubmission(rest); err != nil || !bytes.Equal(text, l.Entry.Text()) || e.ID() != l.Entry.ID() || !bytes.Equal(chain, l.Chain) || !bytes.Equal(Submission(e, chain), rest) {
 				t.Errorf("as it was submitted: %v", err)
 			}
-		} else if _, _, err := ParseSubmission(rest); err == nil {
+		} else if _, _, _, err := ParseSubmission(rest); err == nil {
 			t.Error("what the log makes can be submitted")
 		}
 		if e, err := parse(l.Entry.Bytes()); err != nil || e.ID() != l.Entry.ID() {

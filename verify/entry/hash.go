@@ -31,7 +31,7 @@ func parseHash(s string) (h Hash, ok bool) {
 	}
 	s = s[len(hashPrefix):]
 	for i := range h {
-		hi, lo := nibble(s[2*i]), nibble(s[2*i+1])
+		hi, lo := nibbles[s[2*i]], nibbles[s[2*i+1]]
 		if hi|lo > 15 {
 			return Hash{}, false
 		}
@@ -40,16 +40,16 @@ func parseHash(s string) (h Hash, ok bool) {
 	return h, true
 }
 
-// nibble returns the value of a lower-case hexadecimal digit, or 255.
-func nibble(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
+// nibbles are the values of lower-case hexadecimal digits; 255 for any other byte.
+var nibbles = func() (t [256]byte) {
+	for c := range t {
+		t[c] = 255
 	}
-	return 255
-}
+	for v, c := range "0123456789abcdef" {
+		t[c] = byte(v)
+	}
+	return t
+}()
 
 func (h Hash) append(b []byte) []byte {
 	return hex.AppendEncode(append(b, hashPrefix...), h[:])

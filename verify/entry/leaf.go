@@ -50,19 +50,21 @@ func Submission(e *Entry, chain []byte) []byte {
 	return p.b
 }
 
-// ParseSubmission reads what Submission prints, at most MaxEntry bytes; the chain is nil if there is none. The errors are those of ParseText.
-func ParseSubmission(b []byte) (e *Entry, chain []byte, err error) {
+// ParseSubmission reads what Submission prints, at most MaxEntry bytes. The text is the entry's Text, which is where b begins, and b's; the
+// chain is nil if there is none. The errors are those of ParseText.
+func ParseSubmission(b []byte) (e *Entry, text, chain []byte, err error) {
 	p := newParser(b, MaxEntry, problemEntrySize)
 	e = p.entry()
+	text = b[:p.taken()]
 	p.bySomebody(e)
 	p.signatures(e)
 	if p.peek() {
 		chain = p.evidence(e)
 	}
 	if p.err != nil {
-		return nil, nil, p.err
+		return nil, nil, nil, p.err
 	}
-	return e, chain, nil
+	return e, text, chain, nil
 }
 
 // TakesChain reports whether a DNSSEC chain can come with the entry: it

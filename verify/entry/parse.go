@@ -183,11 +183,28 @@ func (p *parser) peek() bool {
 	return true
 }
 
+// graphic marks the bytes of printable ASCII but the space, which may stand anywhere in a line.
+var graphic = func() (t [256]bool) {
+	for c := byte('!'); c <= '~'; c++ {
+		t[c] = true
+	}
+	return t
+}()
+
+// taken returns the length of the lines that have been taken.
+func (p *parser) taken() int {
+	if p.held {
+		return p.next - len(p.cur) - 1
+	}
+	return p.next
+}
+
 // lineProblem says what is wrong with a line whatever field it is, or "".
 func lineProblem(line string) string {
 	ascii, space := true, true
 	for i := 0; i < len(line); i++ {
 		switch c := line[i]; {
+		case graphic[c]:
 		case c == ' ':
 			if space {
 				return problemSpaces
@@ -392,14 +409,10 @@ func (p *parser) printsAs(e *Entry, start, first int) {
 	if p.err != nil {
 		return
 	}
-	end := p.next
-	if p.held {
-		end -= len(p.cur) + 1
-	}
 	again := printers.Get().(*printer)
 	again.b = again.b[:0]
 	again.text(e)
-	p.identical(again.b, p.src[start:end], first)
+	p.identical(again.b, p.src[start:p.taken()], first)
 	printers.Put(again)
 }
 
