@@ -83,7 +83,7 @@ const maxFlaws = 100
 // is for what prevents going on: ctx, or a store that cannot be read at all.
 //
 // What a crash leaves is no flaw: a newest commit without a note, or without the tiles that it
-// filled. Opening the ledger finishes it.
+// filled, where the store could not tell or the program was an older one. Opening the ledger finishes it.
 func Check(ctx context.Context, store Store, o CheckOptions) (*CheckReport, error) {
 	if o.LastSigned != nil {
 		var err error

@@ -8,9 +8,9 @@
 //
 //  1. Each entry of a batch is judged at its own position (roll.State.Admit); signatures were
 //     verified before, on the submitters' goroutines.
-//  2. One commit with all of them is made in the Store, durably.
+//  2. One commit with all of them is made in the Store, durably, and with it the tiles that they fill.
 //  3. The commit is read back, and its leaves are hashed again.
-//  4. Tiles that are full are stored.
+//  4. Full tiles are stored of which the store could not tell, or for which it had no space.
 //  5. The last-signed record (LastSigned), beside the keys, says what is about to be signed, durably.
 //  6. The checkpoint's signatures leave: Ed25519, note type 0x01, and ML-DSA-44, type 0x06. They
 //     may be made while 2 to 5 go on, by the idle core. Each is verified before it goes anywhere.

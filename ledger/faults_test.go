@@ -88,7 +88,7 @@ func (h *house) many(o *rolltest.Org, hash entry.Hash, n int) []*entry.Entry {
 	return entries
 }
 
-// TestOrder holds the order of effects to the design: commit, read back, tiles, last-signed
+// TestOrder holds the order of effects to the design: commit with tiles, read back, last-signed
 // record, witnesses, note, answer. Signatures are made at any time before the witnesses, where they leave.
 func TestOrder(t *testing.T) {
 	tr := &tracer{Store: memory()}

@@ -69,7 +69,7 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// A Signer is one key of the log.
+// A Signer is one key of the log, or of a witness. Whoever takes one verifies what Sign returns, with VKey, before it leaves the process.
 type Signer struct {
 	VKey keys.VKey
 	// Sign returns a signature over msg in the form of the key's suite, without a time before it. It may be asked while the commit

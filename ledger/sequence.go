@@ -222,7 +222,7 @@ func (l *Ledger) roomFor(ctx context.Context, batch []*item, due []roll.Due) err
 }
 
 // room makes sure that the store has space for a commit of so many entries of so many bytes in all, with the note before it,
-// and for the tiles and the note that follow. The operator is told when that ends and begins.
+// the tiles that it fills, and the note that follows. The operator is told when that ends and begins.
 func (l *Ledger) room(ctx context.Context, entries, bytes int) error {
 	const frame = 2 + entry.MaxLeaf - entry.MaxEntry // of a leaf in a record, beside its entry
 	tiles := entries/verify.TileWidth + 8            // one may become full on each level
@@ -286,8 +286,8 @@ func (l *Ledger) commit(rec *record) error {
 		return fmt.Errorf("reading commit %d back: %w", rec.seq, ErrCorrupt)
 	}
 	l.records.put(rec.seq, stored, len(b))
-	// Tiles are there before anybody can sign for them: the publisher takes l.newest as it finds it.
-	// If there is no space for them after all, it does not sign before there is.
+	// Tiles are there before anybody can sign for them: the publisher takes l.newest as it finds it. Here they are stored that did not
+	// come with the commit (create). If there is no space for them now either, it does not sign before there is.
 	if err := l.putTiles(rec.size); err != nil && !errors.Is(err, ErrFull) {
 		return err
 	}
@@ -299,15 +299,19 @@ func (l *Ledger) commit(rec *record) error {
 }
 
 // create makes a commit with the tiles that it fills, and with the note before it if that is still to be stored. Where the store
-// cannot tell, both are left to be done.
+// cannot tell, both are left to be done; and tiles, which follow from the commits, where it has no space for them after all.
 func (l *Ledger) create(rec *record) error {
-	tiles := l.tree.full(rec.size)
-	objects := l.tree.objects(tiles)
+	var notes []Object
 	o := l.unstored.Load()
 	if o != nil {
-		objects = append(objects, *o)
+		notes = append(notes, *o)
 	}
-	told, err := create(l.work, l.store, rec, objects...)
+	tiles := l.tree.full(rec.size)
+	told, err := create(l.work, l.store, rec, append(l.tree.objects(tiles), notes...)...)
+	if errors.Is(err, ErrFull) && len(tiles) > 0 {
+		tiles = nil
+		told, err = create(l.work, l.store, rec, notes...)
+	}
 	if err == nil && told {
 		l.unstored.CompareAndSwap(o, nil)
 		l.tree.stored(tiles)

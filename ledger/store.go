@@ -27,7 +27,7 @@ type Store interface {
 	// without all of them. The record is at most MaxRecord
 	// bytes. If the commit exists already, whatever its bytes, the error is ErrExists; if
 	// seq-1 does not exist, another one. An error that is ErrUnknown says that the commit
-	// may exist, now or later: read it and compare.
+	// may exist, now or later, and nothing about the objects: read it and compare, and put them again.
 	Create(ctx context.Context, seq uint64, record []byte, objects ...Object) error
 
 	// Read returns commit seq as it was created. Above Last the error is fs.ErrNotExist.

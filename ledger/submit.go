@@ -83,7 +83,7 @@ func (it *item) abandoned() bool {
 // window is how many entries of one submission are parsed and checked at a time.
 const window = 256
 
-// Submit submits entries, each a signed note, perhaps with a DNSSEC chain after it (entry.Submission), and waits until a published
+// Submit submits entries, each a signed note, perhaps with a DNSSEC chain after it (entry.Submission), which nobody may change meanwhile, and waits until a published
 // checkpoint covers those that were admitted, or ctx ends. The results are in the order of the
 // entries; entries that depend on one another must be in that order too. Submitting an entry
 // again is harmless: it gives the same index.

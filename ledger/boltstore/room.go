@@ -17,7 +17,7 @@ const (
 	// smallSlack is for what a transaction writes beside its leaves, in pages: branches on every
 	// level, split, and the bucket of buckets.
 	smallSlack = 64
-	// aheadSlack is that of Room: for three transactions, and a note that is put between them.
+	// aheadSlack is that of Room: for a commit with its objects, tiles after it, a note before them, and the note that follows.
 	aheadSlack = 256
 	// objectPages are those that an object can take beside its bytes: its leaf and the one that is
 	// split from it are not filled, and there is a branch above them.
@@ -47,8 +47,10 @@ func (s *store) Room(ctx context.Context, bytes int) error {
 			objects := tx.Bucket(objBucket)
 			need := int64(bytes) + objectPages*pageSize(tx)*(1+int64(bytes)/leastObject)
 			need += besideLast(tx.Bucket(commitBucket))
-			// Texts, which can be large, come before the checkpoint notes.
-			need += beside(objects, []byte("checkpoints/"), leafKeys, make(map[string]bool))
+			// Texts, which can be large, come before the checkpoint notes, and notes, which can be, before the tiles.
+			counted := make(map[string]bool)
+			need += beside(objects, []byte("checkpoints/"), leafKeys, counted)
+			need += beside(objects, []byte("tile/"), leafKeys, counted)
 			return s.space.reserve(tx.Size(), need+overhead(tx, need, aheadSlack), true)
 		})
 	})

@@ -133,13 +133,12 @@ func TestRoomIsEnough(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := *calls
-		err := s.Create(t.Context(), seq, make([]byte, record), ledger.Object{Path: fmt.Sprint("checkpoints/", seq*1000-1), Data: make([]byte, 3500)})
-		other := s.Put(t.Context(), ledger.Object{Path: fmt.Sprint("checkpoints/", seq*1000), Data: make([]byte, 3500)})
-		objects := []ledger.Object{}
+		objects := []ledger.Object{{Path: fmt.Sprint("checkpoints/", seq*1000-1), Data: make([]byte, 3500)}}
 		for i := range tiles {
 			objects = append(objects, ledger.Object{Path: fmt.Sprintf("tile/%d/%03d", i%3, seq*20+uint64(i)), Data: make([]byte, 8192)})
 		}
-		err = errors.Join(err, other, s.Put(t.Context(), objects...))
+		err := s.Create(t.Context(), seq, make([]byte, record), objects...)
+		err = errors.Join(err, s.Put(t.Context(), ledger.Object{Path: fmt.Sprint("checkpoints/", seq*1000), Data: make([]byte, 3500)}))
 		err = errors.Join(err, s.Put(t.Context(), ledger.Object{Path: fmt.Sprint("checkpoints/", seq*1000+1), Data: make([]byte, note)}))
 		if err != nil {
 			t.Fatal(err)
@@ -153,6 +152,31 @@ func TestRoomIsEnough(t *testing.T) {
 	before := *calls
 	if err := s.Room(t.Context(), 1000); err != nil || *calls != before {
 		t.Fatal(err, *calls-before)
+	}
+}
+
+// TestRoomBesideLargeNotes has the first tile and a note come with one commit, beside the notes of many witnesses of before.
+func TestRoomBesideLargeNotes(t *testing.T) {
+	opened, err := Create(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := opened.(*store)
+	defer s.Close()
+	calls := exact(s)
+	for i := range 32 {
+		if err := s.Put(t.Context(), ledger.Object{Path: fmt.Sprint("checkpoints/", 100+i), Data: make([]byte, 250<<10)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.space.mark = 0
+	if err := s.Room(t.Context(), 1000+9*(8192+64)+8192+256<<10); err != nil { // as a ledger asks for one entry
+		t.Fatal(err)
+	}
+	before := *calls
+	err = s.Create(t.Context(), 1, make([]byte, 1000), ledger.Object{Path: "tile/0/000", Data: make([]byte, 8192)}, ledger.Object{Path: "checkpoints/108", Data: make([]byte, 3500)})
+	if err != nil || *calls != before {
+		t.Fatalf("after Room %d times more was reserved (%v)", *calls-before, err)
 	}
 }
 
@@ -334,14 +358,12 @@ func TestFullDisk(t *testing.T) {
 					if !early {
 						free = fillDisk(t, dir)
 					}
-					if err := s.Create(t.Context(), seq+1, make([]byte, n)); err != nil {
+					if err := s.Create(t.Context(), seq+1, make([]byte, n), ledger.Object{Path: fmt.Sprint("tile/0/", seq+1), Data: make([]byte, 8192)}); err != nil {
 						t.Fatalf("commit %d of %d bytes: %v", seq+1, n, err)
 					}
 					seq++
-					err := s.Put(t.Context(), ledger.Object{Path: fmt.Sprint("checkpoints/", seq), Data: make([]byte, 3500)},
-						ledger.Object{Path: fmt.Sprint("tile/0/", seq), Data: make([]byte, 8192)})
-					if err != nil {
-						t.Fatalf("objects of commit %d: %v", seq, err)
+					if err := s.Put(t.Context(), ledger.Object{Path: fmt.Sprint("checkpoints/", seq), Data: make([]byte, 3500)}); err != nil {
+						t.Fatalf("the note of commit %d: %v", seq, err)
 					}
 				}
 				if free == nil {
