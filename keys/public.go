@@ -272,7 +272,7 @@ func (k *PublicKey) VKey(name string) VKey {
 	return VKey{name, noteKeyID(name, typ, material), typ, bytes.Clone(material)}
 }
 
-// noteKey returns what a verifier key holds. The key owns it.
+// noteKey returns what a verifier key holds, which may be the key's own memory.
 func (k *PublicKey) noteKey() (typ byte, material []byte) {
 	if k.suite == Ed25519 {
 		return TypeEd25519, k.spki[len(prefixEd25519):]

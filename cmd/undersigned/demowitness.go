@@ -221,12 +221,19 @@ func (d *demo) forge(ctx context.Context, size uint64) ([]byte, error) {
 	note := append(c.Text(), '\n')
 	now := uint64(d.now().Unix())
 	for _, s := range signers {
+		verifier, err := verify.NewVerifier(s.VKey)
+		if err != nil {
+			return nil, err
+		}
 		sig, err := s.Sign(verify.SignedMessage(s.VKey, now, c))
 		if err != nil {
 			return nil, err
 		}
 		if s.VKey.Type == keys.TypeCosignatureMLDSA44 {
 			sig = verify.TimestampedSignature(now, sig)
+		}
+		if !verifier.Verify(c.Text(), sig) {
+			return nil, errors.New("the signature of the forged checkpoint does not verify")
 		}
 		note = append(note, verify.SignatureLine(s.VKey, sig)...)
 	}

@@ -54,8 +54,8 @@ func (k logKey) load(path, origin string) (ledger.Signer, error) {
 	return signerOf(v, key), err
 }
 
-// signerOf signs notes with a key. A note's text says of which log it is, so that no origin is needed; and whoever takes a
-// ledger.Signer verifies what it makes.
+// signerOf signs notes with a key. A note's text says of which log it is, so that no origin is needed; and
+// whoever takes a ledger.Signer verifies what it makes.
 func signerOf(v keys.VKey, key *source.Key) ledger.Signer {
 	return ledger.Signer{VKey: v, Sign: func(msg []byte) ([]byte, error) { return key.SignUnverified(v.Name, msg) }}
 }

@@ -534,6 +534,15 @@ func TestMLDSA44(t *testing.T) {
 	}
 }
 
+// TestWrongMLDSA44 has the library that signs make what is wrong: Sign does not let it out.
+func TestWrongMLDSA44(t *testing.T) {
+	key, other := newKey(t, keys.MLDSA44), newKey(t, keys.MLDSA44)
+	key.mldsa44 = other.mldsa44
+	if _, err := key.Sign(origin, []byte("hello")); !errors.Is(err, errSignature) {
+		t.Errorf("another key's signature leaves: %v", err)
+	}
+}
+
 // BenchmarkMLDSA44 prints how much longer a signature takes with the library that verifies.
 func BenchmarkMLDSA44(b *testing.B) {
 	private, err := mldsa.GenerateKey(mldsa.MLDSA44())

@@ -50,12 +50,13 @@ func Submission(e *Entry, chain []byte) []byte {
 	return p.b
 }
 
-// ParseSubmission reads what Submission prints, at most MaxEntry bytes. The text is the entry's Text, which is where b begins, and b's; the
-// chain is nil if there is none. The errors are those of ParseText.
+// ParseSubmission reads what Submission prints, at most MaxEntry bytes. The text is what Text returns of the entry: the beginning of b, whose
+// memory it shares. The chain is nil if there is none. The errors are those of ParseText.
 func ParseSubmission(b []byte) (e *Entry, text, chain []byte, err error) {
 	p := newParser(b, MaxEntry, problemEntrySize)
 	e = p.entry()
-	text = b[:p.taken()]
+	n := p.taken()
+	text = b[:n:n]
 	p.bySomebody(e)
 	p.signatures(e)
 	if p.peek() {
