@@ -269,7 +269,7 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "note-left-out", defence: "the note before a commit is stored with it",
-		edits: []edit{{"ledger/sequence.go", "objects = append(objects, *o)", "_ = *o"}},
+		edits: []edit{{"ledger/sequence.go", "notes = append(notes, *o)", "_ = *o"}},
 		test:  "./ledger TestOrderAlone|TestFaults",
 	},
 	{
