@@ -145,7 +145,9 @@ func OrganizationOf(r *verify.Report, domain string) (Organization, bool) {
 		endorsed[e.Statement] = stands
 		renditions := []entry.Hash{}
 		for _, x := range e.Renditions {
-			renditions = append(renditions, x.Hash)
+			if stands {
+				renditions = append(renditions, x.Hash)
+			}
 		}
 		v.Endorsements = append(v.Endorsements, EndorsementView{
 			Mark: MarkOf(e.Mark), ID: e.ID, Statement: e.Statement, Title: st.Title, Action: e.Action, Stands: stands, Date: e.Date,

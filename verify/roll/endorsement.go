@@ -39,6 +39,7 @@ func (t *trial) endorsement(b *entry.Endorsement) (func(), error) {
 		if last == nil || last.withdrawn {
 			return nil, t.refuse(RuleEndorsed, "%s does not stand behind the statement", m.domain)
 		}
+		mask = last.renditions // it takes back all of it
 		others = suspendedKeys | recoveryKeys
 	}
 	if b.After.Size < 1 || b.After.Size > t.Index {
@@ -73,7 +74,7 @@ func (t *trial) endorsement(b *entry.Endorsement) (func(), error) {
 			m.said = append(m.said, at)
 			st.about = append(st.about, at)
 		} else {
-			st.past = append(st.past, past{at, last.index, last.admitted, last.id, last.keys, last.withdrawn})
+			st.past = append(st.past, past{at, last.renditions, last.index, last.admitted, last.id, last.keys, last.withdrawn})
 			*last = r
 		}
 		st.changed = r.admitted
@@ -95,7 +96,7 @@ type record struct {
 	member     uint32
 	statement  uint32
 	keys       uint32 // in standings.sets
-	renditions uint32 // bit i: rendition i of the statement
+	renditions uint32 // bit i: rendition i of the statement; of a withdrawal, those it took back
 	withdrawn  bool
 }
 

@@ -501,7 +501,7 @@ func (x *snapshotParts) readPasts(l *snapshotItems) bool {
 	pasts := make([]past, l.n)
 	ok := l.each(func(r *snapshotReader, i int) {
 		p := &pasts[i]
-		p.record, p.id = uint32(r.of(int(of.n))), r.hash()
+		p.record, p.renditions, p.id = uint32(r.of(int(of.n))), uint32(r.most(math.MaxUint32)), r.hash()
 		p.index, p.admitted, p.keys, p.withdrawn = r.most(math.MaxInt64), r.int(minTime, maxTime), uint32(r.of(len(of.sets))), r.flag()
 	})
 	if !ok {
@@ -513,6 +513,9 @@ func (x *snapshotParts) readPasts(l *snapshotItems) bool {
 			return false
 		}
 		st := &x.statements[about]
+		if bits.Len32(p.renditions) > len(st.renditions) {
+			return false
+		}
 		st.past = append(st.past, p)
 	}
 	return true

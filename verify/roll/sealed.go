@@ -69,12 +69,13 @@ type stamp struct {
 
 // past is an endorsement entry that another one of the same member has followed.
 type past struct {
-	record    uint32 // in standings
-	index     uint64
-	admitted  int64 // Unix milliseconds
-	id        entry.Hash
-	keys      uint32 // in standings.sets
-	withdrawn bool
+	record     uint32 // in standings
+	renditions uint32 // as in a record
+	index      uint64
+	admitted   int64 // Unix milliseconds
+	id         entry.Hash
+	keys       uint32 // in standings.sets
+	withdrawn  bool
 }
 
 // A ranking is the list of those who stand behind a statement, in the order of
@@ -458,9 +459,10 @@ func (s *State) same(st *statement, size uint64, from, to int64) bool {
 // A Said is an endorsement entry of a member about a statement.
 type Said struct {
 	Mark
-	Action   entry.Action // Endorse or Withdraw
-	Keys     []keys.Ref
-	Disputed bool // a key that signed was in doubt at Index (State.Disputed)
+	Action     entry.Action // Endorse or Withdraw
+	Keys       []keys.Ref
+	Renditions []entry.RenditionRef // as in an Endorsement
+	Disputed   bool                 // a key that signed was in doubt at Index (State.Disputed)
 }
 
 // LastWord returns the last endorsement entry of a member about a statement
@@ -485,7 +487,7 @@ func (s *State) word(domain string, h entry.Hash, before func(index uint64, admi
 	if r == nil {
 		return Said{}, false
 	}
-	p := past{index: r.index, admitted: r.admitted, keys: r.keys, withdrawn: r.withdrawn}
+	p := past{renditions: r.renditions, index: r.index, admitted: r.admitted, keys: r.keys, withdrawn: r.withdrawn}
 	if !before(p.index, p.admitted) {
 		for _, q := range st.past {
 			if q.record == at && before(q.index, q.admitted) {
@@ -496,7 +498,7 @@ func (s *State) word(domain string, h entry.Hash, before func(index uint64, admi
 			return Said{}, false
 		}
 	}
-	said = Said{Mark: Mark{p.index, milli(p.admitted)}, Action: entry.Endorse}
+	said = Said{Mark: Mark{p.index, milli(p.admitted)}, Action: entry.Endorse, Renditions: st.named(p.renditions)}
 	if p.withdrawn {
 		said.Action = entry.Withdraw
 	}

@@ -29,7 +29,7 @@ func TestRanking(t *testing.T) {
 				at = st.about[rng.IntN(50)]
 			}
 			r := s.standings.at(at)
-			st.past = append(st.past, past{at, r.index, r.admitted, r.id, r.keys, r.withdrawn})
+			st.past = append(st.past, past{at, r.renditions, r.index, r.admitted, r.id, r.keys, r.withdrawn})
 			s.admitted += int64(rng.IntN(3))
 			*r = record{id: entry.Sum(fmt.Append(nil, s.size)), index: s.size, admitted: s.admitted, member: r.member, withdrawn: rng.IntN(3) == 0}
 			s.size++
@@ -130,7 +130,7 @@ func BenchmarkReading(b *testing.B) {
 	at := st.about[members/2]
 	r := s.standings.at(at)
 	asOf := s.admitted
-	st.past = append(st.past, past{at, s.size, asOf + 1, r.id, r.keys, false})
+	st.past = append(st.past, past{at, r.renditions, s.size, asOf + 1, r.id, r.keys, false})
 	*r = record{index: s.size + 1, admitted: asOf + 2, member: r.member, withdrawn: true}
 	s.size, st.changed = s.size+2, asOf+2
 	for _, c := range []struct {

@@ -22,7 +22,7 @@ import (
 // none, by the number of members plus its place among the operators. A mark is
 // an index and a time.
 //
-//	"undersigned/state/v6" LF, origin, size, admitted
+//	"undersigned/state/v7" LF, origin, size, admitted
 //	0, or 1 and the leaf beyond which nothing is known: index, what
 //	[n]: domains of members
 //	[n]: domains of operators
@@ -42,13 +42,13 @@ import (
 //	     rolls: index, admitted, as of, count
 //	[n]: set of keys that signed together
 //	[n]: endorsement: id, after note, index, after size, admitted, date, member, statement, set, renditions, withdrawn
-//	[n]: what endorsements have followed, by statement, in the order of following: endorsement, id, index, admitted, set, withdrawn
+//	[n]: what endorsements have followed, by statement, in the order of following: endorsement, renditions, id, index, admitted, set, withdrawn
 //	[n]: time stamp: index, admitted, size, id
 //	0, or 1 and the charter: mark, id, title, operator, keys, publishers, operator admits, vouched, dnssec, roll
 //
 // What follows from these is not written: who stands behind what, how many
 // are members, what looks like what.
-const snapshotMagic = "undersigned/state/v6\n"
+const snapshotMagic = "undersigned/state/v7\n"
 
 const snapshotGroup = 1024
 
@@ -359,6 +359,7 @@ func (w *snapshotWriter) statement(st *statement) {
 
 func (w *snapshotWriter) past(p past) {
 	w.len(int(p.record))
+	w.uint(uint64(p.renditions))
 	w.hash(p.id)
 	w.uint(p.index)
 	w.int(p.admitted)

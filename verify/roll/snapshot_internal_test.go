@@ -30,7 +30,7 @@ func TestSnapshotFields(t *testing.T) {
 		{voucher{}, []string{"domain", "index", "operator", "member", "keys"}},
 		{key{}, []string{"id", "public", "ref", "domain", "role", "registered", "current", "suspended", "suspendedAt", "revoked", "revokedAt", "compromised", "compromisedAfter", "published"}},
 		{statement{}, []string{"Mark", "id", "entryID", "hash", "publisher", "title", "language", "mediaType", "size", "renditions", "supersedes", "superseded", "closed", "closedAt", "closes", "lastID", "standing", "about", "past", "changed", "rolls", "sealed", "ranking", "moved"}},
-		{past{}, []string{"record", "index", "admitted", "id", "keys", "withdrawn"}},
+		{past{}, []string{"record", "renditions", "index", "admitted", "id", "keys", "withdrawn"}},
 		{sealed{}, []string{"index", "admitted", "asOf", "count"}},
 		{stamp{}, []string{"index", "admitted", "size", "id"}},
 		{chain{}, []string{"index", "admitted", "outcome", "notBefore", "notAfter", "hash"}},

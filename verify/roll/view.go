@@ -149,13 +149,13 @@ type Endorsement struct {
 	Action     entry.Action // Endorse: it stands; Withdraw: it does not
 	Date       string       // the signer's claim, YYYY-MM-DD
 	Keys       []keys.Ref
-	Renditions []entry.RenditionRef // in the order of the statement
+	Renditions []entry.RenditionRef // in the order of the statement; of a withdrawal, those it took back
 	After      entry.After
 	Disputed   bool // a key that signed was in doubt at Index (State.Disputed)
 }
 
 // Said returns who said what and when.
-func (e Endorsement) Said() Said { return Said{e.Mark, e.Action, e.Keys, e.Disputed} }
+func (e Endorsement) Said() Said { return Said{e.Mark, e.Action, e.Keys, e.Renditions, e.Disputed} }
 
 // Size returns the number of leaves applied, inadmissible ones too.
 func (s *State) Size() uint64 {
@@ -467,12 +467,18 @@ func (s *State) view(r *record) Endorsement {
 		view.Action = entry.Withdraw
 	}
 	view.Keys, view.Disputed = s.signers(r.keys, r.index)
+	view.Renditions = st.named(r.renditions)
+	return view
+}
+
+// named returns the renditions of a statement whose bits are set.
+func (st *statement) named(mask uint32) (refs []entry.RenditionRef) {
 	for i, of := range st.renditions {
-		if r.renditions&(1<<i) != 0 {
-			view.Renditions = append(view.Renditions, entry.RenditionRef{Language: of.Language, Hash: of.Hash})
+		if mask&(1<<i) != 0 {
+			refs = append(refs, entry.RenditionRef{Language: of.Language, Hash: of.Hash})
 		}
 	}
-	return view
+	return refs
 }
 
 // Previous returns the ID of the last admitted entry on e's subject, which an
