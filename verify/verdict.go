@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -397,12 +398,9 @@ func (j *judge) domain() {
 	}
 	found, ok := all[len(all)-1], j.v.Text == nil
 	if !ok {
-		for _, e := range all {
-			e.Renditions = j.renditions(e)
-			covers := e.Statement == *j.v.Text || slices.ContainsFunc(e.Renditions, func(r entry.RenditionRef) bool { return r.Hash == *j.v.Text })
-			if covers && (!ok || e.Statement == *j.v.Text) {
-				found, ok = e, true
-			}
+		covering := slices.DeleteFunc(slices.Clone(all), func(e roll.Endorsement) bool { return e.Statement != *j.v.Text && !covers(e.Renditions, *j.v.Text) })
+		if ok = len(covering) > 0; ok {
+			found = slices.MaxFunc(covering, j.tellsMore)
 		}
 	}
 	if !ok && named(j.state, *j.v.Text) {
@@ -412,7 +410,7 @@ func (j *judge) domain() {
 	}
 	// Otherwise the text is in the record in no form at all: an altered copy is told apart from
 	// another statement by the answer about the text.
-	j.endorsed = &endorsed{found.Index, found.ID, found.Admitted, found.Domain, found.Statement, j.renditions(found), found.Date, found.Keys, found.Action}
+	j.endorsed = &endorsed{found.Index, found.ID, found.Admitted, found.Domain, found.Statement, found.Renditions, found.Date, found.Keys, found.Action}
 	j.signed, j.admitted = true, true
 	if j.bounds = r.Bounds(found.Index); j.bounds.Size == 0 {
 		j.bounds = Bounds{NoLater: j.in.Policy.NoLater(r.checkpoint), Size: r.Size}
@@ -423,18 +421,25 @@ func (j *judge) domain() {
 	}
 }
 
-// renditions returns what an endorsement covers beside the text. A withdrawal takes back whatever was endorsed.
-func (j *judge) renditions(e roll.Endorsement) []entry.RenditionRef {
-	if e.Action == entry.Endorse {
-		return e.Renditions
-	}
-	var all []entry.RenditionRef
-	if s, ok := j.state.Statement(e.Statement); ok {
-		for _, r := range s.Renditions {
-			all = append(all, entry.RenditionRef{Language: r.Language, Hash: r.Hash})
+// covers says whether a text is one of these renditions.
+func covers(renditions []entry.RenditionRef, text entry.Hash) bool {
+	return slices.ContainsFunc(renditions, func(r entry.RenditionRef) bool { return r.Hash == text })
+}
+
+// tellsMore compares what an organization said last about two statements that have the text asked about: the one whose own text it is tells more, then one
+// that it stands behind, then one that no other replaces, then the later. A rendition can be one of several statements.
+func (j *judge) tellsMore(a, b roll.Endorsement) int {
+	rank := func(e roll.Endorsement) (n int) {
+		st, _ := j.state.Statement(e.Statement)
+		for _, good := range []bool{e.Statement == *j.v.Text, e.Action == entry.Endorse, len(st.Superseded) == 0} {
+			n *= 2
+			if good {
+				n++
+			}
 		}
+		return n
 	}
-	return all
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Index, b.Index))
 }
 
 // conclude turns what was found into answers, a code and a sentence.
@@ -575,6 +580,7 @@ func (j *judge) answerReplayed(verb string) {
 	}
 	j.doubtful(closer)
 	j.owner(closer)
+	j.suspended() // behind those: the first reason is told with the answer
 	yes := "Yes. "
 	if e.action == entry.Withdraw { // to a question that is asked of an endorsement
 		yes = ""
@@ -599,7 +605,14 @@ func (j *judge) doubtful(closer func(format string, args ...any)) {
 			closer("The endorsement is disputed: entry %d brought the key that signed, with a key that has been declared compromised from before that, or one that had so come.", k.DisputedFrom)
 		case k.Revoked && k.RevokedAt > e.index:
 			closer("The key has since been replaced or revoked, by entry %d.", k.RevokedAt)
-		case k.Suspended && k.SuspendedAt > e.index:
+		}
+	}
+}
+
+// suspended says which keys that signed are suspended, which takes nothing from what they signed before.
+func (j *judge) suspended() {
+	for _, ref := range j.endorsed.keys {
+		if k, ok := j.state.Key(ref); ok && k.Suspended && !k.Revoked && k.SuspendedAt > j.endorsed.index {
 			j.reason(didSign, "The key has since been suspended, by entry %d.", k.SuspendedAt)
 		}
 	}
@@ -716,9 +729,13 @@ func (j *judge) answerStands() {
 	last, ok := j.state.Endorsement(e.domain, e.statement)
 	next, others := j.state.NextRegistration(e.domain, e.index)
 	others = others && ok && last.Index > next.Index // and so perhaps somebody else's
+	word := last.Said()
+	if others {
+		word, _ = j.state.WordBefore(e.domain, e.statement, next.Index)
+	}
 	switch {
 	case others:
-		j.earlierHolder(last, next)
+		j.earlierHolder(word, last, next)
 	case ok && last.Action == entry.Withdraw:
 		j.v.Withdrawn = &last.Admitted
 		j.answer(stillStands, LookCloser, "Withdrawn on %s.", day(last.Admitted))
@@ -727,17 +744,11 @@ func (j *judge) answerStands() {
 	case ok && j.superseded():
 		j.answer(stillStands, LookCloser, "Not withdrawn %s, but a newer version of the text exists.", asOf)
 		j.problem(CodeWithdrawn, stillStands, "")
-	case ok && j.dropped(last):
+	case ok && j.dropped(word):
 		j.answer(stillStands, LookCloser, "It stands for the text itself, but no longer for this rendition, which the endorsement of %s leaves out.", day(last.Admitted))
 		j.problem(CodeWithdrawn, stillStands, "")
 	case ok && last.Disputed:
-		j.answer(stillStands, LookCloser, "Disputed: it stands by entry %d, signed with a key that has been declared compromised.", last.Index)
-		if !slices.ContainsFunc(last.Keys, func(ref keys.Ref) bool {
-			k, _ := j.state.Key(ref)
-			return k.Compromised && k.CompromisedAfter <= last.Index
-		}) {
-			j.v.Answers[stillStands].Text = fmt.Sprintf("Disputed: it stands by entry %d, signed with a key that had come with a stolen one.", last.Index)
-		}
+		j.answer(stillStands, LookCloser, "Disputed: it stands by entry %d, signed with a key that %s.", last.Index, j.disputedFor(word))
 	case ok && r.checkpoint.Fresh.IsZero():
 		j.answer(stillStands, LookCloser, "Not withdrawn %s, in a copy of the record that no witness has seen.", asOf)
 		if len(r.Witnesses) > 0 {
@@ -749,14 +760,14 @@ func (j *judge) answerStands() {
 	case ok:
 		j.answer(stillStands, Confirmed, "Nothing was removed. Not withdrawn %s.", asOf)
 	}
-	if last.Index > e.index && last.Action == entry.Endorse && !others {
-		j.reason(stillStands, "It was endorsed again %s, by entry %d.", day(last.Admitted), last.Index)
+	if word.Index > e.index && word.Action == entry.Endorse && (!others || last.Action == entry.Endorse) {
+		j.reason(stillStands, "It was endorsed again %s, by entry %d.", day(word.Admitted), word.Index)
 		if e.action == entry.Withdraw {
-			j.again = last.Admitted
-		} else if before, ok := j.state.WordBefore(e.domain, e.statement, last.Index); ok && before.Action == entry.Withdraw {
+			j.again = word.Admitted
+		} else if before, ok := j.state.WordBefore(e.domain, e.statement, word.Index); ok && before.Action == entry.Withdraw {
 			j.reason(stillStands, "In between it was withdrawn, by entry %d, of %s.", before.Index, day(before.Admitted))
 		}
-		j.standsBy(last)
+		j.standsBy(word)
 	}
 	if m, ok := j.state.Member(e.domain); ok && m.Left {
 		j.reason(stillStands, "The organization has since left the record, %s; that removes no endorsement.", day(m.LeftAt.Admitted))
@@ -771,6 +782,17 @@ func (j *judge) answerStands() {
 		}
 		j.problem(CodeUnchecked, stillStands, "%s", aged)
 	}
+}
+
+// disputedFor says what there is against a key that signed what is disputed.
+func (j *judge) disputedFor(word roll.Said) string {
+	if slices.ContainsFunc(word.Keys, func(ref keys.Ref) bool {
+		k, _ := j.state.Key(ref)
+		return k.Compromised && k.CompromisedAfter <= word.Index
+	}) {
+		return "has been declared compromised"
+	}
+	return "had come with a stolen one"
 }
 
 const disputedWithdrawal = "The withdrawal is disputed: a key that signed it has been declared compromised from before that, or had come with such a key."
@@ -795,12 +817,11 @@ func (j *judge) contest(last roll.Said) {
 	}
 }
 
-// earlierHolder says whether an endorsement stands whose domain has been registered again since, by an entry before the last word on the statement.
-func (j *judge) earlierHolder(last roll.Endorsement, next roll.Mark) {
-	e := j.endorsed
-	was, ok := j.state.WordBefore(e.domain, e.statement, next.Index)
+// earlierHolder says whether an endorsement stands whose domain has been registered again since, by an entry between the word of who held it then and the last
+// one on the statement.
+func (j *judge) earlierHolder(was roll.Said, last roll.Endorsement, next roll.Mark) {
 	switch {
-	case ok && was.Action == entry.Withdraw:
+	case was.Action == entry.Withdraw:
 		j.v.Withdrawn = &was.Admitted
 		j.answer(stillStands, LookCloser, "Withdrawn on %s.", day(was.Admitted))
 		j.problem(CodeWithdrawn, stillStands, "")
@@ -812,11 +833,16 @@ func (j *judge) earlierHolder(last roll.Endorsement, next roll.Mark) {
 		j.inherited = fmt.Sprintf("; its endorsement was withdrawn on %s, after the domain had been registered again, perhaps by somebody else", day(last.Admitted))
 		j.contest(last.Said())
 		return
+	case j.superseded():
+		j.answer(stillStands, LookCloser, "It stood when the domain was registered again, %s, but a newer version of the text exists.", day(next.Admitted))
+		j.problem(CodeWithdrawn, stillStands, "")
+	case j.dropped(was):
+		j.answer(stillStands, LookCloser, "It stood for the text itself when the domain was registered again, %s, but no longer for this rendition, which the endorsement of %s leaves out.", day(next.Admitted), day(was.Admitted))
+		j.problem(CodeWithdrawn, stillStands, "")
+	case was.Disputed:
+		j.answer(stillStands, LookCloser, "Disputed: it stood when the domain was registered again, %s, by entry %d, signed with a key that %s.", day(next.Admitted), was.Index, j.disputedFor(was))
 	default:
 		j.answer(stillStands, LookCloser, "It stood when the domain was registered again, %s.", day(next.Admitted))
-		if e.action == entry.Withdraw {
-			j.again = was.Admitted
-		}
 	}
 	said := "endorsed the text by"
 	if last.Action == entry.Withdraw {
@@ -832,8 +858,8 @@ func (j *judge) about(last roll.Said) *judge {
 }
 
 // standsBy holds the later entry by which an endorsement stands to what is asked of the one that was given.
-func (j *judge) standsBy(last roll.Endorsement) {
-	one := j.about(last.Said())
+func (j *judge) standsBy(last roll.Said) {
+	one := j.about(last)
 	say := func(format string, args ...any) {
 		a := &j.v.Answers[stillStands]
 		if a.State == Confirmed {
@@ -850,10 +876,9 @@ func (j *judge) standsBy(last roll.Endorsement) {
 }
 
 // dropped reports whether the text asked about is a rendition that the last endorsement no longer covers.
-func (j *judge) dropped(last roll.Endorsement) bool {
+func (j *judge) dropped(last roll.Said) bool {
 	text := j.v.Text
-	return text != nil && *text != j.endorsed.statement && !j.otherText &&
-		!slices.ContainsFunc(last.Renditions, func(r entry.RenditionRef) bool { return r.Hash == *text })
+	return text != nil && *text != j.endorsed.statement && !j.otherText && !covers(last.Renditions, *text)
 }
 
 // superseded reports whether a later statement says that it replaces this one.

@@ -409,11 +409,16 @@ func (c *Checker) named(ctx context.Context, typed string, about []byte) (*Answe
 		return c.Organization(ctx, domain, about)
 	}
 	fold := strings.ToLower(typed)
+	for _, m := range members { // before names, because whoever is called as another's domain is not that one
+		if keys.DomainToUnicode(m.Domain) == fold {
+			return c.Organization(ctx, m.Domain, about)
+		}
+	}
 	var like []Candidate
 	for _, m := range members {
 		unicode, name := keys.DomainToUnicode(m.Domain), strings.ToLower(m.Name)
 		switch {
-		case unicode == fold, name == fold, strings.ToLower(m.LegalName) == fold:
+		case name == fold, strings.ToLower(m.LegalName) == fold:
 			return c.Organization(ctx, m.Domain, about)
 		case hasWords(name, fold), hasWords(strings.ToLower(m.LegalName), fold), len(fold) > 2 && strings.Contains(m.Domain, fold):
 			like = append(like, Candidate{m.Domain, unicode, m.Name})
