@@ -106,13 +106,26 @@ func (t *trial) revoke(m *member, b *entry.KeyEvent) (func(), error) {
 		return nil, t.quorum(m, n, true)
 	case b.CompromisedAfter != nil:
 		return nil, t.refuse(RuleCompromised, "a key alone cannot say since when it is compromised")
-	case target.role == MemberKey && current(m.recovery) == 0 && current(m.keys) <= m.quorum:
+	case target.role == MemberKey && current(m.recovery) == 0 && strands(m, target):
 		return nil, t.refuse(RuleQuorum, "without it, %s would be below its quorum for ever", m.domain)
 	}
 	return func() {
 		t.strike(target, b)
 		t.recordKey(m, b)
 	}, nil
+}
+
+// strands reports whether too few of m's keys would be left without target. Suspended
+// ones bring no other key; but whoever loses one loses no voice by it, only what it
+// takes to withdraw and to leave.
+func strands(m *member, target *key) bool {
+	others := 0
+	for _, k := range m.keys {
+		if k != target && k.current && (!k.suspended || target.suspended) {
+			others++
+		}
+	}
+	return others < m.quorum
 }
 
 // compromise checks a compromised-after index about target.

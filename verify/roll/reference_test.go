@@ -877,7 +877,11 @@ func (r *reference) keyEventOK(b *entry.KeyEvent, e *entry.Entry, lines refs, op
 		if full {
 			return true
 		}
-		stranded := !isRecovery && len(l.recovery) == 0 && len(l.keys)-1 < l.quorum
+		left := minus(l.keys, refs{about: true})
+		if !l.suspended[about] {
+			left = minus(left, l.suspended)
+		}
+		stranded := !isRecovery && len(l.recovery) == 0 && len(left) < l.quorum
 		return lines[about] && b.CompromisedAfter == nil && !stranded
 	}
 	fresh := b.PublicKey.Ref()

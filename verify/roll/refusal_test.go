@@ -127,6 +127,14 @@ func (s *scene) sign(b entry.Body, o *rolltest.Org, ks []*rolltest.Key, changes 
 	return rolltest.Sign(e)
 }
 
+// suspended registers a member with so many keys, the first of which is suspended, and a quorum of 2.
+func (s *scene) suspended(n, recovery int) *rolltest.Org {
+	o := rolltest.NewOrg("suspended.example", n, recovery, 2)
+	s.Register(o)
+	s.Do(&entry.KeyEvent{Action: entry.Suspend, Member: o.Domain, Revokes: ref(o.Keys[0])}, s.op)
+	return o
+}
+
 func (s *scene) endorse(o *rolltest.Org, ks []*rolltest.Key, changes ...func(*entry.Endorsement)) *entry.Entry {
 	b := &entry.Endorsement{Action: entry.Endorse, Statement: s.statement, After: entry.After{Size: 1}}
 	for _, change := range changes {
@@ -755,6 +763,10 @@ var refusals = []struct {
 	}},
 	{"a thief strands a member by its suspended key", roll.RuleQuorum, "below its quorum for ever", byOperator, func(s *scene) *entry.Entry {
 		return s.sign(&entry.KeyEvent{Action: entry.Revoke, Member: s.pair.Domain, Revokes: ref(s.pair.Keys[0])}, s.pair, s.pair.Keys[:1])
+	}},
+	{"a thief strands a member of which another key is suspended", roll.RuleQuorum, "below its quorum for ever", byOperator, func(s *scene) *entry.Entry {
+		o := s.suspended(3, 0)
+		return s.sign(&entry.KeyEvent{Action: entry.Revoke, Member: o.Domain, Revokes: ref(o.Keys[2])}, o, o.Keys[2:])
 	}},
 	{"revoking a recovery key by the quorum alone", roll.RuleQuorum, "another recovery key", byOperator, func(s *scene) *entry.Entry {
 		return s.sign(&entry.KeyEvent{Action: entry.Revoke, Member: s.two.Domain, Revokes: ref(s.two.Recovery[0])}, s.two, nil)

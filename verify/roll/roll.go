@@ -63,7 +63,8 @@
 //   - add, rotate: the quorum or a recovery key, and the new key.
 //   - revoke: the key itself, the quorum or a recovery key. A recovery key is
 //     revoked by itself, or by the quorum and another one. A key alone cannot
-//     strand a member that has no recovery key below its quorum. To declare a
+//     strand a member that has no recovery key below its quorum, for which
+//     suspended keys do not count. To declare a
 //     key compromised takes more than the key; it may follow the revocation,
 //     and the index only ever goes down.
 //   - suspend: the operator, the quorum or a recovery key. It is never a recovery

@@ -286,6 +286,46 @@ func TestRepair(t *testing.T) {
 	}
 }
 
+// A key alone revokes itself unless that strands its owner, and the fold and the reference agree on when it does.
+func TestRevokeBesideSuspended(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		keys, recovery int // the first key is suspended, the quorum is 2
+		target         int
+		refused        bool
+	}{
+		{"one other speaks", 3, 0, 2, true},
+		{"one other speaks, and a recovery key can bring more", 3, 1, 2, false},
+		{"two others speak", 4, 0, 2, false},
+		{"the suspended key itself", 3, 0, 0, false},
+		{"the suspended key itself, which it takes to leave", 2, 0, 0, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScene(t, byOperator)
+			o := s.suspended(c.keys, c.recovery)
+			reference := &reference{origin: rolltest.Origin, known: map[string]bool{}}
+			for _, leaf := range s.Leaves {
+				l, err := entry.ParseLeaf(leaf)
+				if err != nil {
+					t.Fatal(err)
+				}
+				reference.log = append(reference.log, admitted{l.Admitted, l.Entry, l.Chain})
+			}
+			k := o.Keys[c.target]
+			l, err := entry.ParseLeaf(s.Leaf(s.sign(&entry.KeyEvent{Action: entry.Revoke, Member: o.Domain, Revokes: ref(k)}, o, ks{k})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := reference.admissible(l); got == c.refused {
+				t.Errorf("the reference says %v", got)
+			}
+			if err := s.State.Admit(l, nil); (err != nil) != c.refused {
+				t.Errorf("the fold says %v", err)
+			}
+		})
+	}
+}
+
 func TestRevokeAfterLeaving(t *testing.T) {
 	s := newScene(t, byOperator)
 	s.event(s.gone, &entry.KeyEvent{Action: entry.Revoke, Revokes: ref(s.gone.Keys[0]), CompromisedAfter: at(0)}, s.gone.Keys...)
