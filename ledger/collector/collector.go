@@ -217,7 +217,7 @@ func (w *walk) up(zone string) error {
 			return w.denial(m, zone, false)
 		}
 		signer, ok := w.signer(ds)
-		if !ok || signer == zone {
+		if !ok || len(signer) >= len(zone) { // both lead to the domain's name: it is not above
 			return &Error{Kind: Stripped}
 		}
 		if err := w.keep(ds.all()); err != nil {
@@ -247,6 +247,9 @@ func (w *walk) denial(m *message, zone string, itself bool) error {
 			zone = parent(zone)
 		}
 		return w.unsigned(zone)
+	}
+	if !itself && len(signer) >= len(zone) { // what a zone says of its own DS records leads round and round
+		return &Error{Kind: Stripped}
 	}
 	w.records = nil
 	if err := w.keep(all); err != nil {

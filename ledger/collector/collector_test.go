@@ -132,6 +132,21 @@ func TestRefused(t *testing.T) {
 		}},
 		{"no keys", Stripped, "", nil, drop(dnssectest.DNSKEY)},
 		{"no DS", Stripped, "", nil, drop(dnssectest.DS)},
+		{"the question about the DS is answered by the zone itself", Stripped, "", nil, func(name string, typ uint16, a *dnssectest.Answer) {
+			if typ == dnssectest.DS && name == domain {
+				*a = world(options{}, options{}).QueryIn(domain, domain, typ)
+			}
+		}},
+		{"the question about the DS is answered by the zone below", Stripped, "", nil, func(name string, typ uint16, a *dnssectest.Answer) {
+			if typ == dnssectest.DS && name == "example" {
+				*a = world(options{}, options{}).QueryIn(domain, domain, typ)
+			}
+		}},
+		{"a DS signed by the zone below", Stripped, "", nil, func(name string, typ uint16, a *dnssectest.Answer) {
+			if typ == dnssectest.DS && name == "example" {
+				a.Answer = world(options{}, options{}).Zone(domain, options{}).Sign(name, typ, a.Answer[0].Data)
+			}
+		}},
 		{"another text", Bogus, "", nil, func(_ string, typ uint16, a *dnssectest.Answer) {
 			if typ == dnssectest.TXT {
 				a.Answer[0].Data = dnssectest.Text(strings.Replace(record.String(), "01", "02", 1))
@@ -314,12 +329,23 @@ func TestReadName(t *testing.T) {
 		{"no end", "\x01a", 0, "", 0},
 		{"a reserved length", "\x40a\x00", 0, "", 0},
 		{"half a pointer", "\xc0", 0, "", 0},
+		{"127 pointers", pointers(127), 2*127 + 1, "\x01a\x00", 2*127 + 3},
+		{"128 pointers", pointers(128), 2*128 + 1, "", 0},
 		{"too long", strings.Repeat("\x01a", 128) + "\x00", 0, "", 0},
 	} {
 		if name, end, ok := readName([]byte(c.b), c.at); name != c.want || end != c.end || ok != (c.want != "") {
 			t.Errorf("%s: %q %d %v", c.name, name, end, ok)
 		}
 	}
+}
+
+// pointers returns a name with n pointers after it, the first to the name and each other to the one before.
+func pointers(n int) string {
+	b := []byte("\x01a\x00\xc0\x00")
+	for i := 1; i < n; i++ {
+		b = binary.BigEndian.AppendUint16(b, uint16(0xc000+len(b)-2))
+	}
+	return string(b)
 }
 
 func TestParseMessage(t *testing.T) {

@@ -23,6 +23,9 @@ const (
 
 const root = "\x00" // its name in wire form
 
+// maxPointers is as many as a name has labels at most: more only make work.
+const maxPointers = 127
+
 // udpSize is what we take in one datagram, without fragments (RFC 9715).
 const udpSize = 1232
 
@@ -94,6 +97,7 @@ func parseMessage(b, question []byte) (*message, error) {
 // ends.
 func readName(b []byte, at int) (name string, end int, ok bool) {
 	var out []byte
+	pointers := 0
 	for limit := at; at < len(b) && len(out) < 255; {
 		n := int(b[at])
 		switch {
@@ -112,7 +116,7 @@ func readName(b []byte, at int) (name string, end int, ok bool) {
 			at += 1 + n
 		case n >= 0xc0 && at+2 <= len(b):
 			to := int(binary.BigEndian.Uint16(b[at:]) & 0x3fff)
-			if to >= limit { // only ever backwards
+			if pointers++; to >= limit || pointers > maxPointers { // only ever backwards
 				return "", 0, false
 			}
 			if end == 0 {
