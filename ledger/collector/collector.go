@@ -88,19 +88,19 @@ func (c *Collector) Collect(ctx context.Context, domain string) ([]byte, *dnssec
 	}
 	within, cancel := context.WithTimeoutCause(ctx, maxTime, fmt.Errorf("it took longer than %v in all", maxTime))
 	defer cancel()
-	w := &walk{c: c, ctx: within, owner: wireName(dnssec.Owner(domain))}
-	if err := w.leaf(); err != nil {
-		if ctx.Err() != nil {
-			return nil, nil, ctx.Err()
-		}
-		return nil, nil, err
-	}
 	now, anchors := time.Now, c.Anchors
 	if c.Now != nil {
 		now = c.Now
 	}
 	if anchors == nil {
 		anchors = dnssec.RootAnchors()
+	}
+	w := &walk{c: c, ctx: within, domain: domain, owner: wireName(dnssec.Owner(domain)), now: now, anchors: anchors}
+	if err := w.leaf(); err != nil {
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
+		}
+		return nil, nil, err
 	}
 	at := now()
 	chain, r, err := dnssec.Build(domain, w.records, anchors, at)
@@ -134,7 +134,10 @@ func (c *Collector) Signed(ctx context.Context, domain string) (bool, error) {
 type walk struct {
 	c       *Collector
 	ctx     context.Context
+	domain  string
 	owner   string // in wire form and lower case, as all names here
+	now     func() time.Time
+	anchors []dnssec.Anchor
 	asked   int
 	records []dnssec.RR
 }
@@ -181,18 +184,38 @@ func (w *walk) leaf() error {
 			return &Error{Kind: Wildcard}
 		}
 	}
-	signer, ok := w.signer(texts)
-	if !ok || signer != parent(w.owner) {
-		e := &Error{Kind: OtherZone}
-		if ok {
-			e.Zone = textName(signer)
+	switch signer, ok := w.signer(texts); {
+	case !ok:
+		return &Error{Kind: OtherZone}
+	case signer != parent(w.owner):
+		// It counts for nothing, but if no signatures lead to that zone, that is proven.
+		if done, err := w.settled(w.up(signer)); done || err != nil {
+			return err
 		}
-		return e
+		return &Error{Kind: OtherZone, Zone: textName(signer)}
+	default:
+		if err := w.keep(texts.all()); err != nil {
+			return err
+		}
+		return w.up(signer)
 	}
-	if err := w.keep(texts.all()); err != nil {
-		return err
+}
+
+// settled says whether the way on which err came up, or nil, led to something that is proven. If not, the walk is as if that way had not been
+// tried. The error is one after which nothing else need be.
+func (w *walk) settled(err error) (bool, error) {
+	var e *Error
+	if errors.As(err, &e) && e.Kind == Unreachable {
+		return false, err
 	}
-	return w.up(signer)
+	if err == nil {
+		var bogus *dnssec.BogusError
+		if _, _, err := dnssec.Build(w.domain, w.records, w.anchors, w.now()); !errors.As(err, &bogus) {
+			return true, nil
+		}
+	}
+	w.records = nil
+	return false, nil
 }
 
 // up goes from a zone whose signatures are there to the root.
@@ -230,16 +253,8 @@ func (w *walk) up(zone string) error {
 // denial starts anew from a message that denies records: of the domain (itself), or the DS records of a zone. Without
 // signatures in it the reason lies further up.
 func (w *walk) denial(m *message, zone string, itself bool) error {
-	var all []dnssec.RR
-	signer, found := "", false
-	for _, typ := range []uint16{typeNSEC, typeNSEC3} {
-		set := pick(m.authority, typ, func(string) bool { return true })
-		if s, ok := w.signer(set); ok && len(set.records) > 0 {
-			signer, found = s, true
-			all = append(all, set.all()...)
-		}
-	}
-	if !found {
+	signer, all := w.denied(m)
+	if all == nil {
 		if !itself {
 			if zone == root {
 				return &Error{Kind: Stripped}
@@ -258,6 +273,18 @@ func (w *walk) denial(m *message, zone string, itself bool) error {
 	return w.up(signer)
 }
 
+// denied returns the records of denial in a message, and who signed them; none if nobody did.
+func (w *walk) denied(m *message) (signer string, all []dnssec.RR) {
+	for _, typ := range []uint16{typeNSEC, typeNSEC3} {
+		set := pick(m.authority, typ, func(string) bool { return true })
+		if s, ok := w.signer(set); ok && len(set.records) > 0 {
+			signer = s
+			all = append(all, set.all()...)
+		}
+	}
+	return signer, all
+}
+
 // unsigned looks for the delegation, at a name or above it, that explains why an answer has no signature.
 func (w *walk) unsigned(name string) error {
 	for ; name != root; name = parent(name) {
@@ -266,12 +293,31 @@ func (w *walk) unsigned(name string) error {
 			return err
 		}
 		if ds := pick(m.answer, typeDS, func(n string) bool { return n == name }); len(ds.signatures) > 0 {
+			if name == parent(w.owner) {
+				return w.handedOn()
+			}
 			return &Error{Kind: Stripped}
 		}
 		denied := pick(m.authority, typeNSEC, func(string) bool { return true })
 		hashed := pick(m.authority, typeNSEC3, func(string) bool { return true })
 		if len(denied.signatures)+len(hashed.signatures) > 0 {
 			return w.denial(m, name, false)
+		}
+	}
+	return &Error{Kind: Stripped}
+}
+
+// handedOn looks whether the domain's own zone, which is signed, hands the name of the records on to one that is not. It is asked last: servers of
+// zones that are not signed need not know what a DS record is. That there is no DS record explains nothing where the zone says that it has the
+// TXT records itself.
+func (w *walk) handedOn() error {
+	m, err := w.ask(w.owner, typeDS)
+	if err != nil {
+		return err
+	}
+	if _, all := w.denied(m); all != nil {
+		if done, err := w.settled(w.denial(m, w.owner, false)); done || err != nil {
+			return err
 		}
 	}
 	return &Error{Kind: Stripped}

@@ -93,6 +93,57 @@ func TestCollect(t *testing.T) {
 	}
 }
 
+// Where the records come from a zone to which no signatures lead, what is collected is the proof of that.
+func TestHandedAway(t *testing.T) {
+	owner := dnssec.Owner(domain)
+	for _, c := range []struct {
+		name         string
+		example, our options
+		owner        *options // of a zone of the name's own
+		text         bool     // there are TXT records
+		outcome      dnssec.Outcome
+		zone, cut    string
+	}{
+		{"a zone without signatures below", options{}, options{}, &options{Unsigned: true}, true, dnssec.Absent, domain, ""},
+		{"a zone without signatures below, empty", options{}, options{}, &options{Unsigned: true}, false, dnssec.Absent, domain, ""},
+		{"a zone without signatures below, NSEC3", options{}, options{NSEC3: true}, &options{Unsigned: true}, true, dnssec.Absent, domain, ""},
+		{"a zone without signatures below, opt-out", options{}, options{NSEC3: true, OptOut: true}, &options{Unsigned: true}, true, dnssec.Absent, domain, ""},
+		{"a zone without signatures below an island", options{}, options{Island: true}, &options{Unsigned: true}, true, dnssec.Insecure, "example", domain},
+		{"a zone without signatures below one", options{}, options{Unsigned: true}, &options{Unsigned: true}, true, dnssec.Insecure, "example", domain},
+		{"a signed zone without a DS below", options{}, options{}, &options{Island: true}, true, dnssec.Absent, domain, ""},
+		{"a signed zone without a DS below, opt-out", options{}, options{NSEC3: true, OptOut: true}, &options{Island: true}, true, dnssec.Absent, domain, ""},
+		{"a signed zone without a DS below, empty", options{}, options{}, &options{Island: true}, false, dnssec.Absent, domain, ""},
+		{"a zone with SHA-1 alone below", options{}, options{}, &options{Digest: 1}, true, dnssec.Absent, domain, ""},
+		{"a zone with SHA-1 alone below, empty", options{}, options{}, &options{Digest: 1}, false, dnssec.Absent, domain, ""},
+		{"a signed zone below, empty", options{}, options{}, &options{}, false, dnssec.Absent, owner, ""},
+		{"no zone of its own in an island", options{Island: true}, options{}, nil, true, dnssec.Insecure, ".", "example"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := world(c.example, c.our)
+			d.Publish(domain)
+			if c.owner != nil {
+				d.Zone(owner, *c.owner)
+			} else {
+				d.Without(domain)
+			}
+			if c.text {
+				d.Publish(domain, record)
+			}
+			chain, r, err := asking(serve(t, d).Addr, d).Collect(t.Context(), domain)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := dnssec.Verify(domain, chain, d.Anchors(), noon)
+			if err != nil || !reflect.DeepEqual(r, again) {
+				t.Errorf("%+v, but the chain shows %+v: %v", r, again, err)
+			}
+			if r.Outcome != c.outcome || r.Zone != c.zone || r.Cut != c.cut {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
 func TestRefused(t *testing.T) {
 	owner := dnssec.Owner(domain)
 	drop := func(types ...uint16) func(string, uint16, *dnssectest.Answer) {
@@ -128,6 +179,30 @@ func TestRefused(t *testing.T) {
 		{"the leaf's signature taken away", Stripped, "", nil, func(_ string, typ uint16, a *dnssectest.Answer) {
 			if typ == dnssectest.TXT {
 				drop(dnssectest.RRSIG)("", 0, a)
+			}
+		}},
+		{"the leaf's signature taken away, opt-out", Stripped, "", func(d *dnssectest.DNS) {
+			d.Zone(domain, options{NSEC3: true, OptOut: true})
+			d.Publish(domain, record)
+		}, func(_ string, typ uint16, a *dnssectest.Answer) {
+			if typ == dnssectest.TXT {
+				drop(dnssectest.RRSIG)("", 0, a)
+			}
+		}},
+		{"a zone below, its leaf's signature taken away", Stripped, "", func(d *dnssectest.DNS) {
+			d.Zone(owner, options{})
+			d.Publish(domain, record)
+		}, func(_ string, typ uint16, a *dnssectest.Answer) {
+			if typ == dnssectest.TXT {
+				drop(dnssectest.RRSIG)("", 0, a)
+			}
+		}},
+		{"a zone without signatures below, and no denial of its DS", Stripped, "", func(d *dnssectest.DNS) {
+			d.Zone(owner, options{Unsigned: true})
+			d.Publish(domain, record)
+		}, func(name string, typ uint16, a *dnssectest.Answer) {
+			if name == owner {
+				drop(dnssectest.NSEC)("", 0, a)
 			}
 		}},
 		{"no keys", Stripped, "", nil, drop(dnssectest.DNSKEY)},
