@@ -345,6 +345,10 @@ func (v *dnsView) refused(e *collector.Error) {
 	}
 	switch e.Kind {
 	case collector.OtherZone:
+		if e.Zone == v.Name {
+			v.handedOn(code)
+			return
+		}
 		by := "another zone"
 		if e.Zone != "" {
 			by = zoneWord(e.Zone)
@@ -384,7 +388,10 @@ func (v *dnsView) judge(r *dnssec.Result, origin string, wanted []keys.Fingerpri
 		v.problem(codeError, "not-signed", "%s delegates %s without keys, so that nothing below can be proven: the zone must be signed, and its DS record be in %[1]s", zoneWord(r.Zone), r.Cut)
 		return
 	case r.Outcome == dnssec.Absent && r.Zone == v.Domain:
-		v.problem(codeError, "no-record", "there is no TXT record at %s; undersigned dns record prints what to publish", v.Name)
+		v.problem(codeError, "no-record", "there is no TXT record at %s in %s; undersigned dns record prints what to publish", v.Name, zoneWord(r.Zone))
+		return
+	case r.Outcome == dnssec.Absent && r.Zone == v.Name:
+		v.handedOn(codeError)
 		return
 	case r.Outcome == dnssec.Absent:
 		v.problem(codeError, "no-zone", "%s says that there is no TXT record at %s, and %s is not a zone of its own, or does not exist", zoneWord(r.Zone), v.Name, v.Domain)
@@ -406,6 +413,11 @@ func (v *dnsView) judge(r *dnssec.Result, origin string, wanted []keys.Fingerpri
 	if left := r.NotAfter.Sub(v.At); left < expiresSoon {
 		v.add("warning", 0, "expires-soon", "the signatures end on %s, in %d hours: see that the zone is signed anew in time", moment(r.NotAfter), int(left.Hours()))
 	}
+}
+
+// handedOn adds that the name of the records is a zone of its own, below the domain's.
+func (v *dnsView) handedOn(code int) {
+	v.problem(code, string(collector.OtherZone), "%s hands %s to a zone below it, and that counts for nothing: the records must be in %s itself", v.Domain, v.Name, zoneWord(v.Domain))
 }
 
 func forLedger(origin string) string {

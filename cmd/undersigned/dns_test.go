@@ -34,6 +34,7 @@ func init() { dnsOf <- map[string]*aDNS{} }
 // scriptDNS serves a signed DNS on loopback to a script, which trusts its root by the file anchors.ds:
 //
 //	dns zone NAME [unsigned|island|nsec3]...    make a zone; the first one makes the DNS, and sets RESOLVER
+//	dns nozone NAME                             take a zone away
 //	dns publish FILE                            publish the lines that dns record has printed
 //	dns txt NAME [TEXT]                         set the text at a name, or none
 //	dns cname NAME TARGET
@@ -70,6 +71,9 @@ func scriptDNS(ts *testscript.TestScript, _ bool, args []string) {
 		d.zones[args[1]] = d.dns.Zone(args[1], dnssectest.Options{
 			Unsigned: slices.Contains(args[2:], "unsigned"), Island: slices.Contains(args[2:], "island"), NSEC3: slices.Contains(args[2:], "nsec3"),
 		})
+	case "nozone":
+		d.dns.Without(args[1])
+		delete(d.zones, args[1])
 	case "publish":
 		texts := map[string][]string{}
 		for line := range strings.Lines(ts.ReadFile(args[1])) {

@@ -83,7 +83,7 @@ func (o Outcome) String() string {
 type Result struct {
 	Outcome Outcome
 	Domain  string // as it was asked for
-	Zone    string // that signed the last set. Published: the domain itself. Absent: if it is one above, that one says that the domain is no zone
+	Zone    string // that signed the last set. Published: the domain itself. Absent: if it is one above, that one says that the domain is no zone; if it is that of the name itself (Owner), the domain handed that to a zone below it
 	Cut     string // if the outcome is Insecure: the name at or above which no keys begin
 
 	// Records are all that the domain publishes, each once, if the outcome is Published: the set was signed as a whole.

@@ -54,7 +54,7 @@ const (
 // An Error says why there is no chain.
 type Error struct {
 	Kind   Kind
-	Zone   string         // if Kind is OtherZone, and the signer is above the domain: the zone
+	Zone   string         // if Kind is OtherZone, and the signer is above the domain, or the zone below it whose apex the name is: the zone
 	Result *dnssec.Result // if Kind is Expiring: what the chain proves for now
 	Err    error          // the cause, or nil
 }
