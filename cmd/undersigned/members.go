@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/verify/entry"
@@ -87,7 +88,23 @@ func (c *joinRegisterCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if old, ok := at.state.Member(c.Domain); ok && old.Left {
+		if dropped := droppedKeys(old, m); dropped != nil {
+			a.sayf("%s left with entry %d, and these of its keys are neither revoked nor named again: %s; if one was stolen, first say since when (undersigned key revoke --compromised-after), because once the domain is registered again nobody can.\n", c.Domain, old.LeftAt.Index, strings.Join(dropped, ", "))
+		}
+	}
 	return c.finish(ctx, a, at, e, append(files, vouchers...))
+}
+
+// droppedKeys returns the keys that a member had when it left and will have no more once it is registered again.
+func droppedKeys(old roll.Member, again *entry.Membership) (dropped []string) {
+	for _, k := range slices.Concat(old.Keys, old.RecoveryKeys) {
+		named := func(line entry.PublicKey) bool { return line.Ref() == k.Ref }
+		if k.Current && !slices.ContainsFunc(slices.Concat(again.PublicKeys, again.RecoveryKeys), named) {
+			dropped = append(dropped, k.Ref.Fingerprint.String())
+		}
+	}
+	return dropped
 }
 
 // voucherLines names the keys of those that vouch: the ones whose files are given, and the usual ones of the rest.
