@@ -74,7 +74,7 @@ func (t *trial) endorsement(b *entry.Endorsement) (func(), error) {
 			m.said = append(m.said, at)
 			st.about = append(st.about, at)
 		} else {
-			st.past = append(st.past, past{at, last.renditions, last.index, last.admitted, last.id, last.keys, last.withdrawn})
+			st.past = append(st.past, last.word(at))
 			*last = r
 		}
 		st.changed = r.admitted

@@ -845,6 +845,11 @@ func (h *history) end() {
 			standing = append(standing, x.Domain)
 			h.checkEndorsement(x)
 		}
+		for _, o := range h.orgs {
+			if got, want := wordsOf(h.state.AllSaid(o.Domain, text)), h.ref.everyWord(o.Domain, text); got != want {
+				h.Errorf("seed %d: %s said %s, the reference says %s", h.seed, o.Domain, got, want)
+			}
+		}
 		if want := h.ref.standing(text); !slices.Equal(standing, want) {
 			h.Errorf("seed %d: %v stand, the reference says %v", h.seed, standing, want)
 		}

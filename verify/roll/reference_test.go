@@ -366,6 +366,36 @@ func (r *reference) standing(h entry.Hash) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
+// everyWord tells every word of a member about a statement.
+func (r *reference) everyWord(domain string, h entry.Hash) string {
+	doubted, list := r.doubted(), []roll.Said{}
+	for i, x := range r.log {
+		b, ok := x.e.Body.(*entry.Endorsement)
+		if !ok || b.Statement != h || x.e.Signer != domain {
+			continue
+		}
+		w := roll.Said{Mark: roll.Mark{Index: uint64(i), Admitted: x.at}, ID: x.e.ID(), Action: b.Action, Keys: x.e.Keys, Renditions: b.Renditions}
+		if b.Action == entry.Withdraw {
+			w.Renditions = list[len(list)-1].Renditions
+		}
+		for _, ref := range w.Keys {
+			from, ok := doubted[ref]
+			w.Disputed = w.Disputed || ok && from <= w.Index
+		}
+		list = append(list, w)
+	}
+	return wordsOf(list)
+}
+
+func wordsOf(list []roll.Said) string {
+	s := ""
+	for _, w := range list {
+		w.Admitted = w.Admitted.UTC()
+		s += fmt.Sprintf("%+v;", w)
+	}
+	return s
+}
+
 // list returns the lines of a roll as of a moment.
 func (r *reference) list(h entry.Hash, asOf time.Time) []roll.Line {
 	found := map[string]roll.Line{}

@@ -459,6 +459,7 @@ func (s *State) same(st *statement, size uint64, from, to int64) bool {
 // A Said is an endorsement entry of a member about a statement.
 type Said struct {
 	Mark
+	ID         entry.Hash
 	Action     entry.Action // Endorse or Withdraw
 	Keys       []keys.Ref
 	Renditions []entry.RenditionRef // as in an Endorsement
@@ -487,7 +488,7 @@ func (s *State) word(domain string, h entry.Hash, before func(index uint64, admi
 	if r == nil {
 		return Said{}, false
 	}
-	p := past{renditions: r.renditions, index: r.index, admitted: r.admitted, keys: r.keys, withdrawn: r.withdrawn}
+	p := r.word(at)
 	if !before(p.index, p.admitted) {
 		for _, q := range st.past {
 			if q.record == at && before(q.index, q.admitted) {
@@ -498,12 +499,51 @@ func (s *State) word(domain string, h entry.Hash, before func(index uint64, admi
 			return Said{}, false
 		}
 	}
-	said = Said{Mark: Mark{p.index, milli(p.admitted)}, Action: entry.Endorse, Renditions: st.named(p.renditions)}
+	return s.viewSaid(st, p), true
+}
+
+// word returns what is kept of a record once another one follows it.
+func (r *record) word(at uint32) past {
+	return past{at, r.renditions, r.index, r.admitted, r.id, r.keys, r.withdrawn}
+}
+
+func (s *State) viewSaid(st *statement, p past) Said {
+	said := Said{Mark: Mark{p.index, milli(p.admitted)}, ID: p.id, Action: entry.Endorse, Renditions: st.named(p.renditions)}
 	if p.withdrawn {
 		said.Action = entry.Withdraw
 	}
 	said.Keys, said.Disputed = s.signers(p.keys, p.index)
-	return said, true
+	return said
+}
+
+// AllSaid returns every endorsement entry of a member about a statement, the last one too, by index. It looks at all entries about the
+// statement that another one of the same member has followed, and keeps nobody from applying meanwhile.
+func (s *State) AllSaid(domain string, h entry.Hash) (list []Said) {
+	s.mu.RLock()
+	m, st := s.members[domain], s.statements[h]
+	if m == nil || st == nil {
+		s.mu.RUnlock()
+		return nil
+	}
+	at, r := s.standings.find(m.id, st.id)
+	if r == nil {
+		s.mu.RUnlock()
+		return nil
+	}
+	last, pasts := r.word(at), st.past // which is only ever appended to
+	s.mu.RUnlock()
+	var own []past
+	for _, p := range pasts {
+		if p.record == at {
+			own = append(own, p)
+		}
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, p := range append(own, last) {
+		list = append(list, s.viewSaid(st, p))
+	}
+	return list
 }
 
 // signers returns the keys of a set, and whether one of them was in doubt at an index.

@@ -155,7 +155,9 @@ type Endorsement struct {
 }
 
 // Said returns who said what and when.
-func (e Endorsement) Said() Said { return Said{e.Mark, e.Action, e.Keys, e.Renditions, e.Disputed} }
+func (e Endorsement) Said() Said {
+	return Said{e.Mark, e.ID, e.Action, e.Keys, e.Renditions, e.Disputed}
+}
 
 // Size returns the number of leaves applied, inadmissible ones too.
 func (s *State) Size() uint64 {
