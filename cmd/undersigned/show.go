@@ -7,6 +7,7 @@ import (
 
 	"github.com/tccm/undersigned/keys/dnssec"
 	"github.com/tccm/undersigned/verify/check"
+	"github.com/tccm/undersigned/verify/entry"
 )
 
 // printMember prints it for people.
@@ -39,6 +40,9 @@ func (a *app) printMember(v check.Organization) {
 	a.printf("\n%s\n", a.paint(bold, "Endorsements"))
 	for _, e := range v.Endorsements {
 		a.printf("  - %s\n", endorsementSentence(e))
+		for _, w := range e.Earlier {
+			a.printf("    %s\n", earlierSentence(w))
+		}
 	}
 	for _, st := range v.NotEndorsed {
 		if !slices.ContainsFunc(v.Endorsements, func(e check.EndorsementView) bool { return e.Statement == st.Statement }) {
@@ -64,10 +68,7 @@ func voucherSentence(w check.VoucherView) string {
 		as = append(as, "a member")
 	}
 	s := fmt.Sprintf("%s vouched for it in entry %d, as %s.", w.Domain, w.Index, strings.Join(as, " and "))
-	if w.Disputed {
-		s += " This is disputed: a key that signed has since been declared compromised from before that entry, or had come with such a key."
-	}
-	return s
+	return s + disputed(w.Disputed)
 }
 
 func keySentence(k check.KeyView) string {
@@ -133,10 +134,23 @@ func endorsementSentence(e check.EndorsementView) string {
 	case e.NoLater != nil:
 		s += fmt.Sprintf(" It existed by %s.", moment(*e.NoLater))
 	}
-	if e.Disputed {
-		s += " This is disputed: a key that signed has since been declared compromised from before that entry, or had come with such a key."
+	return s + disputed(e.Disputed)
+}
+
+func earlierSentence(w check.SaidView) string {
+	did := "endorsed"
+	if w.Action == entry.Withdraw {
+		did = "withdrew from"
 	}
-	return s
+	return fmt.Sprintf("Before that, it %s it on %s (entry %d).", did, day(w.Admitted), w.Index) + disputed(w.Disputed)
+}
+
+// disputed ends the line of an entry that is.
+func disputed(is bool) string {
+	if is {
+		return " This is disputed: a key that signed has since been declared compromised from before that entry, or had come with such a key."
+	}
+	return ""
 }
 
 func eventSentence(e check.EventView) string {

@@ -126,6 +126,28 @@ func TestKinds(t *testing.T) {
 	}
 }
 
+// TestEarlierWords: of an organization all is told that it said, not its last word on each statement alone.
+func TestEarlierWords(t *testing.T) {
+	c := replayed(t)
+	told := 0
+	for _, domain := range []string{"guest.undersigned.example", "apnic.net"} {
+		for _, e := range ask(t, c, check.Brought{Bytes: []byte(domain)}).Organization.Endorsements {
+			if e.Earlier == nil {
+				t.Errorf("%s: nil, which is no list in JSON", domain)
+			}
+			for i, w := range e.Earlier {
+				told++
+				if w.Index >= e.Index || w.ID == e.ID || len(w.Keys) == 0 || w.Action == e.Action && i == len(e.Earlier)-1 {
+					t.Errorf("%s: %+v before %+v", domain, w, e)
+				}
+			}
+		}
+	}
+	if told != 1 {
+		t.Errorf("%d earlier entries, want the guest's endorsement alone", told)
+	}
+}
+
 // TestAnswersOfTexts looks at the states of the answers about texts. The frozen record's members vouch for each other alone, and no domain publishes keys: who signed is "look closer".
 func TestAnswersOfTexts(t *testing.T) {
 	c := replayed(t)

@@ -79,7 +79,7 @@ type VoucherView struct {
 	Disputed bool   `json:"disputed"`
 }
 
-// An EndorsementView is the last word of an organization on a statement.
+// An EndorsementView is the last word of an organization on a statement, and what it said of it before.
 type EndorsementView struct {
 	Mark
 	ID         entry.Hash   `json:"id"`
@@ -90,6 +90,17 @@ type EndorsementView struct {
 	Date       string       `json:"date"`
 	NotBefore  *time.Time   `json:"not_before,omitempty"` // as in a verdict
 	NoLater    *time.Time   `json:"no_later,omitempty"`
+	Keys       []string     `json:"keys"`
+	Renditions []entry.Hash `json:"renditions"`
+	Disputed   bool         `json:"disputed"`
+	Earlier    []SaidView   `json:"earlier"` // by index
+}
+
+// A SaidView is an endorsement entry that another one has followed.
+type SaidView struct {
+	Mark
+	ID         entry.Hash   `json:"id"`
+	Action     entry.Action `json:"action"`
 	Keys       []string     `json:"keys"`
 	Renditions []entry.Hash `json:"renditions"`
 	Disputed   bool         `json:"disputed"`
@@ -143,16 +154,15 @@ func OrganizationOf(r *verify.Report, domain string) (Organization, bool) {
 		st, _ := r.State.Statement(e.Statement)
 		stands := e.Action == entry.Endorse
 		endorsed[e.Statement] = stands
-		renditions := []entry.Hash{}
-		for _, x := range e.Renditions {
-			if stands {
-				renditions = append(renditions, x.Hash)
-			}
+		earlier := []SaidView{}
+		all := r.State.AllSaid(domain, e.Statement)
+		for _, w := range all[:len(all)-1] {
+			earlier = append(earlier, SaidView{MarkOf(w.Mark), w.ID, w.Action, refStrings(w.Keys), hashes(w.Action, w.Renditions), w.Disputed})
 		}
 		v.Endorsements = append(v.Endorsements, EndorsementView{
 			Mark: MarkOf(e.Mark), ID: e.ID, Statement: e.Statement, Title: st.Title, Action: e.Action, Stands: stands, Date: e.Date,
 			NotBefore: known(r.Bounds(e.Index).NotBefore), NoLater: known(r.Bounds(e.Index).NoLater),
-			Keys: refStrings(e.Keys), Renditions: renditions, Disputed: e.Disputed,
+			Keys: refStrings(e.Keys), Renditions: hashes(e.Action, e.Renditions), Disputed: e.Disputed, Earlier: earlier,
 		})
 	}
 	for _, st := range r.State.Statements() {
@@ -161,6 +171,17 @@ func OrganizationOf(r *verify.Report, domain string) (Organization, bool) {
 		}
 	}
 	return v, ok
+}
+
+// hashes returns the renditions that were endorsed; of a withdrawal there are none.
+func hashes(action entry.Action, renditions []entry.RenditionRef) []entry.Hash {
+	list := []entry.Hash{}
+	for _, x := range renditions {
+		if action == entry.Endorse {
+			list = append(list, x.Hash)
+		}
+	}
+	return list
 }
 
 // known returns a time, nil if it is not known.
