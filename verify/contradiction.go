@@ -95,8 +95,11 @@ func (c *Contradiction) Bytes() []byte {
 	return b.Bytes()
 }
 
-// IsContradiction says whether bytes begin as a contradiction file does.
-func IsContradiction(b []byte) bool { return bytes.HasPrefix(b, []byte(contradictionHeader+"\n")) }
+// IsContradiction says whether bytes begin as a contradiction file does, or as one that an editor or a mail program has changed.
+func IsContradiction(b []byte) bool {
+	_, ok := begins(b, contradictionHeader)
+	return ok
+}
 
 // ParseContradiction parses a contradiction file. What it accepts prints back to the identical bytes. Errors are
 // *FormatError.
@@ -143,7 +146,11 @@ func (r *contradictionReader) take(n uint64) ([]byte, bool) {
 
 // read returns what is wrong, or "".
 func (r *contradictionReader) read() string {
+	problem, _ := begins(r.rest, contradictionHeader)
 	if line, ok := r.next(); !ok || line != contradictionHeader {
+		if problem != "" {
+			return problem
+		}
 		return "it must begin with the line undersigned/contradiction/v1"
 	}
 	line, _ := r.next()

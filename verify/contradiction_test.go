@@ -71,6 +71,11 @@ func mustConvict(t testing.TB, c *verify.Contradiction) *verify.Conviction {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, b)
 	}
+	for says, changed := range map[string]string{"line 1: there is a byte order mark (BOM)": "\ufeff" + string(b), "line 1: lines must end in LF alone": strings.ReplaceAll(string(b), "\n", "\r\n")} {
+		if _, err := verify.ParseContradiction([]byte(changed)); err == nil || !strings.Contains(err.Error(), says) || !verify.IsContradiction([]byte(changed)) {
+			t.Errorf("%v, which does not say %q", err, says)
+		}
+	}
 	if !bytes.Equal(p.Bytes(), b) || !verify.IsContradiction(b) {
 		t.Fatal("parsed and printed it is another file")
 	}

@@ -393,6 +393,7 @@ func TestPolicy(t *testing.T) {
 		"quorum of a later name":         "quorum A\n" + base,
 		"no final LF":                    base + "quorum A",
 		"CRLF":                           strings.ReplaceAll(base+"quorum A\n", "\n", "\r\n"),
+		"BOM":                            "\ufeff" + base + "quorum A\n",
 		"NUL":                            base + "# \x00\nquorum A\n",
 		"DEL":                            base + "# \x7f\nquorum A\n",
 		"vertical tab":                   base + "quorum\vA\n",
@@ -437,6 +438,15 @@ func TestPolicy(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		} else if strings.Contains(err.Error(), long) {
 			t.Errorf("%s: the error repeats the input", name)
+		}
+	}
+	for name, c := range map[string]struct{ policy, says string }{
+		"BOM":            {"\ufeff" + base + "quorum A\n", "malformed policy: line 1: there is a byte order mark (BOM)"},
+		"BOM in between": {base + "\ufeffquorum A\n", "there is a byte order mark (BOM)"},
+		"CRLF":           {strings.ReplaceAll(base+"quorum A\n", "\n", "\r\n"), "malformed policy: line 1: lines must end in LF alone: there is a carriage return (CR)"},
+	} {
+		if _, err := verify.ParsePolicy([]byte(c.policy)); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, n := range []int{32, 200} { // as many logs, witnesses and groups

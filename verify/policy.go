@@ -103,7 +103,13 @@ type policyParser struct {
 
 // line takes in one line and returns what is wrong with it, or "".
 func (p *policyParser) line(line []byte) string {
+	if bytes.HasPrefix(line, []byte(byteOrderMark)) {
+		return problemBOM
+	}
 	for _, c := range line {
+		if c == '\r' {
+			return problemReturns
+		}
 		if c < 0x20 && c != '\t' || c == 0x7f {
 			return "it holds a control character"
 		}

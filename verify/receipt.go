@@ -2,12 +2,14 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tccm/undersigned/verify/roll"
 )
@@ -89,7 +91,8 @@ func ParseReceipt(b []byte) (*Receipt, error) {
 	}
 	rest, ok := bytes.CutPrefix(b, []byte(receiptHeader))
 	if !ok {
-		return nil, malformed(whatReceipt, 1, "it must begin with the line c2sp.org/tlog-proof@v1")
+		problem, _ := begins(b, receiptHeader)
+		return nil, malformed(whatReceipt, 1, cmp.Or(problem, "it must begin with the line c2sp.org/tlog-proof@v1"))
 	}
 	head, note, ok := bytes.Cut(rest, []byte("\n\n"))
 	if !ok {
@@ -138,6 +141,27 @@ func ParseReceipt(b []byte) (*Receipt, error) {
 		return nil, malformed(whatReceipt, 0, "it is not in the one form that a receipt has")
 	}
 	return r, nil
+}
+
+// What an editor or a mail program puts into files.
+const (
+	byteOrderMark  = "\uFEFF"
+	problemBOM     = "there is a byte order mark (BOM) before it, which an editor or a mail program added: save the file as UTF-8 without BOM, or get it again"
+	problemReturns = "lines must end in LF alone: there is a carriage return (CR), which an editor or a mail program added: save the file with LF line ends, or get it again"
+)
+
+// begins reports whether a file begins with a line, but for what editors and mail programs add: then that is the problem.
+func begins(b []byte, line string) (problem string, ok bool) {
+	rest, marked := bytes.CutPrefix(b, []byte(byteOrderMark))
+	first, _, _ := bytes.Cut(rest, []byte("\n"))
+	first, returns := bytes.CutSuffix(first, []byte("\r"))
+	switch ok = string(first) == strings.TrimSuffix(line, "\n"); {
+	case ok && marked:
+		problem = problemBOM
+	case ok && returns:
+		problem = problemReturns
+	}
+	return problem, ok
 }
 
 // parseExtra takes the extra data apart and returns what is wrong with them, or "". The parts

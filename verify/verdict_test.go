@@ -644,6 +644,17 @@ func TestReceiptFormat(t *testing.T) {
 			t.Errorf("%s: the error repeats the input", name)
 		}
 	}
+	for name, c := range map[string]struct{ receipt, says string }{
+		"BOM":            {"\ufeff" + good, "malformed receipt: line 1: there is a byte order mark (BOM)"},
+		"CRLF":           {strings.ReplaceAll(good, "\n", "\r\n"), "malformed receipt: line 1: lines must end in LF alone: there is a carriage return (CR)"},
+		"BOM and CRLF":   {"\ufeff" + strings.ReplaceAll(good, "\n", "\r\n"), "a byte order mark (BOM)"},
+		"another file":   {"\ufeffHello\r\n", "it must begin with the line"},
+		"another header": {strings.Replace(good, "@v1\n", "@v2\r\n", 1), "it must begin with the line"},
+	} {
+		if _, err := verify.ParseReceipt([]byte(c.receipt)); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	for name, f := range map[string]func(r *verify.Receipt){
 		"leaf":  func(r *verify.Receipt) { r.Leaf = make([]byte, 65536) },
 		"proof": func(r *verify.Receipt) { r.Support[0].Proof = make([][32]byte, 256) },
