@@ -239,16 +239,17 @@ func (c *Checker) Check(ctx context.Context, b Brought) (*Answer, error) {
 
 func (c *Checker) check(ctx context.Context, b Brought) (*Answer, error) {
 	raw := b.Bytes
+	begin := bytes.TrimPrefix(raw, []byte("\uFEFF")) // what an editor adds makes no text of a receipt
 	switch {
-	case len(bytes.TrimSpace(raw)) == 0:
+	case len(bytes.TrimSpace(begin)) == 0:
 		return &Answer{Kind: "unknown", Code: verify.CodeUnchecked, Sentence: "There is nothing in it."}, nil
-	case bytes.HasPrefix(raw, []byte("c2sp.org/tlog-proof")):
+	case bytes.HasPrefix(begin, []byte("c2sp.org/tlog-proof")):
 		return c.receipt(ctx, raw, b.About)
 	case verify.IsContradiction(raw):
 		return c.contradiction(raw), nil
 	case isPacked(raw):
 		return c.archive(ctx, raw)
-	case looksLikePolicy(raw):
+	case looksLikePolicy(begin):
 		_, v, err := readPolicy(raw)
 		if err != nil {
 			return failed("policy", err), nil

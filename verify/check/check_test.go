@@ -69,6 +69,8 @@ func TestKinds(t *testing.T) {
 	receipt, archive := readFile(t, data+"/apnic.net.tlog-proof"), readFile(t, data+"/archive.zip")
 	altered := bytes.Replace(tccm.Statement, []byte("equal footing"), []byte("fair footing"), 1)
 	page := []byte("<!DOCTYPE html><title>x</title><p>" + strings.ReplaceAll(string(tccm.Statement), "\n", "<br>") + "</p>")
+	mark := func(b []byte) []byte { return append([]byte("\ufeff"), b...) }
+	returns := func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n")) }
 	for _, tc := range []struct {
 		name     string
 		c        *check.Checker
@@ -90,6 +92,12 @@ func TestKinds(t *testing.T) {
 		{"a receipt", with, "x", receipt, "receipt", verify.CodeOK, "and the endorsement still stands"},
 		{"a receipt, without the record", without, "x", receipt, "receipt", verify.CodeOK, "as far as a receipt alone can show"},
 		{"half a receipt", with, "x", receipt[:len(receipt)/2], "receipt", verify.CodeMalformed, "not a receipt as it was issued"},
+		{"a receipt with a byte order mark", with, "x", mark(receipt), "receipt", verify.CodeMalformed, "not a receipt as it was issued: malformed receipt: line 1: there is a byte order mark (BOM)"},
+		{"a receipt in the lines of Windows", with, "x", returns(receipt), "receipt", verify.CodeMalformed, "there is a carriage return (CR), which an editor or a mail program added: save the file with LF line ends, or get it again"},
+		{"a receipt that was pasted with both", with, "", mark(returns(receipt)), "receipt", verify.CodeMalformed, "or get it again"},
+		{"a policy with a byte order mark", without, "x", mark(readFile(t, data+"/policy.txt")), "policy", verify.CodeMalformed, "line 1: there is a byte order mark (BOM)"},
+		{"a policy in the lines of Windows", without, "x", returns(readFile(t, data+"/policy.txt")), "policy", verify.CodeMalformed, "line 1: lines must end in LF alone"},
+		{"a byte order mark", with, "x", []byte("\ufeff"), "unknown", verify.CodeUnchecked, "nothing in it"},
 		{"a policy", without, "x", readFile(t, data+"/policy.txt"), "policy", verify.CodeOK, "at least 2 of 3 witnesses"},
 		{"half a policy", without, "x", readFile(t, data+"/policy.txt")[:300], "policy", verify.CodeMalformed, "cannot be used"},
 		{"a domain", with, "", []byte("apnic.net"), "organization", verify.CodeOK, "and the endorsement still stands"},
