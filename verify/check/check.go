@@ -241,7 +241,7 @@ func (c *Checker) check(ctx context.Context, b Brought) (*Answer, error) {
 	raw := b.Bytes
 	begin := bytes.TrimPrefix(raw, []byte("\uFEFF")) // what an editor adds makes no text of a receipt
 	switch {
-	case len(bytes.TrimSpace(begin)) == 0:
+	case isEmpty(raw):
 		return &Answer{Kind: "unknown", Code: verify.CodeUnchecked, Sentence: "There is nothing in it."}, nil
 	case bytes.HasPrefix(begin, []byte("c2sp.org/tlog-proof")):
 		return c.receipt(ctx, raw, b.About)

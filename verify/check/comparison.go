@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
@@ -60,11 +61,25 @@ func NewComparison(ctx context.Context, name string, raw []byte, form wording.Fo
 
 // read reads the words of a file. An error says what to do; it is "could not check".
 func (q *Comparison) read(ctx context.Context, name string, raw []byte, form wording.Form) ([]*wording.Text, error) {
+	texts, err := q.words(ctx, name, raw, form)
+	if err == nil && form != wording.PlainText && !slices.ContainsFunc(texts, func(t *wording.Text) bool { return t.Words() > 0 }) {
+		return nil, Failf(verify.CodeUnchecked, "%s has no words that can be read, as where they are a picture: type them into a file, and compare that", name)
+	}
+	return texts, err
+}
+
+func (q *Comparison) words(ctx context.Context, name string, raw []byte, form wording.Form) ([]*wording.Text, error) {
+	if isEmpty(raw) {
+		return nil, Failf(verify.CodeUnchecked, "there is nothing in %s", name)
+	}
 	if form != wording.PDF && len(raw) > wording.MaxText {
 		return nil, Failf(verify.CodeUnchecked, "%s is larger than the %s that a statement can have", name, Bytes(wording.MaxText))
 	}
 	if isPacked(raw) {
 		return nil, Failf(verify.CodeUnchecked, "%s is a word processor's file or an archive: save it as plain text, HTML or PDF", name)
+	}
+	if form != wording.PDF && isBinary(raw) {
+		return nil, Failf(verify.CodeUnchecked, "%s is a file of a kind that cannot be read: save its text as plain text, HTML or PDF", name)
 	}
 	switch form {
 	case wording.HTML:
@@ -85,6 +100,17 @@ func (q *Comparison) read(ctx context.Context, name string, raw []byte, form wor
 // isPacked says whether a file is a zip or one of the old word processors.
 func isPacked(raw []byte) bool {
 	return bytes.HasPrefix(raw, []byte("PK\x03\x04")) || bytes.HasPrefix(raw, []byte("\xD0\xCF\x11\xE0"))
+}
+
+// isEmpty says whether there is nothing in a file that a person sees.
+func isEmpty(raw []byte) bool {
+	return len(bytes.TrimSpace(bytes.TrimPrefix(raw, []byte("\uFEFF")))) == 0
+}
+
+// isBinary says whether a file is no text of any kind: it is neither UTF-8 nor UTF-16, and has what no text in another encoding has.
+func isBinary(raw []byte) bool {
+	return !utf8.Valid(raw) && !bytes.HasPrefix(raw, []byte("\xff\xfe")) && !bytes.HasPrefix(raw, []byte("\xfe\xff")) &&
+		bytes.ContainsFunc(raw, func(r rune) bool { return r < ' ' && !strings.ContainsRune("\b\t\n\v\f\r\x1a\x1b", r) })
 }
 
 // compare fills in the result of a version whose bytes are at hand.

@@ -1,11 +1,9 @@
 package check
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/entry"
@@ -25,7 +23,7 @@ func (c *Checker) compare(ctx context.Context, b Brought) (*Answer, error) {
 	case wording.PDF:
 		a.Kind = "pdf"
 	default:
-		if !utf8.Valid(b.Bytes) && bytes.IndexByte(b.Bytes, 0) >= 0 && !bytes.HasPrefix(b.Bytes, []byte("\xff\xfe")) && !bytes.HasPrefix(b.Bytes, []byte("\xfe\xff")) {
+		if isBinary(b.Bytes) {
 			return &Answer{Kind: "unknown", Code: verify.CodeUnchecked, Sentence: "This is a file of a kind that cannot be read here. Open it, select and copy its text, and paste that."}, nil
 		}
 	}
