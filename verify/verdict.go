@@ -302,7 +302,7 @@ func (j *judge) word(r *Receipt, b *bound, body *entry.Endorsement) {
 	e, c := b.leaf.Entry, b.checkpoint
 	j.endorsed = &endorsed{r.Index, e.ID(), b.leaf.Admitted, e.Signer, body.Statement, body.Renditions, e.Date, e.Keys, body.Action}
 	j.v.Name, j.v.Title = b.name, b.title
-	j.how("Entry %d of the public record %s, recorded %s, holds the endorsement; its text has the fingerprint %s.", r.Index, c.Origin, stamp(b.leaf.Admitted), e.ID())
+	j.how("Entry %d of the public record %s, recorded %s, holds the %s; its text has the fingerprint %s.", r.Index, c.Origin, stamp(b.leaf.Admitted), map[entry.Action]string{entry.Endorse: "endorsement", entry.Withdraw: "withdrawal"}[body.Action], e.ID())
 	j.how("A proof of %d hashes leads from that entry to the copy of the record of size %d, which is signed by %s.", len(r.Proof), c.Size, signers(c.LogKeys))
 	j.seen(c, "that copy")
 	if p := b.checkSignatures(body); p != nil {

@@ -417,6 +417,9 @@ func TestReplayed(t *testing.T) {
 		t.Error(v.Sentence)
 	}
 	v = check(t, "the withdrawal alone", verify.Input{Policy: w.policy(), Receipt: w.receipt(gone), Statement: []byte(tccm)}, verify.CodeWithdrawn)
+	if !strings.Contains(v.How[0], "holds the withdrawal;") {
+		t.Error(v.How[0])
+	}
 	wantStates(t, v, "▲✔✔▲")
 	w.endorse(apnic)
 	w.publish()
