@@ -62,6 +62,8 @@ type Result struct {
 	Coarse bool
 	// Steps and OfSteps are what was done to the text and to the endorsed one before they were compared.
 	Steps, OfSteps []Step
+
+	marked bool // a byte order mark is all that differs
 }
 
 // Extracted says whether the words of either text had to be read out of HTML, a PDF, or a file that is not UTF-8. Then a person should look
@@ -134,6 +136,7 @@ func Compare(text, endorsed *Text) *Result {
 		r.Verdict = Absent
 		return r
 	}
+	r.marked = bytes.Equal(bytes.TrimPrefix(text.raw, []byte("\uFEFF")), bytes.TrimPrefix(endorsed.raw, []byte("\uFEFF")))
 	c.intern()
 	if !c.lay() {
 		r.Verdict, r.Matched, r.Part, r.Counts = Absent, 0, nil, map[Verdict]int{}

@@ -16,6 +16,8 @@ func (r *Result) Sentence(of string) string {
 			return "This is " + of + " word for word, as far as its words could be read; spacing and line breaks differ."
 		case r.Extracted():
 			return "This is " + of + " word for word, as far as its words could be read."
+		case r.marked:
+			return "This is " + of + " word for word; only a byte order mark at its beginning differs."
 		}
 		return "This is " + of + " word for word; only spacing and line breaks differ."
 	case Quote:
