@@ -238,17 +238,27 @@ func markdown(text string) string {
 	return b.String()
 }
 
+// pieces are where a line may break in a hash, which is wider than a telephone. A style would need a page that lets it count.
+func pieces(h entry.Hash) []string {
+	name, digits, _ := strings.Cut(h.String(), ":")
+	list := []string{name + ":"}
+	for piece := range slices.Chunk([]byte(digits), 16) {
+		list = append(list, string(piece))
+	}
+	return list
+}
+
 // fragment is parsed when it is needed.
 var fragment = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("list").Funcs(template.FuncMap{
-		"heading": (*List).heading, "extent": (*List).extent, "moment": (*List).moment, "hash": entry.Hash.String,
+		"heading": (*List).heading, "extent": (*List).extent, "moment": (*List).moment, "pieces": pieces,
 	}).Parse(`<section class="undersigned-roll" lang="en">
 <h2>{{heading .}}</h2>
 {{if .Lines}}<ul>
 {{range .Lines}}<li lang="" dir="auto" title="{{.Domain}}">{{.Name}}</li>
 {{end}}</ul>
 {{else}}<p>Nobody.</p>
-{{end}}<p>Computed from {{extent .}} of the public record {{if .Link}}<a href="{{.Link}}">{{.Origin}}</a>{{else}}{{.Origin}}{{end}}, as of <time datetime="{{moment .}}">{{moment .}}</time>, for the text <code>{{hash .Statement}}</code>.</p>
+{{end}}<p>Computed from {{extent .}} of the public record {{if .Link}}<a href="{{.Link}}">{{.Origin}}</a>{{else}}{{.Origin}}{{end}}, as of <time datetime="{{moment .}}">{{moment .}}</time>, for the text <code>{{range $i, $piece := pieces .Statement}}{{if $i}}<wbr>{{end}}{{$piece}}{{end}}</code>.</p>
 </section>
 `))
 })

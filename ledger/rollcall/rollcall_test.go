@@ -241,6 +241,16 @@ func TestCheckLink(t *testing.T) {
 	}
 }
 
+// TestNarrow: nothing in a list for pages is so long a word that a telephone must scroll sideways for it.
+func TestNarrow(t *testing.T) {
+	l := sample("Asia Pacific Network Information Centre (APNIC)")
+	for _, word := range strings.Fields(regexp.MustCompile(`<[^>]*>`).ReplaceAllString(string(l.Print(HTML)), " ")) {
+		if len(word) > 32 {
+			t.Errorf("%q cannot be broken", word)
+		}
+	}
+}
+
 // TestPrintChanges tells every kind of change.
 func TestPrintChanges(t *testing.T) {
 	r := rolltest.New(t)
