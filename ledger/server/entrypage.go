@@ -45,6 +45,7 @@ type entryView struct {
 	Vouchers []string    // domains that vouch by it
 
 	Receipt string // path
+	Command string // that tells of the entry, if it is nothing that verify answers about; a record's address follows
 	Address string // of the page; "" if the server does not know its own
 	Code    *qrCode
 }
@@ -53,6 +54,22 @@ type entryView struct {
 type stolenFrom struct {
 	Index uint64
 	At    time.Time // zero: it is not in the record yet
+}
+
+// Answers reports whether verify has an answer about its receipt: about an endorsement, a withdrawal, or a sealed list.
+func (v *entryView) Answers() bool { return v.Endorses() || v.Kind == entry.KindRoll }
+
+// commandFor returns the command that replays a record and tells best of an entry in it.
+func commandFor(e *entry.Entry) string {
+	switch body := e.Body.(type) {
+	case *entry.Membership:
+		return "show --policy policy.txt " + body.Member
+	case *entry.KeyEvent:
+		return "show --policy policy.txt " + body.Member
+	case *entry.Statement:
+		return "statement show --policy policy.txt"
+	}
+	return "audit --policy policy.txt"
 }
 
 // Endorses reports whether it is an endorsement or a withdrawal.
@@ -130,6 +147,9 @@ func (s *Server) entryView(ctx context.Context, index uint64) (*entryView, error
 		return nil, err
 	}
 	v.Disputed = disputed[0]
+	if !v.Answers() {
+		v.Command = commandFor(e)
+	}
 	s.keyed(v, e)
 	v.Said = s.sentence(v, e)
 	if s.url != "" {

@@ -89,6 +89,41 @@ func TestHistoryInWords(t *testing.T) {
 	}
 }
 
+// TestEntryCommands: what an entry's page says to type answers about this entry.
+func TestEntryCommands(t *testing.T) {
+	w := newFullWorld(t)
+	wants := map[entry.Kind]string{
+		entry.KindEndorsement: "undersigned verify --policy policy.txt entry-",
+		entry.KindRoll:        "undersigned verify --policy policy.txt entry-",
+		entry.KindMembership:  "undersigned show --policy policy.txt ",
+		entry.KindKey:         "undersigned show --policy policy.txt keys.example ",
+		entry.KindStatement:   "undersigned statement show --policy policy.txt ",
+		entry.KindCharter:     "undersigned audit --policy policy.txt ",
+	}
+	seen := map[entry.Kind]bool{}
+	for i := range w.ledger.Published().Size {
+		b, err := w.ledger.Leaf(t.Context(), i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := entry.ParseLeaf(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind := l.Entry.Body.Kind()
+		seen[kind] = true
+		page := w.get(entryAddress(i)).Body.String()
+		if want := wants[kind]; !strings.Contains(page, "<pre><code>"+want) || strings.Contains(want, "verify") != strings.Contains(page, "undersigned verify --policy") {
+			t.Errorf("entry %d, a %s entry, does not say %q", i, kind, want)
+		}
+	}
+	for kind := range wants {
+		if !seen[kind] {
+			t.Errorf("no %s entry", kind)
+		}
+	}
+}
+
 // TestEntriesOfKeys: the page of an entry says which key it brings and which it ends, from when on that is said to be stolen, and who vouches.
 func TestEntriesOfKeys(t *testing.T) {
 	w := newFullWorld(t)
