@@ -7,7 +7,7 @@ import { alter } from "./samples.js";
 import { get } from "./verifier.js";
 
 const maxFile = 64 << 20; // bytes; the engine has bounds of its own, most of them smaller
-const receiptMagic = "c2sp.org/tlog-proof@v1\n";
+const receiptMagic = "c2sp.org/tlog-proof@v1";
 
 const texts = new Set(["text", "html", "quote", "unknown"]);
 const maxKept = 100_000; // characters of what was typed that the browser's history keeps
@@ -314,8 +314,9 @@ function bytesOf(request) {
   return request.bytes ?? new TextEncoder().encode(request.text);
 }
 
-function isReceipt(bytes) {
-  return new TextDecoder().decode(bytes.subarray(0, receiptMagic.length)) === receiptMagic;
+/** Whether a file begins as a receipt does, or as one that an editor or a mail program has changed. */
+export function isReceipt(bytes) {
+  return new TextDecoder().decode(bytes.subarray(0, receiptMagic.length + 3)).startsWith(receiptMagic); // the decoder leaves a byte order mark out
 }
 
 /** Where the samples of this server are, by what the page says of them; null if it has no statement. */

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { stateOf } from "./answer.js";
+import { isReceipt } from "./check.js";
 import { asked, compare, numberIn, sameMoment, shows, withdrew, wordsFrom } from "./claims.js";
 import { visible } from "./differences.js";
 import { Engine, EngineError } from "./engine.js";
@@ -23,6 +24,14 @@ test("messages: a number chooses the form, a value that is not given stays", () 
 test("a code's state: what could not be checked is never red", () => {
   for (const [code, state] of [[0, "confirmed"], [12, "look-closer"], [3, "could-not-check"], [1, "could-not-check"], [10, "no"], [11, "no"], [13, "no"], [20, "no"], [21, "look-closer"]]) {
     assert.equal(stateOf(code), state, `code ${code}`);
+  }
+});
+
+test("a receipt that was dropped with a text is known, whatever an editor has added to it", () => {
+  const bytes = (s) => new TextEncoder().encode(s);
+  const header = "c2sp.org/tlog-proof@v1\n";
+  for (const [s, is] of [[header, true], [`\ufeff${header}extra`, true], [`\ufeff${header.replace("\n", "\r\n")}extra`, true], [`x${header}`, false], ["", false]]) {
+    assert.equal(isReceipt(bytes(s)), is, JSON.stringify(s));
   }
 });
 
