@@ -711,6 +711,7 @@ func TestDeterminism(t *testing.T) {
 				parsed.Standing(s.statement)
 				parsed.Statements()
 				parsed.Endorsements("solo.example")
+				parsed.AllSaid("solo.example", s.statement)
 				parsed.Charter()
 				parsed.Admitted()
 				parsed.Previous(leaves[i].Entry)
