@@ -65,6 +65,10 @@ func Create(dir string) (ledger.Store, error) {
 // it the error is ledger.ErrInUse; several may read it. If there is none the error is
 // fs.ErrNotExist, if it is damaged ledger.ErrCorrupt: Inspect tells more.
 func Open(dir string, readOnly bool) (ledger.Store, error) {
+	return open(dir, readOnly, disk{(*os.File).WriteAt, (*bolt.DB).Sync})
+}
+
+func open(dir string, readOnly bool, disk disk) (ledger.Store, error) {
 	path := filepath.Join(dir, File)
 	// bbolt would make a missing file, and trust a damaged one.
 	pages, err := openPages(dir)
@@ -76,7 +80,7 @@ func Open(dir string, readOnly bool) (ledger.Store, error) {
 	if len(flaws) > 0 {
 		return nil, fmt.Errorf("%s: %w: %s", path, ledger.ErrCorrupt, flaws[0])
 	}
-	s := &store{path: path, readOnly: readOnly}
+	s := &store{path: path, readOnly: readOnly, disk: disk}
 	err = s.open(options(readOnly))
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, inUse(dir)
@@ -85,9 +89,15 @@ func Open(dir string, readOnly bool) (ledger.Store, error) {
 		return nil, err
 	}
 	if !readOnly {
-		// What a process that was killed wrote last can be read, and need not be durable: nothing may
-		// rest on it before it is.
-		err := errors.Join(s.db.Sync(), syncDir(dir))
+		// What was written last can be read, and need not be durable: nothing may rest on it before it is.
+		err := s.readMetas()
+		if err == nil {
+			err = s.renew()
+		}
+		if errors.Is(err, ledger.ErrFull) {
+			err = nil // what is on a full disk can be read; before anything is written this is tried again
+		}
+		err = errors.Join(err, syncDir(dir))
 		if err == nil {
 			s.space, err = openSpace(path)
 		}
@@ -157,6 +167,66 @@ type store struct {
 	space    *space      // nil if readOnly
 	writing  sync.Mutex  // held during a transaction, as bbolt's own lock is, which a panic may leave locked
 	broken   atomic.Bool // bbolt panicked or could not write: what it holds in memory is not to be trusted
+
+	disk   disk
+	metas  [2][]byte   // of each meta page what is in use, as it was read at opening
+	unsure atomic.Bool // they need not be durable
+}
+
+// A disk is what makes meta pages durable; tests make it fail.
+type disk struct {
+	writeAt func(f *os.File, b []byte, at int64) (int, error)
+	sync    func(db *bolt.DB) error
+}
+
+// readMetas reads the meta pages that bbolt found.
+func (s *store) readMetas() error {
+	for number := range s.metas {
+		s.metas[number] = make([]byte, headerSize+metaSize)
+		if _, err := s.file.ReadAt(s.metas[number], s.metaAt(number)); err != nil {
+			return err
+		}
+	}
+	s.unsure.Store(true)
+	return nil
+}
+
+func (s *store) metaAt(number int) int64 { return int64(number) * int64(s.db.Info().PageSize) }
+
+// renew makes the meta pages durable that were read at opening. A sync by itself does not always: where an earlier one failed, in a
+// process that is gone, Linux leaves a page that can be read, that counts as written, and that is not on the disk. Whatever is answered
+// and signed from now on rests on it, and so does the next transaction, which writes where the tree of the meta page before was. So the
+// pages are written again. That changes no byte and lies within one sector of each, so that a crash amid it leaves what is on the disk
+// or what was read. All other pages are durable: bbolt writes a meta page only when what it leads to has been written and synced.
+//
+// The error is ledger.ErrFull if there is no space, which only a file system asks for that does not overwrite a block where it is.
+func (s *store) renew() error {
+	var full error
+	for number, b := range s.metas {
+		if _, err := s.disk.writeAt(s.file, b, s.metaAt(number)); noSpace(err) {
+			full = err
+		} else if err != nil {
+			return err
+		}
+	}
+	if err := s.disk.sync(s.db); noSpace(err) {
+		full = err
+	} else if err != nil {
+		return err
+	}
+	if full != nil {
+		return fmt.Errorf("%s: its first pages cannot be written again: %w: %w", s.path, full, ledger.ErrFull)
+	}
+	s.unsure.Store(false)
+	return nil
+}
+
+// renewLate is renew for a transaction or a promise of room, if it is still to be done. The caller holds writing.
+func (s *store) renewLate() error {
+	if !s.unsure.Load() {
+		return nil
+	}
+	return s.renew()
 }
 
 // closePatience is how long Close waits for bbolt after an error.
@@ -210,6 +280,9 @@ func (s *store) update(ctx context.Context, f func(commits, objects *bolt.Bucket
 	var own error // of f, which leaves the file as it was
 	return s.guard(func() error {
 		if err := s.inPlace(); err != nil {
+			return err
+		}
+		if err := s.renewLate(); err != nil {
 			return err
 		}
 		err := s.db.Update(func(tx *bolt.Tx) error {

@@ -28,3 +28,8 @@ func syncDir(path string) error {
 	defer d.Close()
 	return d.Sync()
 }
+
+// noSpace says whether an error is that the disk, or what one may use of it, is full.
+func noSpace(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}

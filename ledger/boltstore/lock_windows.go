@@ -22,3 +22,8 @@ func lockShared(f *os.File) error {
 
 // syncDir does nothing: a directory cannot be synced here.
 func syncDir(string) error { return nil }
+
+// noSpace says whether an error is that the disk is full.
+func noSpace(err error) bool {
+	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)
+}

@@ -34,7 +34,7 @@ const (
 // (fallocate), where the file system can: then they are the file's, whatever else fills the disk.
 // Where it cannot, and where overwriting a block can take another one (Btrfs, ZFS, XFS after a
 // copy that shares blocks), it looks at the free space, which is no promise. On other systems it
-// always returns nil.
+// always returns nil. Whoever is told that there is room may sign, so the meta pages are durable then (renew).
 func (s *store) Room(ctx context.Context, bytes int) error {
 	if s.readOnly {
 		return ledger.ErrReadOnly
@@ -43,6 +43,14 @@ func (s *store) Room(ctx context.Context, bytes int) error {
 		return err
 	}
 	return s.guard(func() error {
+		if s.unsure.Load() {
+			s.writing.Lock()
+			err := s.renewLate()
+			s.writing.Unlock()
+			if err != nil {
+				return err
+			}
+		}
 		return s.db.View(func(tx *bolt.Tx) error {
 			objects := tx.Bucket(objBucket)
 			need := int64(bytes) + objectPages*pageSize(tx)*(1+int64(bytes)/leastObject)
