@@ -48,7 +48,7 @@ func OpenCopy(ctx context.Context, cfg Config) (*Copy, error) {
 }
 
 // Close ends the use of the copy. The store stays the caller's to close.
-func (c *Copy) Close() { c.ledger.cancel(ErrClosed) }
+func (c *Copy) Close() { c.ledger.ended() }
 
 // Err returns what made the copy fail: it takes nothing more, and is to be opened again.
 func (c *Copy) Err() error { return c.ledger.Err() }

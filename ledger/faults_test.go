@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -728,5 +729,86 @@ func TestPanics(t *testing.T) {
 		h.submit(e)
 		h.audited()
 		h.check()
+	}
+}
+
+// What fails while the ledger is being closed is told as everything else that fails, and nothing is written after it.
+func TestFailsWhileClosing(t *testing.T) {
+	for name, witnessed := range map[string]bool{"a commit": false, "a checkpoint": true} {
+		t.Run(name, func(t *testing.T) {
+			store := &waiting{memory(), func() error { return nil }}
+			h := newHouse(t, store)
+			o := h.join("apnic.net")
+			hash := h.publish("text\n")
+			e := h.many(o, hash, 1)
+			h.close()
+			var log diary
+			h.cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			begun := make(chan struct{})
+			fails := func() error {
+				close(begun)
+				<-h.ledger.Done()
+				return errStop
+			}
+			if witnessed {
+				h.cfg.Cosign = cosigning(func(context.Context, []byte) ([]byte, error) {
+					return nil, errors.Join(ledger.ErrForked, fails())
+				})
+			}
+			h.open()
+			if !witnessed {
+				store.wait = fails
+			}
+			go h.submit(e...)
+			<-begun
+			if err := h.ledger.Close(); !errors.Is(err, errStop) {
+				t.Errorf("closing: %v", err)
+			}
+			if err := h.ledger.Err(); !errors.Is(err, errStop) {
+				t.Errorf("Err: %v", err)
+			}
+			if s := log.take(); strings.Count(s, "the ledger stops") != 1 {
+				t.Errorf("the operator is told: %q", s)
+			}
+			if err := h.ledger.Close(); !errors.Is(err, errStop) {
+				t.Errorf("closing again: %v", err)
+			}
+			if err := h.ledger.Settle(t.Context()); !errors.Is(err, errStop) {
+				t.Errorf("it writes: %v", err)
+			}
+		})
+	}
+}
+
+// A reader who comes too late, after the ledger and its store were closed, makes nobody look at the storage.
+func TestReadAfterClosing(t *testing.T) {
+	works := true
+	store := &storetest.Faulty{Store: memory(), Fault: func(string, int) storetest.Fault {
+		if works {
+			return storetest.Works
+		}
+		return storetest.Fails
+	}}
+	h := newHouse(t, store)
+	hash := h.publish("text\n")
+	h.close()
+	var log diary
+	h.cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	h.open()
+	if err := h.ledger.Close(); err != nil {
+		t.Fatal(err)
+	}
+	works = false
+	if _, err := h.ledger.Blob(t.Context(), hash); !errors.Is(err, storetest.ErrFault) {
+		t.Fatal(err)
+	}
+	if err := h.ledger.Err(); err != ledger.ErrClosed {
+		t.Errorf("Err: %v", err)
+	}
+	if err := h.ledger.Close(); err != nil {
+		t.Errorf("closing again: %v", err)
+	}
+	if s := log.take(); s != "" {
+		t.Errorf("the operator is told: %q", s)
 	}
 }

@@ -217,8 +217,9 @@ type Ledger struct {
 	publish  chan struct{} // 1: there may be something to publish
 	cosigned bool          // since the start; of whoever publishes
 
-	ctx     context.Context // ends with closing or failing
-	work    context.Context // of what is not to be left halfway: never ends
+	failure atomic.Pointer[error] // what made it fail first, maybe while it was being closed; ErrClosed if it was closed without
+	ctx     context.Context       // ends with closing or failing
+	work    context.Context       // of what is not to be left halfway: never ends
 	cancel  context.CancelCauseFunc
 	running sync.WaitGroup
 }
@@ -260,16 +261,30 @@ func (l *Ledger) Done() <-chan struct{} { return l.ctx.Done() }
 
 // Err returns what made the ledger fail, ErrClosed after Close, or nil. A ledger that has failed
 // admits nothing more: end the process, look at the storage, open it again.
-func (l *Ledger) Err() error { return context.Cause(l.ctx) }
+func (l *Ledger) Err() error {
+	if err := l.failed(); err != nil {
+		return err
+	}
+	return context.Cause(l.ctx)
+}
+
+// failed returns what made the ledger fail, ErrClosed once it has been closed without, or nil.
+func (l *Ledger) failed() error {
+	if err := l.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
 
 // fail ends the ledger: whatever the storage holds now is found out by opening it again.
 func (l *Ledger) fail(err error) error {
-	first := l.ctx.Err() == nil
-	l.cancel(fmt.Errorf("the ledger has stopped: %w", err)) // at once: a log may be slow
+	stopped := fmt.Errorf("the ledger has stopped: %w", err)
+	first := l.failure.CompareAndSwap(nil, &stopped)
+	l.cancel(stopped) // at once: a log may be slow
 	if first {
 		l.log.Error("the ledger stops", "error", err)
 	}
-	return context.Cause(l.ctx)
+	return l.failed()
 }
 
 // failOnPanic, deferred, ends the ledger instead of the process, which ends with a sentence then.
@@ -285,14 +300,24 @@ func (l *Ledger) failOnPanic() {
 func (l *Ledger) Close() error {
 	l.cancel(ErrClosed)
 	l.running.Wait()
-	if err := l.Err(); err != ErrClosed {
+	if err := l.failed(); err != nil && err != ErrClosed {
 		return err
 	}
 	if err := l.Settle(l.work); err != nil && !errors.Is(err, ErrFull) {
 		return err
 	}
 	l.snapshots.last(l)
+	l.ended()
+	if err := l.failed(); err != ErrClosed {
+		return err
+	}
 	return nil
+}
+
+// ended closes the ledger for good: what fails from here on is a store that the caller has closed.
+func (l *Ledger) ended() {
+	l.failure.CompareAndSwap(nil, &ErrClosed)
+	l.cancel(ErrClosed)
 }
 
 // Origin returns the ledger's identity line.

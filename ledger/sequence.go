@@ -418,9 +418,7 @@ func (l *Ledger) publishing() {
 			return
 		case <-l.republishIn():
 			if err := l.publishAgain(); err != nil {
-				if l.ctx.Err() == nil {
-					l.fail(err)
-				}
+				l.fail(err)
 				return
 			}
 			continue
@@ -430,9 +428,7 @@ func (l *Ledger) publishing() {
 		for {
 			published, err := l.publishNewest()
 			if err != nil {
-				if l.ctx.Err() == nil {
-					l.fail(err)
-				}
+				l.fail(err)
 				return
 			}
 			if published {

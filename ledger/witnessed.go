@@ -189,9 +189,7 @@ func (l *Ledger) awaitWitnesses() {
 		err = l.publishAgain()
 	}
 	if err != nil {
-		if l.ctx.Err() == nil {
-			l.fail(err)
-		}
+		l.fail(err)
 		return
 	}
 	l.setReadOnly(nil)
