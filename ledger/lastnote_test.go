@@ -11,11 +11,13 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tccm/undersigned/keys"
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/ledger/storetest"
+	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/roll/rolltest"
 )
 
@@ -406,6 +408,50 @@ func TestNoteFaults(t *testing.T) {
 		store.full.Store(false)
 		if err := h.ledger.Settle(t.Context()); err != nil || store.Object("checkpoints/5") == nil {
 			t.Fatalf("it is not stored: %v", err)
+		}
+	})
+}
+
+// noRoom is a store that is full when room for a note alone is asked for.
+type noRoom struct {
+	ledger.Store
+	note int // bytes of a note, as they are asked for
+	full atomic.Bool
+}
+
+func (s *noRoom) Room(ctx context.Context, bytes int) error {
+	if s.full.Load() && bytes == s.note {
+		return ledger.ErrFull
+	}
+	return s.Store.Room(ctx, bytes)
+}
+
+// A note that had no room at first is published when it has, and comes into the store by itself as all others do.
+func TestNotePublishedLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &noRoom{Store: memory(), note: len("checkpoints/4") + verify.MaxNote}
+		h := newHouse(t, store)
+		o := h.join("apnic.net")
+		hash := h.publish("We stand by this.\n")
+		e := h.many(o, hash, 1)[0]
+		store.full.Store(true)
+		done := make(chan []ledger.Result, 1)
+		go func() { done <- h.submit(e) }()
+		synctest.Wait()
+		if s := h.ledger.Stats(); s.Stored != 4 || s.Published != 3 || len(done) > 0 {
+			t.Fatalf("the moment is not the one that this is about: %+v", s)
+		}
+		store.full.Store(false)
+		if r := (<-done)[0]; !r.Published {
+			t.Fatalf("%+v", r)
+		}
+		synctest.Wait()
+		if !h.ledger.Unstored() {
+			t.Fatal("it is stored already")
+		}
+		time.Sleep(5 * time.Second)
+		if b, err := store.Get(t.Context(), "checkpoints/4"); err != nil || !bytes.Equal(b, h.ledger.Checkpoint()) {
+			t.Errorf("seconds later it is not stored: %v", err)
 		}
 	})
 }

@@ -25,7 +25,7 @@ const (
 // seals says when rolls are made. It belongs to the writer, but for asked and wake, and what mu of the ledger guards.
 type seals struct {
 	asked atomic.Uint64 // how often somebody has asked for one of each statement
-	wake  chan struct{} // 1: somebody has
+	wake  chan struct{} // 1: somebody has, or the writer has a note to store
 
 	begun  uint64        // asked, when waiting was filled last
 	done   uint64        // asked, of the last that is stored; guarded by mu

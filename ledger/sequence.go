@@ -432,6 +432,7 @@ func (l *Ledger) publishing() {
 				return
 			}
 			if published {
+				l.wakeForNote()
 				break
 			}
 			select {
@@ -439,6 +440,16 @@ func (l *Ledger) publishing() {
 			case <-l.ctx.Done():
 				return
 			}
+		}
+	}
+}
+
+// wakeForNote wakes the writer to store a note that it has not published itself: it may wait for entries alone.
+func (l *Ledger) wakeForNote() {
+	if l.unstored.Load() != nil {
+		select {
+		case l.seals.wake <- struct{}{}:
+		default:
 		}
 	}
 }
