@@ -5,12 +5,16 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/verify/entry"
 	"github.com/tccm/undersigned/verify/roll"
+	"github.com/tccm/undersigned/verify/roll/rolltest"
 )
 
 // lateTiles does not tell whether it made a commit that should bring a tile, so that the tile comes after it. It holds a checkpoint
@@ -158,6 +162,54 @@ func TestFailedCommitIsNotShown(t *testing.T) {
 	if r := <-answered; r.Err == nil || r.Stored {
 		t.Errorf("%+v", r)
 	}
+}
+
+// Who submits again what is stored is told nothing of a commit that has failed meanwhile.
+func TestFailedCommitIsNotTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &waiting{memory(), func() error { return nil }}
+		h := prepare(t, store)
+		var asks atomic.Pointer[chan struct{}] // of who asks the clock next; closed when they may go on
+		h.cfg.Now = func() time.Time {
+			if c := asks.Swap(nil); c != nil {
+				<-*c
+			}
+			return h.clock()
+		}
+		if err := h.create(); err != nil {
+			t.Fatal(err)
+		}
+		h.open()
+		o := rolltest.NewOrg("apnic.net", 1, 0, 1)
+		joins := h.rec.Registration(o)
+		h.rec.Must(joins)
+		h.must(joins)
+		leaves := rolltest.Sign(h.rec.Draft(&entry.Membership{Action: entry.Leave, Member: o.Domain}, o))
+		synctest.Wait() // the writer waits
+		goOn := make(chan struct{})
+		release := sync.OnceFunc(func() { close(goOn) })
+		defer release()
+		asks.Store(&goOn)
+		again := make(chan ledger.Result, 1)
+		go func() { again <- h.ledger.Submit(t.Context(), entry.Submission(joins, []byte("a chain")))[0] }()
+		synctest.Wait()
+		if asks.Load() != nil {
+			t.Fatal("the clock is not asked when a chain comes late")
+		}
+		store.wait = func() error { return errStop }
+		if r := h.submit(leaves)[0]; !errors.Is(r.Err, errStop) || r.Stored {
+			t.Fatalf("%+v", r)
+		}
+		release()
+		if r := <-again; !errors.Is(r.Err, errStop) || r.Stored {
+			t.Errorf("it is told of what was not stored: %+v", r)
+		}
+		store.wait = func() error { return nil }
+		h.reopen()
+		if r := h.submit(joins)[0]; !r.Published || !r.Stands {
+			t.Errorf("%+v", r)
+		}
+	})
 }
 
 // While witnesses are away, requests that have given up leave nothing behind.

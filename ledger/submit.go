@@ -204,10 +204,16 @@ func (l *Ledger) prepareOne(ctx context.Context, it *item, raw []byte) bool {
 			return true
 		}
 		l.durable.RLock()
-		r, err := l.result(it)
+		var r Result
+		err := l.failed() // then the state, of which late has seen something too, may be ahead of the store for good
+		if err == nil {
+			if r, err = l.result(it); err != nil {
+				err = l.fail(err)
+			}
+		}
 		l.durable.RUnlock()
 		if err != nil {
-			it.answer(Result{ID: it.id, Err: l.fail(err)})
+			it.answer(Result{ID: it.id, Err: err})
 			return false
 		}
 		it.note(r)
