@@ -59,6 +59,15 @@ func (l *Ledger) Waiting() int {
 	return len(l.waiting)
 }
 
+// Committing says whether who looks at the state must wait for a commit.
+func (l *Ledger) Committing() bool {
+	free := l.durable.TryRLock()
+	if free {
+		l.durable.RUnlock()
+	}
+	return !free
+}
+
 // Freeze takes a snapshot, and forgets it.
 func (l *Ledger) Freeze() { l.freeze(context.Background()) }
 

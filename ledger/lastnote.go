@@ -3,7 +3,6 @@ package ledger
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -52,8 +51,7 @@ func (l *Ledger) storeNote() error {
 func (l *Ledger) Settle(ctx context.Context) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("a mistake in the program, or damaged memory: %v", r)
-			l.fail(err)
+			err = l.failOn(r)
 		}
 	}()
 	if err := l.Err(); err != nil && err != ErrClosed {

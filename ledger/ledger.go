@@ -290,9 +290,14 @@ func (l *Ledger) fail(err error) error {
 // failOnPanic, deferred, ends the ledger instead of the process, which ends with a sentence then.
 func (l *Ledger) failOnPanic() {
 	if r := recover(); r != nil {
-		l.log.Error("a mistake in the program, or damaged memory", "stack", string(debug.Stack()))
-		l.fail(fmt.Errorf("a mistake in the program, or damaged memory: %v", r))
+		l.failOn(r)
 	}
+}
+
+// failOn ends the ledger after a panic, and returns why. It is called before the stack is given up.
+func (l *Ledger) failOn(r any) error {
+	l.log.Error("a mistake in the program, or damaged memory", "stack", string(debug.Stack()))
+	return l.fail(fmt.Errorf("a mistake in the program, or damaged memory: %v", r))
 }
 
 // Close stops admitting, waits for the commit that is under way, stores what is published, writes a snapshot, and releases nothing

@@ -98,18 +98,6 @@ func TestTilesBeforeCheckpoints(t *testing.T) {
 	}
 }
 
-type fullStore struct {
-	ledger.Store
-	full bool
-}
-
-func (s *fullStore) Create(ctx context.Context, seq uint64, b []byte, objects ...ledger.Object) error {
-	if s.full {
-		return errors.New("no space left")
-	}
-	return s.Store.Create(ctx, seq, b, objects...)
-}
-
 // stuckLog is a log that takes its time.
 type stuckLog struct {
 	slog.Handler
@@ -125,42 +113,44 @@ func (s stuckLog) Handle(context.Context, slog.Record) error {
 
 // An entry whose commit failed is never shown, however long it takes to tell the operator.
 func TestFailedCommitIsNotShown(t *testing.T) {
-	store := &fullStore{Store: memory()}
-	h := prepare(t, store)
-	stuck := stuckLog{slog.DiscardHandler, make(chan struct{}, 1), make(chan struct{})}
-	h.cfg.Logger = slog.New(stuck)
-	if err := h.create(); err != nil {
-		t.Fatal(err)
-	}
-	h.open()
-	o := h.join("apnic.net")
-	hash := h.publish("We stand by this.\n")
-	e := h.many(o, hash, 1)
-	store.full = true
-	answered := make(chan ledger.Result, 1)
-	go func() { answered <- h.submit(e...)[0] }()
-	<-stuck.reached
-	seen := make(chan error, 1)
-	go func() {
-		seen <- h.ledger.View(func(s *roll.State) {
-			if _, ok := s.Endorsement(o.Domain, hash); ok {
-				t.Error("an endorsement shows that was never stored")
+	for name, fails := range map[string]func() error{
+		"an error": func() error { return errStop },
+		"a panic":  func() error { panic("on purpose") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := &waiting{memory(), func() error { return nil }}
+			h := prepare(t, store)
+			stuck := stuckLog{slog.DiscardHandler, make(chan struct{}, 2), make(chan struct{})}
+			h.cfg.Logger = slog.New(stuck)
+			if err := h.create(); err != nil {
+				t.Fatal(err)
+			}
+			h.open()
+			o := h.join("apnic.net")
+			hash := h.publish("We stand by this.\n")
+			e := h.many(o, hash, 1)
+			store.wait = fails
+			answered := make(chan ledger.Result, 1)
+			go func() { answered <- h.submit(e...)[0] }()
+			<-stuck.reached
+			look := func() {
+				if err := h.ledger.View(func(s *roll.State) {
+					if _, ok := s.Endorsement(o.Domain, hash); ok {
+						t.Error("an endorsement shows that was never stored")
+					}
+				}); err == nil {
+					t.Error("the state of a ledger that has failed is shown")
+				}
+			}
+			if !h.ledger.Committing() { // else who looks waits, which is as good
+				look()
+			}
+			close(stuck.release)
+			look()
+			if r := <-answered; r.Err == nil || r.Stored {
+				t.Errorf("%+v", r)
 			}
 		})
-	}()
-	var err error
-	select {
-	case err = <-seen: // while the log is stuck
-		close(stuck.release)
-	case <-time.After(100 * time.Millisecond): // it waits, which is as good
-		close(stuck.release)
-		err = <-seen
-	}
-	if err == nil {
-		t.Error("the state of a ledger that has failed is shown")
-	}
-	if r := <-answered; r.Err == nil || r.Stored {
-		t.Errorf("%+v", r)
 	}
 }
 

@@ -87,7 +87,7 @@ func (l *Ledger) sequence(batch []*item) error {
 
 // admit makes one commit of what is admissible in a batch and answers the rest. It returns the
 // items that wait for a checkpoint.
-func (l *Ledger) admit(batch []*item) ([]waiter, error) {
+func (l *Ledger) admit(batch []*item) (_ []waiter, err error) {
 	l.space.Lock()
 	defer l.space.Unlock()
 	due, waited := l.due()
@@ -98,6 +98,11 @@ func (l *Ledger) admit(batch []*item) ([]waiter, error) {
 	}
 	l.durable.Lock()
 	defer l.durable.Unlock()
+	defer func() {
+		if r := recover(); r != nil {
+			err = l.failOn(r) // before anybody may look at the state, which may be ahead of the store
+		}
+	}()
 	clock, now := l.now(), l.admitTime()
 	rec := &record{seq: l.newest.seq + 1, prev: l.newest.sum, from: l.newest.size, size: l.newest.size}
 	var added []*entry.Entry
