@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tccm/undersigned/ledger"
@@ -729,6 +732,111 @@ func TestPanics(t *testing.T) {
 		h.submit(e)
 		h.audited()
 		h.check()
+	}
+}
+
+// readPanics is a store that panics when its first commit is read.
+type readPanics struct{ ledger.Store }
+
+func (s readPanics) Read(ctx context.Context, seq uint64) ([]byte, error) {
+	if seq == 1 {
+		panic("on purpose")
+	}
+	return s.Store.Read(ctx, seq)
+}
+
+// So does one in what the ledger does beside serving.
+func TestPanicsBeside(t *testing.T) {
+	for name, begin := range map[string]func(t *testing.T) *house{
+		"asking witnesses": func(t *testing.T) *house {
+			h := newHouse(t, memory())
+			h.close()
+			h.cfg.Cosign = cosigning(func(_ context.Context, note []byte) ([]byte, error) { return note, nil })
+			h.cfg.Witnessed = func(context.Context) ([]ledger.Sighting, error) { panic("on purpose") }
+			if err := h.tryOpen(); err != nil {
+				t.Fatal(err)
+			}
+			<-h.ledger.Done()
+			return h
+		},
+		"reading again": func(t *testing.T) *house {
+			h, store, _, _, _ := snapshotHouse(t)
+			h.store, h.cfg.NoScrub = readPanics{store}, false
+			h.open()
+			<-h.ledger.Done()
+			return h
+		},
+		"a snapshot": func(t *testing.T) *house {
+			t.Cleanup(ledger.SnapshotEvery(1))
+			h := snapshotPanics(t)
+			h.join("apnic.net")
+			<-h.ledger.Done()
+			return h
+		},
+		"the last snapshot": snapshotPanics,
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := begin(t)
+			if err := h.ledger.Close(); err == nil || !strings.Contains(err.Error(), "a mistake in the program") {
+				t.Errorf("closing: %v", err)
+			}
+		})
+	}
+}
+
+// snapshotPanics is a ledger whose signer panics at a snapshot.
+func snapshotPanics(t *testing.T) *house {
+	h := prepare(t, memory())
+	if err := h.create(); err != nil {
+		t.Fatal(err)
+	}
+	h.close()
+	h.cfg.Snapshot = filepath.Join(h.dir, "snapshot")
+	sign := h.cfg.Signers[0].Sign
+	h.cfg.Signers[0].Sign = func(msg []byte) ([]byte, error) {
+		if bytes.HasPrefix(msg, []byte("undersigned/snapshot/")) {
+			panic("on purpose")
+		}
+		return sign(msg)
+	}
+	h.open()
+	return h
+}
+
+// An entry at which the program panics is its submitter's matter, alone or among others.
+func TestEntryPanics(t *testing.T) {
+	for _, n := range []int{1, 4} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse(t, memory())
+				h.close()
+				var panics atomic.Bool
+				h.cfg.Now = func() time.Time {
+					if panics.Load() {
+						panic("on purpose")
+					}
+					return h.clock()
+				}
+				h.open()
+				o := h.join("apnic.net")
+				e := h.many(o, h.publish("text\n"), n)
+				synctest.Wait() // nobody else asks the clock
+				panics.Store(true)
+				func() {
+					defer func() {
+						if r := recover(); r != "on purpose" {
+							t.Errorf("the submitter gets %v", r)
+						}
+					}()
+					t.Errorf("answered: %+v", h.submit(e...))
+				}()
+				panics.Store(false)
+				if err := h.ledger.Err(); err != nil {
+					t.Error(err)
+				}
+				h.must(e...)
+			})
+		})
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/transparency-dev/merkle/rfc6962"
 
 	"github.com/tccm/undersigned/verify"
+	"github.com/tccm/undersigned/verify/roll/rolltest"
 )
 
 // TestImports keeps out of this package what it must not depend on.
@@ -447,4 +448,14 @@ func TestWakeFrom(t *testing.T) {
 	if third := add(); first || !second || !third {
 		t.Errorf("woken: %v, %v, %v, want only the first not", first, second, third)
 	}
+}
+
+// A panic while leaves are judged by one worker is its caller's.
+func TestCheckLeavesPanics(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("nothing panics")
+		}
+	}()
+	checkLeaves(nil, rolltest.New(t).Leaves, 1)
 }

@@ -406,16 +406,18 @@ func (c *contents) enter(id entry.Hash, e *entry.Entry) {
 func checkLeaves(state *roll.State, raw [][]byte, workers int) (leaves []*entry.Leaf, sigs []*roll.Signatures, errs []error) {
 	leaves, sigs, errs = make([]*entry.Leaf, len(raw)), make([]*roll.Signatures, len(raw)), make([]error, len(raw))
 	workers = min(len(raw), workers)
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for i := w; i < len(raw); i += workers {
-				if leaves[i], errs[i] = entry.ParseLeaf(raw[i]); errs[i] == nil {
-					sigs[i] = state.CheckSignatures(leaves[i].Entry)
-				}
+	from := func(w int) {
+		for i := w; i < len(raw); i += workers {
+			if leaves[i], errs[i] = entry.ParseLeaf(raw[i]); errs[i] == nil {
+				sigs[i] = state.CheckSignatures(leaves[i].Entry)
 			}
-		})
+		}
 	}
+	var wg sync.WaitGroup
+	for w := 1; w < workers; w++ {
+		wg.Go(func() { from(w) })
+	}
+	from(0) // here, so that a scrub, which is alone, can tell of a panic
 	wg.Wait()
 	return leaves, sigs, errs
 }

@@ -21,6 +21,7 @@ func (l *Ledger) scrub() {
 	x.toScrub = x.at.size
 	at := x.at
 	l.running.Go(func() {
+		defer l.failOnPanic()
 		err := l.scrubTo(at)
 		if l.ctx.Err() != nil {
 			return

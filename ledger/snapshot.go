@@ -383,12 +383,14 @@ func (x *snapshots) next(l *Ledger) {
 	x.stale, x.at = false, s.commit
 	l.running.Go(func() {
 		defer x.writing.Store(false)
+		defer l.failOnPanic()
 		x.write(l, s)
 	})
 }
 
 // last writes a snapshot of a ledger that has ended well.
 func (x *snapshots) last(l *Ledger) {
+	defer l.failOnPanic()
 	if x.path == "" || l.readOnly != nil || !x.stale && l.newest.seq == x.at.seq {
 		return
 	}

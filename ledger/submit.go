@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tccm/undersigned/keys/dnssec"
@@ -174,14 +176,24 @@ func (l *Ledger) prepare(ctx context.Context, sub *submission, entries [][]byte,
 	}
 	if workers := min(len(items), runtime.GOMAXPROCS(0)); workers > 1 {
 		var wg sync.WaitGroup
+		var mistake atomic.Pointer[any]
 		for w := range workers {
 			wg.Go(func() {
+				defer func() {
+					if r := recover(); r != nil {
+						l.log.Error("an entry made the program panic", "stack", string(debug.Stack()))
+						mistake.Store(&r)
+					}
+				}()
 				for i := w; i < len(items); i += workers {
 					one(i)
 				}
 			})
 		}
 		wg.Wait()
+		if r := mistake.Load(); r != nil {
+			panic(*r) // it is the submitter's, as with one entry: a hostile one must not end what serves all
+		}
 	} else {
 		for i := range items {
 			one(i)

@@ -163,6 +163,7 @@ func (l *Ledger) convict(seen Sighting) {
 // awaitWitnesses asks what others have seen until enough of them answer, and then begins to serve, or refuses for good.
 func (l *Ledger) awaitWitnesses() {
 	defer l.running.Done()
+	defer l.failOnPanic()
 	for said := false; ; said = true {
 		seen, err := l.witnessed(l.ctx)
 		if refused := l.judgeSightings(seen); refused != nil {
