@@ -105,14 +105,23 @@ func (s *LastCosigned) Origins() []string {
 // Behind says whether a state whose latest tree of a log is this one, size 0 if it has none, knows less than was cosigned, or
 // something else.
 func (s *LastCosigned) Behind(origin string, size uint64, root [32]byte) bool {
-	last, was, _ := s.Of(origin)
-	return size < last || size == last && last > 0 && root != was
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.behind(origin, size, root)
+}
+
+// behind is Behind. The caller holds mu.
+func (s *LastCosigned) behind(origin string, size uint64, root [32]byte) bool {
+	last := s.trees[origin]
+	return size < last.size || size == last.size && last.size > 0 && root != last.root
 }
 
 // Advance makes the record say that this tree was cosigned, durably; call it before a cosignature leaves. It goes back for
 // nobody: the error is ErrCosigned then. After any other error the record must not be used again.
 func (s *LastCosigned) Advance(origin string, size uint64, root [32]byte) error {
-	if s.Behind(origin, size, root) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.behind(origin, size, root) {
 		return fmt.Errorf("a tree of size %d: %w", size, ErrCosigned)
 	}
 	return s.set(origin, cosignedTree{size, root})
@@ -121,15 +130,16 @@ func (s *LastCosigned) Advance(origin string, size uint64, root [32]byte) error 
 // Forget makes the record say that this was the last tree of a log, durably, however much more was cosigned. That is for the
 // operator to decide.
 func (s *LastCosigned) Forget(origin string, size uint64, root [32]byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.set(origin, cosignedTree{size, root})
 }
 
 // ErrCosigned says that what was cosigned last is not continued.
 var ErrCosigned = errors.New("it does not continue what was cosigned last")
 
+// set makes the record say what was the last tree of a log. The caller holds mu.
 func (s *LastCosigned) set(origin string, t cosignedTree) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.broken != nil {
 		return s.broken
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/tccm/undersigned/ledger"
@@ -71,6 +72,35 @@ func TestLastCosigned(t *testing.T) {
 			if _, err := ledger.OpenLastCosigned(path); !errors.Is(err, ledger.ErrCorrupt) {
 				t.Fatalf("at %d: %v", i, err)
 			}
+		}
+	}
+}
+
+// Of trees that are cosigned at the same time the largest is the last, in whatever order they come.
+func TestLastCosignedAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "last-cosigned")
+	if err := ledger.CreateLastCosigned(path); err != nil {
+		t.Fatal(err)
+	}
+	s, err := ledger.OpenLastCosigned(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	const each = 64
+	for round := range uint64(4) {
+		var all sync.WaitGroup
+		for i := range uint64(each) {
+			size := round*each + 1 + (i*37+round)%each
+			all.Go(func() {
+				if err := s.Advance("a.example", size, [32]byte{1}); err != nil && !errors.Is(err, ledger.ErrCosigned) {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if size, _, _ := s.Of("a.example"); size != (round+1)*each {
+			t.Errorf("a tree of size %d was cosigned, and the last is said to be of size %d", (round+1)*each, size)
 		}
 	}
 }
