@@ -33,6 +33,7 @@ type LastCosigned struct {
 
 	mu     sync.Mutex
 	trees  map[string]cosignedTree // by origin
+	sure   bool                    // what the file holds was written since it was opened; what was read then need not be on the disk, if a crash or a sync that failed came before
 	broken error                   // a write failed: what the file holds is not known
 }
 
@@ -143,7 +144,7 @@ func (s *LastCosigned) set(origin string, t cosignedTree) error {
 	if s.broken != nil {
 		return s.broken
 	}
-	if before, ok := s.trees[origin]; ok && before == t {
+	if before, ok := s.trees[origin]; ok && before == t && s.sure {
 		return nil
 	}
 	trees := maps.Clone(s.trees)
@@ -152,7 +153,7 @@ func (s *LastCosigned) set(origin string, t cosignedTree) error {
 		s.broken = fmt.Errorf("cannot keep what is cosigned in %s: %w", s.path, err)
 		return s.broken
 	}
-	s.trees = trees
+	s.trees, s.sure = trees, true
 	return nil
 }
 

@@ -104,3 +104,38 @@ func TestLastCosignedAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// What was only read need not be on the disk, so it is written before the same tree is cosigned again.
+func TestLastCosignedIsWrittenAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "last-cosigned")
+	if err := ledger.CreateLastCosigned(path); err != nil {
+		t.Fatal(err)
+	}
+	advance := func(s *ledger.LastCosigned) (written bool) {
+		t.Helper()
+		before, err := os.Stat(path)
+		if err == nil {
+			err = s.Advance("a.example", 3, [32]byte{3})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := os.Stat(path)
+		return err != nil || !os.SameFile(before, after)
+	}
+	for _, opened := range []string{"at first", "again"} {
+		s, err := ledger.OpenLastCosigned(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !advance(s) {
+			t.Errorf("opened %s, it is not written", opened)
+		}
+		if advance(s) {
+			t.Errorf("opened %s, it is written twice", opened)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
