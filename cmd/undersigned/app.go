@@ -19,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tccm/undersigned/keys"
+	"github.com/tccm/undersigned/keys/source"
 	"github.com/tccm/undersigned/verify"
 	"github.com/tccm/undersigned/verify/check"
 )
@@ -222,7 +223,7 @@ func nameOf(path string) string {
 	return path
 }
 
-// write writes data to a file, or to standard output for "" and "-". A file is there whole or not at all.
+// write writes data to a file, or to standard output for "" and "-".
 func (a *app) write(path string, data []byte) error {
 	if path == "" || path == "-" {
 		_, err := a.out.Write(data)
@@ -231,17 +232,96 @@ func (a *app) write(path string, data []byte) error {
 	return writeFile(path, data)
 }
 
-// writeFile makes or replaces a file, durably: after a crash the old one is there, or the new one, whole.
-func writeFile(path string, data []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".undersigned-*")
+// writeFile makes or replaces a file, durably: after a crash the old one is there, or the new one, whole. A private key is never
+// replaced, and what is no file, such as a pipe, is written to.
+func writeFile(path string, data []byte) error {
+	if err := replaceable(path); err != nil {
+		return fmt.Errorf("cannot write %s: %w; name another file", path, err)
+	}
+	write := replaceFile
+	if isStream(path) {
+		write = writeStream
+	}
+	if err := write(path, data); err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, reason(err))
+	}
+	return nil
+}
+
+// mayWrite tells, as far as it can be told before, why writeFile would fail.
+func mayWrite(path string) error {
+	if err := replaceable(path); err != nil || isStream(path) {
+		return err
+	}
+	f, err := newBeside(path)
 	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// replaceable refuses to have a file replaced that holds a private key, or may.
+func replaceable(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil || isStream(path):
+		return nil // to make the file tells why it cannot be made
+	case info.IsDir():
+		return errors.New("it is a directory")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return errors.New("it is there and cannot be read, so it may be a private key, which is never replaced")
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
+	defer clear(b)
+	if err == nil && source.HoldsPrivateKey(b) {
+		err = errors.New("it holds a private key, which is never replaced")
+	}
+	return err
+}
+
+// isStream says whether a path is written to as it is: a device, a pipe, or one of the names that files which are open have.
+func isStream(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir() && (!info.Mode().IsRegular() || isOpenFile(path))
+}
+
+// isOpenFile says whether a path is a name such as /dev/stdout or /dev/fd/3, whatever that leads to.
+func isOpenFile(path string) bool {
+	full, err := filepath.Abs(path)
+	if err != nil || !strings.HasPrefix(full, "/dev/") && !strings.HasPrefix(full, "/proc/") {
+		return false
+	}
+	info, err := os.Lstat(full)
+	return err == nil && info.Mode()&fs.ModeSymlink != 0
+}
+
+// writeStream writes to what is no file.
+func writeStream(path string, data []byte) error {
+	flag := os.O_WRONLY
+	if isOpenFile(path) {
+		flag |= os.O_APPEND // to what was written there before
+	}
+	f, err := os.OpenFile(path, flag, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
+}
+
+// replaceFile makes or replaces a file.
+func replaceFile(path string, data []byte) (err error) {
+	f, err := newBeside(path)
+	if err != nil {
+		return err
 	}
 	defer func() {
 		if err != nil {
 			f.Close()
 			os.Remove(f.Name())
-			err = fmt.Errorf("cannot write %s: %w", path, err)
 		}
 	}()
 	if _, err = f.Write(data); err != nil {
@@ -260,6 +340,28 @@ func writeFile(path string, data []byte) (err error) {
 		return err
 	}
 	return syncDirectory(filepath.Dir(path))
+}
+
+// newBeside makes the file that is to take the place of another.
+func newBeside(path string) (*os.File, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".undersigned-*")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no directory %s", filepath.Dir(path))
+	}
+	return f, reason(err)
+}
+
+// reason is why something failed, without the paths: the sentence around it names the one that a person gave.
+func reason(err error) error {
+	var at *fs.PathError
+	var from *os.LinkError
+	switch {
+	case errors.As(err, &at):
+		return at.Err
+	case errors.As(err, &from):
+		return from.Err
+	}
+	return err
 }
 
 // makeDirectory makes a directory, with those above it, for its owner alone. When it returns nil their names are durable,

@@ -11,8 +11,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 
 	mldsax509 "filippo.io/mldsa/x509"
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
@@ -177,6 +179,14 @@ func ask(password PasswordFunc) ([]byte, error) {
 	}
 	return bytes.Clone(secret), nil
 }
+
+// aPrivateKey finds the line with which a private key begins: in PEM form of any type, or in those of PuTTY, age and Go's notes.
+var aPrivateKey = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?m)^(-----BEGIN [^\n]*PRIVATE KEY-----|PuTTY-User-Key-File|AGE-SECRET-KEY-|PRIVATE\+KEY\+)`)
+})
+
+// HoldsPrivateKey says whether a file's bytes are a private key, encrypted or not, and whether or not Load takes it.
+func HoldsPrivateKey(data []byte) bool { return aPrivateKey().Match(data) }
 
 // readPrivate reads a secret of at most limit bytes from a file that nobody but its owner may
 // read.
