@@ -314,6 +314,15 @@ func (w *writeFlags) submit(ctx context.Context, a *app, c *client, e *entry.Ent
 	if err != nil {
 		return err
 	}
+	name := w.Receipt
+	if name == "" {
+		name = e.Signer + "-INDEX" + receiptSuffix
+	}
+	if name != "-" {
+		if err := mayWrite(name); err != nil {
+			return fmt.Errorf("nothing was sent, because the receipt cannot be written to %s: %w; name another file with --receipt", name, err)
+		}
+	}
 	s, err := c.submit(ctx, entry.Submission(e, chain), w.Wait, func(problem error, pause time.Duration) {
 		a.sayf("%v Trying again in %v.\n", problem, pause)
 	})
@@ -325,13 +334,32 @@ func (w *writeFlags) submit(ctx context.Context, a *app, c *client, e *entry.Ent
 	if path == "" {
 		path = fmt.Sprintf("%s-%d%s", e.Signer, s.Index, receiptSuffix)
 	}
+	var lost error
 	if s.Published {
 		if err := a.write(path, []byte(s.Receipt)); err != nil {
-			return err
+			lost, path = &lostReceiptError{s.Index, c.base.String(), w.Policy, err}, ""
 		}
 	}
-	return a.submitted(e, s, path, len(chain) > 0, w.JSON)
+	return errors.Join(a.submitted(e, s, path, len(chain) > 0, w.JSON), lost)
 }
+
+// A lostReceiptError says that an entry is in the record, and that only its receipt could not be kept.
+type lostReceiptError struct {
+	index          uint64
+	ledger, policy string
+	err            error
+}
+
+func (e *lostReceiptError) Error() string {
+	policy := e.policy
+	if policy == "" {
+		policy = "FILE"
+	}
+	return fmt.Sprintf("entry %d is in the record, and only its receipt is not kept: %v; do not send it again, fetch the receipt: undersigned receipt --ledger %s --policy %s -o RECEIPT %d",
+		e.index, e.err, e.ledger, policy, e.index)
+}
+
+func (e *lostReceiptError) Unwrap() error { return e.err }
 
 const receiptSuffix = ".tlog-proof"
 

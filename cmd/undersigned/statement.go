@@ -168,13 +168,17 @@ func (c *statementPublishCmd) Run(ctx context.Context, a *app) error {
 		}
 		return at.statement(s, c.Domain, files)
 	})
+	var lost *lostReceiptError
 	switch {
 	case published != nil && errors.Is(err, errPublished):
 		return c.sendAgain(ctx, a, published, texts)
-	case err != nil || c.Prepare || c.NoText:
+	case err != nil && !errors.As(err, &lost) || c.Prepare || c.NoText:
 		return err
 	}
-	return c.send(ctx, a, texts)
+	if failed := c.send(ctx, a, texts); failed != nil {
+		return errors.Join(err, failed)
+	}
+	return err
 }
 
 // warn tells what should be looked at in a plain text before it is frozen.

@@ -48,7 +48,7 @@ func (c *submitCmd) Run(ctx context.Context, a *app) error {
 	if err := c.valid(); err != nil {
 		return err
 	}
-	w := &writeFlags{Receipt: c.Receipt, Wait: c.Wait, jsonFlag: c.jsonFlag, chain: &c.chainFlags}
+	w := &writeFlags{recordFlags: recordFlags{c.Ledger, c.Policy}, Receipt: c.Receipt, Wait: c.Wait, jsonFlag: c.jsonFlag, chain: &c.chainFlags}
 	w.PasswordFD = -1
 	if err := w.Validate(); err != nil {
 		return usagef("%w", err)
