@@ -48,11 +48,14 @@ var (
 // Every error is a sentence that names the file and says what to do; none repeats its content.
 // errors.Is finds fs.ErrNotExist, fs.ErrPermission, ErrPasswordNeeded and ErrPassword in it.
 func Load(path string, password PasswordFunc, suite keys.Suite) (*Key, error) {
-	data, err := readPrivate(path, maxKeyFile)
+	data, exposed, err := readSecret(path, maxKeyFile)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(data)
+	if exposed != nil && HoldsPrivateKey(data) { // who may read anything else does not matter: parse says what it is
+		return nil, exposed
+	}
 	private, err := parse(data, password)
 	if err != nil {
 		return nil, fmt.Errorf("key file %s: %w", path, err)
@@ -191,30 +194,40 @@ func HoldsPrivateKey(data []byte) bool { return aPrivateKey().Match(data) }
 // readPrivate reads a secret of at most limit bytes from a file that nobody but its owner may
 // read.
 func readPrivate(path string, limit int64) ([]byte, error) {
+	data, exposed, err := readSecret(path, limit)
+	if err == nil && exposed != nil {
+		clear(data)
+		return nil, exposed
+	}
+	return data, err
+}
+
+// readSecret reads what may be a secret of at most limit bytes, and tells apart that others than its owner may read it.
+func readSecret(path string, limit int64) (data []byte, exposed, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if info.IsDir() {
-		return nil, fmt.Errorf("%s is a directory, not a file", path)
+		return nil, nil, fmt.Errorf("%s is a directory, not a file", path)
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return nil, &exposedError{path, info.Mode().Perm()}
+		exposed = &exposedError{path, info.Mode().Perm()}
 	}
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	data, err = io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if int64(len(data)) > limit {
 		clear(data)
-		return nil, fmt.Errorf("%s is larger than %d bytes, so it is no key or password", path, limit)
+		return nil, nil, fmt.Errorf("%s is larger than %d bytes, so it is no key or password", path, limit)
 	}
-	return data, nil
+	return data, exposed, nil
 }
 
 // exposedError says that others than its owner have a right to a file.

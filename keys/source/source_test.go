@@ -404,12 +404,16 @@ func TestOthersMayRead(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("windows has no mode bits")
 	}
-	path := write(t, pkcs8(t, newKey(t, keys.Ed25519).signer))
+	path, text := write(t, pkcs8(t, newKey(t, keys.Ed25519).signer)), write(t, []byte("A key file begins with -----BEGIN PRIVATE KEY-----.\n"))
 	for _, mode := range []fs.FileMode{0o640, 0o604, 0o620, 0o610, 0o644} {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
 		wantError(t, path, nil, "", "run: chmod 600 "+path)
+		if err := os.Chmod(text, mode); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, text, nil, "", "it holds no PEM block")
 		if _, err := Load(path, nil, ""); !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("%04o: %v", mode, err)
 		}
@@ -424,6 +428,25 @@ func TestOthersMayRead(t *testing.T) {
 	}
 	if got := quote("it's here"); got != `'it'\''s here'` {
 		t.Errorf("quoted as %s", got)
+	}
+}
+
+func TestHoldsPrivateKey(t *testing.T) {
+	for text, want := range map[string]bool{
+		"-----BEGIN PRIVATE KEY-----\n":                      true,
+		"a certificate\n-----BEGIN RSA PRIVATE KEY-----\r\n": true,
+		"-----BEGIN OPENSSH PRIVATE KEY-----\n":              true,
+		"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n":   true,
+		"PuTTY-User-Key-File-3: ssh-ed25519\n":               true,
+		"# created\nAGE-SECRET-KEY-1":                        true,
+		"PRIVATE+KEY+ledger.example+4f":                      true,
+		"-----BEGIN PUBLIC KEY-----\n":                       false,
+		"It begins with -----BEGIN PRIVATE KEY-----.\n":      false,
+		"": false,
+	} {
+		if got := HoldsPrivateKey([]byte(text)); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
 	}
 }
 
