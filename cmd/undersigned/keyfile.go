@@ -38,8 +38,13 @@ func (p *passwordFlags) source(path string) source.PasswordFunc {
 			return password, nil
 		}
 		got, err := ask(confirm)
-		if err == nil {
+		switch {
+		case err == nil:
 			password = got
+		case p.PasswordFile != "":
+			err = fmt.Errorf("the password file %s cannot be used: %w", p.PasswordFile, reason(err))
+		case errors.Is(err, source.ErrNoTerminal):
+			err = fmt.Errorf("%w; give it with --password-file FILE or --password-fd N", err)
 		}
 		return got, err
 	}

@@ -16,8 +16,10 @@ import (
 // and an empty one is refused. The caller must not change the result.
 type PasswordFunc func(confirm bool) ([]byte, error)
 
+// ErrNoTerminal is what errors.Is finds where nobody can be asked for a password.
+var ErrNoTerminal = errors.New("there is no terminal to ask for the password on")
+
 var (
-	errNoTerminal      = errors.New("there is no terminal to ask for the password on; give it by a file or a file descriptor")
 	errEmptyPassword   = errors.New("the password is empty")
 	errPasswordDiffers = errors.New("the two passwords differ")
 	errLongPassword    = fmt.Errorf("the password is longer than %d bytes", maxPasswordBytes)
@@ -126,7 +128,7 @@ func terminal() (in, out *os.File, err error) {
 	if term.IsTerminal(int(os.Stdin.Fd())) {
 		return os.Stdin, os.Stderr, nil
 	}
-	return nil, nil, errNoTerminal
+	return nil, nil, ErrNoTerminal
 }
 
 // askTwice prompts on out and reads a password, with confirm once more.
@@ -163,7 +165,7 @@ func readHidden(tty *os.File) ([]byte, error) {
 	fd := int(tty.Fd())
 	state, err := term.GetState(fd)
 	if err != nil {
-		return nil, errNoTerminal
+		return nil, ErrNoTerminal
 	}
 	interrupt := make(chan os.Signal, 1)
 	signal.Notify(interrupt, os.Interrupt)

@@ -394,8 +394,8 @@ func TestPasswords(t *testing.T) {
 	if _, err := Load(path, static("wrong"), ""); !errors.Is(err, ErrPassword) || strings.Contains(err.Error(), "wrong\"") {
 		t.Errorf("wrong password: %v", err)
 	}
-	failed := func(bool) ([]byte, error) { return nil, errNoTerminal }
-	if _, err := Load(path, failed, ""); !errors.Is(err, errNoTerminal) {
+	failed := func(bool) ([]byte, error) { return nil, ErrNoTerminal }
+	if _, err := Load(path, failed, ""); !errors.Is(err, ErrNoTerminal) {
 		t.Errorf("no terminal: %v", err)
 	}
 }

@@ -109,7 +109,7 @@ func TestReadHiddenWithoutTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := readHidden(f); err != errNoTerminal {
+	if _, err := readHidden(f); err != ErrNoTerminal {
 		t.Errorf("error %v", err)
 	}
 }
