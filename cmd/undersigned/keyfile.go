@@ -359,7 +359,11 @@ func (c *keyListCmd) Run(ctx context.Context, a *app) error {
 			Keys   []line `json:"keys"`
 		}{"undersigned/key-list/v1", list})
 	}
-	a.printf("%s in %s.\n", plural(len(list), "key file"), c.Dir)
+	dir := c.Dir
+	if full, err := filepath.Abs(dir); err == nil && strings.HasSuffix(dir, ".") { // it would end in a full stop
+		dir = full
+	}
+	a.printf("%s in %s.\n", plural(len(list), "key file"), dir)
 	for _, l := range list {
 		if l.Problem != "" {
 			a.printf("%s: %s\n", l.File, l.Problem)

@@ -314,17 +314,8 @@ func (a *app) keyOf(at *place, domain, what string, passwords *passwordFlags) (k
 		return keys.Ref{}, fmt.Errorf("%s has never been a member of %s", domain, at.origin)
 	}
 	all := slices.Concat(m.Keys, m.RecoveryKeys)
-	if len(what) > len("sha256:") && what[:len("sha256:")] == "sha256:" {
-		var found []keys.Ref
-		for _, k := range all {
-			if print := k.Ref.Fingerprint.String(); len(what) <= len(print) && print[:len(what)] == what {
-				found = append(found, k.Ref)
-			}
-		}
-		if len(found) == 1 {
-			return found[0], nil
-		}
-		return keys.Ref{}, fmt.Errorf("%s of the keys of %s have a fingerprint that begins so; undersigned show lists them", plural(len(found), "one"), domain)
+	if strings.HasPrefix(what, "sha256:") {
+		return keyBeginning(all, domain, what)
 	}
 	f, err := a.readKey(what, passwords)
 	if err != nil {
@@ -337,6 +328,23 @@ func (a *app) keyOf(at *place, domain, what string, passwords *passwordFlags) (k
 		}
 	}
 	return keys.Ref{}, fmt.Errorf("the key in %s is none of %s", what, domain)
+}
+
+// keyBeginning finds the one of a member's keys whose fingerprint begins so.
+func keyBeginning(all []roll.Key, domain, beginning string) (keys.Ref, error) {
+	var found []keys.Ref
+	for _, k := range all {
+		if strings.HasPrefix(k.Ref.Fingerprint.String(), beginning) {
+			found = append(found, k.Ref)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return keys.Ref{}, fmt.Errorf("no key of %s has a fingerprint that begins with %s; undersigned show lists them", domain, printable(beginning))
+	case 1:
+		return found[0], nil
+	}
+	return keys.Ref{}, fmt.Errorf("%d keys of %s have a fingerprint that begins with %s; give more of it, undersigned show lists them", len(found), domain, printable(beginning))
 }
 
 type keyAddCmd struct {
