@@ -36,7 +36,7 @@ func (verifyCmd) Help() string {
 
 A contradiction file, which convicts a log or a witness, is explained: exit code 20 if it proves what it says. It needs no policy, but a policy tells whether the keys that it convicts are any of yours.
 
-Exit codes: 0 nothing contradicts it, 10 the text differs, 11 no endorsement, 12 withdrawn or superseded, 13 bad signature or another's key, 20 the record contradicts itself, 21 not enough witnesses, 3 could not check.
+Exit codes: 0 nothing contradicts it, 10 the text differs, 11 no endorsement, 12 withdrawn or superseded, 13 bad signature or another's key, 20 the record contradicts itself, 21 not enough witnesses, 3 could not check, also because a file is missing or cannot be read. Beside these: 1 a file is not what it should be, such as a damaged receipt or policy, 2 the command line is wrong.
 
 Example:
 

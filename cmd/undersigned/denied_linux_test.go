@@ -94,6 +94,31 @@ func TestDenied(t *testing.T) {
 		}
 	}
 
+	// So it is with single files, and with a directory of files.
+	if code, out := program("backup", "--as", "tiles", "ledger", "tiles"); code != codeOK {
+		t.Fatal(out)
+	}
+	if err := os.WriteFile("secret", policy, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod("tiles", 0o111); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod("tiles", 0o755) // to be cleared away
+	for _, args := range [][]string{
+		{"verify", "secret"},
+		{"policy", "check", "secret"},
+		{"statement", "lint", "secret"},
+		{"audit", "--policy", "policy.txt", "secret"},
+		{"audit", "--policy", "policy.txt", "tiles"},
+	} {
+		asNobody(t, func() {
+			if code, out := program(args...); code != codeUnchecked || !strings.Contains(out, "permission denied") {
+				t.Errorf("%v: code %d: %s", args, code, out)
+			}
+		})
+	}
+
 	// The configuration in the home of somebody else is left out, one that was named is not.
 	if err := os.WriteFile(config, []byte("nonsense\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -48,9 +48,10 @@ func answered(code int) error {
 	return &failure{code, errSaid}
 }
 
-// unreadable is the error of a file that a question needs: a missing one means "could not check".
+// unreadable is the error of a file that a question needs: one that is missing or cannot be read means "could not check".
 func unreadable(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
+	var path *fs.PathError
+	if errors.As(err, &path) || errors.Is(err, fs.ErrNotExist) {
 		return &failure{codeUnchecked, err}
 	}
 	return err

@@ -11,7 +11,7 @@
 // Exit codes, of which the gravest applies: 20 the record contradicts itself · 21 not enough
 // witnesses, or they disagree · 13 bad signature, or the key is not theirs · 10 the text differs ·
 // 12 endorsed, but withdrawn or superseded · 11 no endorsement found · 3 could not check (network,
-// missing file, stale copy) · 0 nothing contradicts it. Beside them: 1 error · 2 usage · 130 interrupted.
+// a file that is missing or cannot be read, stale copy) · 0 nothing contradicts it. Beside them: 1 error · 2 usage · 130 interrupted.
 package main
 
 import (

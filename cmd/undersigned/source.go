@@ -82,7 +82,7 @@ func openArchive(path string) (*record, error) {
 		return nil, &failure{codeUnchecked, unreadableRecord(path, err)}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot open the archive: %w", err)
+		return nil, unreadable(fmt.Errorf("cannot open the archive: %w", err))
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
@@ -109,7 +109,7 @@ func isTree(dir string) bool {
 func openTree(dir string) (*record, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the record: %w", err)
+		return nil, unreadable(fmt.Errorf("cannot read the record: %w", err))
 	}
 	r := &record{name: dir, closers: []io.Closer{root}}
 	r.archive, err = verify.OpenTree(root.FS())

@@ -55,7 +55,7 @@ type remark struct {
 func (c *statementLintCmd) Run(a *app) error {
 	text, err := a.read(c.File, entry.MaxStatement)
 	if err != nil {
-		return err
+		return unreadable(err)
 	}
 	remarks := wording.Lint(text)
 	code := codeOK
