@@ -248,10 +248,14 @@ func (c *auditCmd) Run(ctx context.Context, a *app) error {
 	if r.Origin != "" {
 		a.printFacts(auditFacts(r))
 	}
-	if len(r.Findings) > 0 {
+	findings := r.Findings
+	if len(findings) == 1 && findings[0].Sentence == r.Sentence { // that was the answer
+		findings = nil
+	}
+	if len(findings) > 0 {
 		a.printf("\n%s\n", a.paint(bold, "Findings"))
 	}
-	for _, f := range r.Findings {
+	for _, f := range findings {
 		a.printf("  - %s\n", f.Sentence)
 	}
 	if r.Unlisted > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -114,10 +115,17 @@ func (a *app) audit(ctx context.Context, p *verify.Policy, rec *record, o verify
 	}
 	heard := &listener{fetch: rec.fetch}
 	r, err := verify.Audit(ctx, p, heard.get, o)
-	if err == nil && r.Code == verify.CodeUnchecked && heard.offline != nil {
+	if err != nil || r.Code != verify.CodeUnchecked {
+		return r, err
+	}
+	if heard.offline != nil {
 		a.sayf("undersigned: %v\n", heard.offline)
 	}
-	return r, err
+	if heard.nothing && rec.client != nil {
+		r.Sentence = fmt.Sprintf("Could not check: there is no record at %s; give the address of the ledger itself, with the slash at its end.", rec.client.base)
+		r.Findings[0].Sentence = r.Sentence
+	}
+	return r, nil
 }
 
 // A listener remembers why a record could not be read, which a report about the record does not tell.
@@ -125,15 +133,21 @@ type listener struct {
 	fetch   verify.Fetch
 	mu      sync.Mutex
 	offline error
+	nothing bool // where a checkpoint should be
 }
 
 func (l *listener) get(ctx context.Context, path string) ([]byte, error) {
 	b, err := l.fetch(ctx, path)
 	var offline *offlineError
-	if errors.As(err, &offline) {
+	switch {
+	case errors.As(err, &offline):
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.offline = offline
+	case path == "checkpoint" && errors.Is(err, fs.ErrNotExist):
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.nothing = true
 	}
 	return b, err
 }
