@@ -251,8 +251,12 @@ func (a *auditor) run(ctx context.Context) {
 	a.receipts(ctx)
 	a.bound(ctx, c)
 	a.latest(c)
-	if a.o.MaxAge > 0 && (fresh.IsZero() || a.o.Now().Sub(fresh) > a.o.MaxAge) {
-		a.find(CodeUnchecked, nil, "", "This copy of the record is older than was asked for, or does not say how old it is.")
+	switch {
+	case a.o.MaxAge <= 0:
+	case fresh.IsZero():
+		a.find(CodeUnchecked, nil, "", "This copy of the record does not say how old it is.")
+	case a.o.Now().Sub(fresh) > a.o.MaxAge:
+		a.find(CodeUnchecked, nil, "", "This copy of the record is older than was asked for: its newest time is "+second(fresh)+".")
 	}
 }
 

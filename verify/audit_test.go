@@ -70,7 +70,7 @@ func TestAudit(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(b), `{"schema":"undersigned/audit/v1","ok":true,"code":0,"sentence":"The public record ledger.example/test holds together: all 602 entries were read`) {
 		t.Errorf("%s %v", b, err)
 	}
-	if r := w.audit(verify.AuditOptions{MaxAge: time.Hour, Now: func() time.Time { return w.rec.Now.Add(2 * time.Hour) }}); r.Code != verify.CodeUnchecked {
+	if r := w.audit(verify.AuditOptions{MaxAge: time.Hour, Now: func() time.Time { return w.rec.Now.Add(2 * time.Hour) }}); r.Code != verify.CodeUnchecked || !strings.HasPrefix(r.Sentence, "This copy of the record is older than was asked for: its newest time is ") {
 		t.Error("old:", r.Sentence)
 	}
 	if r := w.audit(verify.AuditOptions{MaxAge: time.Hour, Now: func() time.Time { return w.rec.Now }}); !r.OK {
@@ -94,6 +94,18 @@ func TestAudit(t *testing.T) {
 
 // TestHostileServer changes bytes of every resource that an audit reads, one at a time; no change of a tile, a
 // bundle, a text or a checkpoint's text goes unnoticed.
+// TestAgeless audits a copy whose signatures have no time: only the log's Ed25519 key counts.
+func TestAgeless(t *testing.T) {
+	w := newWorld(t, 0)
+	p := mustPolicy(t, fmt.Sprintf("log %s https://ledger.example/\nquorum none\n", w.log[0].vkey))
+	if r := mustAudit(t, p, w.fetch, verify.AuditOptions{}); !r.OK || r.Seen != nil {
+		t.Fatal(r.Sentence, r.Seen)
+	}
+	if r := mustAudit(t, p, w.fetch, verify.AuditOptions{MaxAge: time.Hour}); r.Code != verify.CodeUnchecked || r.Sentence != "This copy of the record does not say how old it is." {
+		t.Error(r.Code, r.Sentence)
+	}
+}
+
 func TestHostileServer(t *testing.T) {
 	w := newWorld(t, 1)
 	for i := range 260 { // a full bundle and more
