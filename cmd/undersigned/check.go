@@ -95,6 +95,12 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 		if in.Roll, err = verify.ParseReceipt(b); err != nil {
 			return fmt.Errorf("%s is not a receipt: %w", nameOf(c.Roll), err)
 		}
+		switch {
+		case in.Receipt.IsRoll() && !in.Roll.IsRoll():
+			return usagef("%s is of a sealed list, and %s, which --roll names, is not: give them the other way round", nameOf(c.Receipt), nameOf(c.Roll))
+		case in.Receipt.IsRoll():
+			return usagef("%s is of a sealed list itself: --roll goes with the receipt of an endorsement", nameOf(c.Receipt))
+		}
 	}
 	if c.Ledger != "" {
 		rec, err := openRecord(ctx, c.Ledger)

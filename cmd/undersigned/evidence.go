@@ -74,8 +74,8 @@ func evidenceName(c *verify.Contradiction, b []byte) string {
 
 // contradiction explains a contradiction file.
 func (c *verifyCmd) contradiction(a *app, b []byte) error {
-	if c.Statement != "" || c.Ledger != "" {
-		return usagef("a contradiction file is about no text, and holds all that it needs: leave --statement and --ledger out")
+	if c.Statement != "" || c.Ledger != "" || c.Roll != "" {
+		return usagef("a contradiction file is about no text, and holds all that it needs: leave --statement, --ledger and --roll out")
 	}
 	file, err := verify.ParseContradiction(b)
 	if err != nil {
