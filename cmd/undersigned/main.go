@@ -130,7 +130,8 @@ func grammar(called string, s settings) any {
 
 func newParser(a *app, s settings, grammar any) (*kong.Kong, error) {
 	return kong.New(grammar, kong.Name("undersigned"),
-		kong.Description("A public, append-only record of who signed a statement, which text, and when."),
+		kong.Description("A public, append-only record of who signed a statement, which text, and when.\n\n"+
+			"Where a flag's help names a variable, that stands in for it, and so does a line such as \"policy FILE\" in ~/.config/undersigned/config. Flags beat variables, which beat the file."),
 		kong.NoDefaultHelp(), kong.Writers(a.out, a.err), kong.Resolvers(s), kong.ValueFormatter(helpOf))
 }
 
