@@ -3,12 +3,8 @@ package wording
 import (
 	"fmt"
 	"html"
-	"strconv"
 	"strings"
 )
-
-// maxNesting bounds the lists inside each other whose items are numbered.
-const maxNesting = 100
 
 // Elements by what becomes of them. Whatever is not here is as if its tags were not there.
 var elements = map[string]elementKind{
@@ -25,7 +21,7 @@ var elements = map[string]elementKind{
 
 	"br": line, "li": listItem, "tr": line, "caption": line, "tbody": line, "thead": line, "tfoot": line, "option": line,
 	"td": cell, "th": cell, "q": quoted, "area": void, "base": void, "col": void, "embed": void, "img": void, "input": void, "link": void, "meta": void,
-	"param": void, "source": void, "track": void, "wbr": void,
+	"param": void, "basefont": void, "bgsound": void, "keygen": void, "source": void, "track": void, "wbr": void,
 }
 
 type elementKind uint8
@@ -66,23 +62,14 @@ func looksLikeHTML(raw []byte) bool {
 	return known || strings.Contains(" a b i em strong span u s small sup sub code cite ", " "+name+" ") && name != ""
 }
 
-// tagName reads the name of a tag.
-func tagName(s string) (name, rest string) {
-	n := 0
-	for n < len(s) && (s[n] >= 'a' && s[n] <= 'z' || s[n] >= 'A' && s[n] <= 'Z' || n > 0 && s[n] >= '0' && s[n] <= '9') && n < 32 {
-		n++
-	}
-	return strings.ToLower(s[:n]), s[n:]
-}
-
 // FromHTML returns the text of a page as a browser would print it: without scripts, styles and what its own markup hides, with blocks as
-// paragraphs and the items of lists behind hyphens or numbers. What style sheets hide or add it cannot tell.
+// paragraphs and the items of lists behind hyphens or numbers. What is hidden ends where it does in a browser, whatever tags are missing
+// or out of place. What style sheets hide or add it cannot tell.
 func FromHTML(raw []byte) *Text {
 	s, steps := decode(raw)
-	p := &page{rest: strings.TrimPrefix(s, "\uFEFF")}
-	for p.rest != "" {
-		p.next()
-	}
+	p := &page{}
+	tree, deep := parse(strings.TrimPrefix(s, "\uFEFF"))
+	p.print(tree)
 	all := append([]Step{{"html", 0, "the text was read from HTML, without what style sheets hide or add"}}, steps...)
 	for _, c := range []struct {
 		name, one, many string
@@ -94,6 +81,7 @@ func FromHTML(raw []byte) *Text {
 		{"quotation-marks", "quotation marks were put around what the page quotes", "quotation marks were put around what the page quotes, %d times", p.quotes},
 		{"hidden", "a part that the page hides was left out", "%d parts that the page hides were left out", p.hidden},
 		{"struck", "a part that the page strikes out was left out", "%d parts that the page strikes out were left out", p.struck},
+		{"nesting", "an element is nested too deep to tell what it hides", "%d elements are nested too deep to tell what they hide", deep},
 	} {
 		if c.count > 0 {
 			all = append(all, step(c.name, c.count, c.one, c.many))
@@ -102,168 +90,45 @@ func FromHTML(raw []byte) *Text {
 	return newText(raw, HTML, strings.TrimRight(p.out.String(), " \n")+"\n", all)
 }
 
-// A page is HTML being read.
+// A page is a tree being written as text.
 type page struct {
-	rest    string
 	out     strings.Builder
-	breaks  int    // line feeds to be written before the next text
-	space   bool   // a space too
-	numbers []int  // of each list that is open: its next number; -1: hyphens
-	until   string // inside an element that is not shown: its name
-	depth   int    // how many elements of this name are open there
-	pre     int    // open pre elements
+	breaks  int   // line feeds to be written before the next text
+	space   bool  // a space too
+	numbers []int // of each list that is open: its next number; -1: hyphens
+	pre     int   // open pre elements
 
 	entities, softHyphens, items, quotes, hidden, struck int
 }
 
-// next reads a piece of text or a tag.
-func (p *page) next() {
-	s := p.rest
-	if i := strings.IndexByte(s, '<'); i != 0 {
-		if i < 0 {
-			i = len(s)
-		}
-		p.rest = s[i:]
-		p.text(s[:i])
-		return
-	}
-	skip := func(from int, end string) {
-		if _, rest, ok := strings.Cut(s[from:], end); ok {
-			p.rest = rest
-		} else {
-			p.rest = ""
-		}
-	}
-	switch {
-	case strings.HasPrefix(s, "<!-->"), strings.HasPrefix(s, "<!--->"):
-		skip(4, ">")
-	case strings.HasPrefix(s, "<!--"):
-		skip(4, "-->")
-	case strings.HasPrefix(s, "<!"), strings.HasPrefix(s, "<?"):
-		skip(2, ">")
-	case strings.HasPrefix(s, "</"):
-		name, rest := tagName(s[2:])
-		if name == "" {
-			skip(2, ">")
-			return
-		}
-		_, p.rest, _ = attributes(rest)
-		p.close(name)
-	default:
-		name, rest := tagName(s[1:])
-		if name == "" {
-			p.rest = s[1:]
-			p.text("<")
-			return
-		}
-		attrs, rest, closed := attributes(rest)
-		p.rest = rest
-		p.open(name, attrs, closed)
-	}
-}
-
-// attributes reads those of a tag that matter here, to behind its end.
-func attributes(s string) (attrs map[string]string, rest string, closed bool) {
-	for {
-		s = strings.TrimLeft(s, " \t\r\n\f")
+// print writes what is in a node.
+func (p *page) print(n *node) {
+	for n = n.first; n != nil; n = n.next {
 		switch {
-		case s == "":
-			return attrs, "", false
-		case s[0] == '>':
-			return attrs, s[1:], closed
-		case s[0] == '/':
-			closed = true
-			s = s[1:]
-			continue
-		}
-		closed = false
-		n := strings.IndexAny(s[1:], " \t\r\n\f=>/") + 1
-		if n == 0 {
-			return attrs, "", false
-		}
-		name, value := s[:n], ""
-		s = strings.TrimLeft(s[n:], " \t\r\n\f")
-		if strings.HasPrefix(s, "=") {
-			s = strings.TrimLeft(s[1:], " \t\r\n\f")
-			if s != "" && (s[0] == '"' || s[0] == '\'') {
-				end := strings.IndexByte(s[1:], s[0])
-				if end < 0 {
-					return attrs, "", false
-				}
-				value, s = s[1:1+end], s[end+2:]
-			} else {
-				end := strings.IndexAny(s, " \t\r\n\f>")
-				if end < 0 {
-					return attrs, "", false
-				}
-				value, s = s[:end], s[end:]
-			}
-		}
-		if len(name) <= 6 && len(value) <= 4096 {
-			switch name = strings.ToLower(name); name {
-			case "hidden", "style", "start", "type":
-				if attrs == nil {
-					attrs = map[string]string{}
-				}
-				if _, twice := attrs[name]; !twice {
-					attrs[name] = html.UnescapeString(value)
-				}
-			}
+		case n.fate == hiddenPart:
+			p.hidden++
+		case n.fate == struckPart:
+			p.struck++
+		case n.fate == droppedPart:
+		case n.element:
+			p.open(n.text, n.start)
+			p.print(n)
+			p.close(n.text)
+		default:
+			p.text(n.text)
 		}
 	}
 }
 
-// hides says whether an element's own markup keeps a browser from showing it.
-func hides(attrs map[string]string) bool {
-	if value, ok := attrs["hidden"]; ok && !strings.EqualFold(value, "until-found") {
-		return true
-	}
-	style := strings.ToLower(strings.Join(strings.Fields(attrs["style"]), ""))
-	return strings.Contains(style, "display:none") || strings.Contains(style, "visibility:hidden")
-}
-
-// strikes says whether an element takes back what is in it.
-func strikes(name string, attrs map[string]string) bool {
-	return name == "del" || name == "s" || name == "strike" || strings.Contains(strings.ToLower(attrs["style"]), "line-through")
-}
-
-func (p *page) open(name string, attrs map[string]string, closed bool) {
+func (p *page) open(name string, start int) {
 	kind := elements[name]
-	if p.until != "" {
-		if name == p.until && !closed {
-			p.depth++
-		}
-		if kind == rawText {
-			p.skipRaw(name)
-		}
-		return
-	}
-	if strikes(name, attrs) && !closed && kind != void && kind != rawText {
-		p.struck++
-		p.until, p.depth = name, 1
-		return
-	}
-	if hides(attrs) && kind != void && kind != rawText && name != "br" && name != "hr" {
-		p.hidden++
-		p.until, p.depth = name, 1
-		return
-	}
 	switch kind {
-	case rawText:
-		p.skipRaw(name)
-	case dropped:
-		if !closed {
-			p.until, p.depth = name, 1
-		}
 	case block, list:
 		p.breaks = max(p.breaks, 2)
-		if kind == list && len(p.numbers) < maxNesting {
+		if kind == list {
 			number := -1
 			if name == "ol" {
-				number = 1
-				if n, err := strconv.Atoi(attrs["start"]); err == nil && n >= 0 && n < 1e6 {
-					number = n
-				}
+				number = start
 			}
 			p.numbers = append(p.numbers, number)
 		}
@@ -293,39 +158,14 @@ func (p *page) open(name string, attrs map[string]string, closed bool) {
 	}
 }
 
-// skipRaw goes to behind the end tag of an element without tags in it.
-func (p *page) skipRaw(name string) {
-	for {
-		i := strings.Index(p.rest, "</")
-		if i < 0 {
-			p.rest = ""
-			return
-		}
-		end, rest := tagName(p.rest[i+2:])
-		p.rest = rest
-		if end == name {
-			_, p.rest, _ = attributes(rest)
-			return
-		}
-	}
-}
-
 func (p *page) close(name string) {
-	if p.until != "" {
-		if name == p.until {
-			if p.depth--; p.depth == 0 {
-				p.until = ""
-			}
-		}
-		return
-	}
 	switch elements[name] {
 	case block, list:
 		p.breaks = max(p.breaks, 2)
-		if elements[name] == list && len(p.numbers) > 0 {
+		if elements[name] == list {
 			p.numbers = p.numbers[:len(p.numbers)-1]
 		}
-		if name == "pre" && p.pre > 0 {
+		if name == "pre" {
 			p.pre--
 		}
 	case line, listItem:
@@ -339,9 +179,6 @@ func (p *page) close(name string) {
 
 // text takes text between tags.
 func (p *page) text(s string) {
-	if p.until != "" {
-		return
-	}
 	if strings.Contains(s, "&") {
 		before := strings.Count(s, "&")
 		s = html.UnescapeString(s)

@@ -227,10 +227,77 @@ func TestHTML(t *testing.T) {
 		{"<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>", "a b\nc\n"},
 		{"<q>a</q>", "“a”\n"},
 		{"\uFEFF<p>a", "a\n"},
+
+		// What is hidden ends where a browser ends it.
+		{"<s/>a</s>b", "b\n"},
+		{"<p hidden />a</p>b", "b\n"},
+		{"<template/>a</template>b", "b\n"},
+		{"<svg/>a<math />b", "ab\n"},
+		{"<p hidden>a<p>b", "b\n"},
+		{"<p hidden>a<h1>b", "b\n"},
+		{"<h1 hidden>a<h2>b", "b\n"},
+		{"<ul><li hidden>a<li>b</ul>", "- b\n"},
+		{"<dl><dt hidden>a<dd>b<dd hidden>c<dt>d</dl>", "b\n\nd\n"},
+		{"<table><tr hidden><td>a<tr><td hidden>b<td>c<th hidden>d<th>e</table>", "c e\n"},
+		{"<table><caption hidden>a<tr><td>b</table>", "b\n"},
+		{"<option hidden>a<option>b", "b\n"},
+		{"<button hidden>a<button>b", "b\n"},
+		{"<a hidden>a<a>b", "b\n"},
+		{"<a hidden>a" + strings.Repeat("<div>", 7) + "<a>b", "b\n"},
+		{"<a hidden>a" + strings.Repeat("<div>", 8) + "<a>b", "\n"}, // of eight blocks the last stays in it
+		{"<ruby><rt hidden>a<rt>b</ruby>", "b\n"},
+		{"<div><p hidden>a</div>b", "b\n"},
+		{"<p>a<del>b</p>c", "a\n\nc\n"},
+		{"<p>a<s>b</p>c<p>d</s>e", "a\n\ne\n"},
+		{"<p>a<b hidden>b<p>c</b>d", "a\n\nd\n"},
+		{"<p><s>a<p><s>b<p><s>c<p><s>d<p></s></s></s>e", "e\n"}, // of four that are the same three are opened again
+		{"<table><tr><td><s>a<td>b</table>c", "b\n\nc\n"},
+		{"<table><tr><td><s>a</table>b", "b\n"},
+		{"<marquee><s>a</marquee>b", "b\n"},
+		{"<template><s></template>a", "a\n"},
+		{"<p><span hidden><span>a</p>b", "b\n"},
+		{"<div><span hidden>a<div>b</span>c</div>d</span>e", "e\n"},
+		{"<div hidden></p></b></table></svg>a</div>b", "b\n"},
+		{"<s>a<div>b</s>c</div>d", "c\n\nd\n"},
+		{"<b><span hidden>a<p>b</b>c", "bc\n"}, // the paragraph is taken out of the span too
+		{"<form hidden><div>a</form>b</div>c", "c\n"},
+		{"<svg><p>a", "a\n"},
+		{"<math><mi><p>a</p></math>b", "b\n"},
+		{"<svg><title><p>a</p></title><font>b<font size=1>c", "c\n"},
+		{"<svg><![CDATA[<p>a]]></svg>b", "b\n"},
+		{"<select><option>a<input>b", "b\n"},
+		{"<div><select>a</div>b", "\n"},
+		{"<table hidden>a<tr>b<td>c</table>d", "abd\n"}, // a table throws out what is in no cell
+		{"<table><tr><td>a</td>b</table>c", "b\n\na\n\nc\n"},
+		{"<p hidden>a<table><tr><td>b</table>c", "\n"},
+		{"<!-- --><!DocType\nHTML><p hidden>a<table><tr><td>b</table>", "b\n"},
+		{"a<body hidden>b", "\n"},
+		{"<s-x>a</s-x><del:x>b", "ab\n"},
+		{"<style></style-x>a</style>b", "b\n"},
+		{"<!-- a --!>b", "b\n"},
+		{strings.Repeat("<div>", 300) + "<p hidden>a</p>b", "ab\n"}, // more is open than is held
 	} {
 		if got := wording.FromHTML([]byte(c.page)).String(); got != c.want {
 			t.Errorf("%q: %q, want %q", c.page, got, c.want)
 		}
+	}
+}
+
+// TestHTMLBounded: a page that opens, closes and opens again without end is read to its end, and that it is deep is told.
+func TestHTMLBounded(t *testing.T) {
+	var fonts strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&fonts, "<font size=%d>", i)
+	}
+	for _, unit := range []string{"<div>", "<b><p>", fonts.String() + "</p>", "<a><div>", "<table>x", "<td>", "<marquee><b>", "<form><div></form>", "<b><div></b>", "<svg></x>"} {
+		page := "<table><tr><td>" + strings.Repeat(unit, 200_000/len(unit)) + " word"
+		if got := wording.FromHTML([]byte(page)).String(); unit != "<svg></x>" && !strings.Contains(got, "word") {
+			t.Errorf("%.20s: %.20q", unit, got)
+		}
+	}
+	steps := wording.FromHTML([]byte(strings.Repeat("<span>", 300))).Steps()
+	if s := steps[len(steps)-1]; s.Name != "nesting" || s.Count != 45 {
+		t.Errorf("%+v", s)
 	}
 }
 
