@@ -49,7 +49,11 @@ func TestHTMLAsBrowser(t *testing.T) {
 	}
 	wrong := 0
 	for i, page := range pages {
-		ours := strings.Fields(wording.FromHTML([]byte(page)).String())
+		text, err := wording.FromHTML([]byte(page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours := strings.Fields(text.String())
 		ours = slices.DeleteFunc(ours, func(w string) bool { return w[0] != 'w' })
 		if s := strings.Join(ours, " "); s != got[i] {
 			if wrong++; wrong <= 10 {

@@ -83,7 +83,11 @@ func (q *Comparison) words(ctx context.Context, name string, raw []byte, form wo
 	}
 	switch form {
 	case wording.HTML:
-		return []*wording.Text{wording.FromHTML(raw)}, nil
+		text, err := wording.FromHTML(raw)
+		if err != nil {
+			return nil, Failf(verify.CodeUnchecked, "%s cannot be read, because %v: open it, select and copy its text, and compare that", name, err)
+		}
+		return []*wording.Text{text}, nil
 	case wording.PDF:
 		if q.pdf == nil {
 			return nil, Failf(verify.CodeUnchecked, "%s is a PDF file, which cannot be read here: open it, select and copy its text, and paste that", name)

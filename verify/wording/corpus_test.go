@@ -263,7 +263,9 @@ func textOf(name string, b []byte) *wording.Text {
 	case strings.HasSuffix(name, ".pdf.txt"):
 		return wording.FromPDF([]byte("%PDF-1.7"), b)
 	case wording.FormOf(b) == wording.HTML:
-		return wording.FromHTML(b)
+		if text, err := wording.FromHTML(b); err == nil {
+			return text
+		}
 	}
 	return wording.Plain(b)
 }

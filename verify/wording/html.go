@@ -1,6 +1,7 @@
 package wording
 
 import (
+	"errors"
 	"fmt"
 	"html"
 	"strings"
@@ -64,11 +65,14 @@ func looksLikeHTML(raw []byte) bool {
 
 // FromHTML returns the text of a page as a browser would print it: without scripts, styles and what its own markup hides, with blocks as
 // paragraphs and the items of lists behind hyphens or numbers. What is hidden ends where it does in a browser, whatever tags are missing
-// or out of place. What style sheets hide or add it cannot tell.
-func FromHTML(raw []byte) *Text {
+// or out of place. What style sheets hide or add it cannot tell. The error is ErrNested.
+func FromHTML(raw []byte) (*Text, error) {
 	s, steps := decode(raw)
 	p := &page{}
-	tree, deep := parse(strings.TrimPrefix(s, "\uFEFF"))
+	tree, ok := parse(strings.TrimPrefix(s, "\uFEFF"))
+	if !ok {
+		return nil, ErrNested
+	}
 	p.print(tree)
 	all := append([]Step{{"html", 0, "the text was read from HTML, without what style sheets hide or add"}}, steps...)
 	for _, c := range []struct {
@@ -81,14 +85,16 @@ func FromHTML(raw []byte) *Text {
 		{"quotation-marks", "quotation marks were put around what the page quotes", "quotation marks were put around what the page quotes, %d times", p.quotes},
 		{"hidden", "a part that the page hides was left out", "%d parts that the page hides were left out", p.hidden},
 		{"struck", "a part that the page strikes out was left out", "%d parts that the page strikes out were left out", p.struck},
-		{"nesting", "an element is nested too deep to tell what it hides", "%d elements are nested too deep to tell what they hide", deep},
 	} {
 		if c.count > 0 {
 			all = append(all, step(c.name, c.count, c.one, c.many))
 		}
 	}
-	return newText(raw, HTML, strings.TrimRight(p.out.String(), " \n")+"\n", all)
+	return newText(raw, HTML, strings.TrimRight(p.out.String(), " \n")+"\n", all), nil
 }
+
+// ErrNested says that elements of a page are nested too deep to tell which of its words a browser shows.
+var ErrNested = errors.New("its elements are nested too deep to tell what it hides")
 
 // A page is a tree being written as text.
 type page struct {

@@ -58,7 +58,7 @@ type seen struct{ offset, column int }
 
 // A Step is something that was done to a text before it was compared, so that nothing is called the same in silence.
 type Step struct {
-	// Name is stable, for programs: "byte-order-mark", "utf-16", "windows-1252", "html", "entities", "soft-hyphens", "list-items", "quotation-marks", "hidden", "struck", "nesting",
+	// Name is stable, for programs: "byte-order-mark", "utf-16", "windows-1252", "html", "entities", "soft-hyphens", "list-items", "quotation-marks", "hidden", "struck",
 	// "pdf", "ligatures", "line-end-hyphens", "page-breaks", "bullets", "marks-around".
 	Name string
 	// Count is how often; 0: it is about the whole.

@@ -10,8 +10,8 @@ import (
 // What a page hides ends where a browser ends it, so a page is read as the HTML standard says in 13.2.6, tree construction: which tag closes
 // what, what is opened again behind it, and what a table throws out. Left away is what changes nothing in the text.
 
-// maxOpen bounds the open elements, and maxFormatting those of one cell that are opened again, so that no page takes long. What is nested
-// deeper is as if its tags were not there, and of formatting elements the last are opened again. A step tells of it.
+// maxOpen bounds the open elements, and maxFormatting those of one cell that are opened again, so that no page takes long. A page that goes
+// beyond is not read: without one tag the meaning of all that follows can be another.
 const maxOpen, maxFormatting = 256, 32
 
 // A role is what an element does to others.
@@ -115,18 +115,18 @@ type parser struct {
 	form       *element
 	begun      bool // behind where a doctype can be
 	standard   bool // has a doctype, by which a table closes a paragraph
-	deep       int  // elements that were not held
+	deep       bool // it went beyond what is held
 }
 
-// parse returns a tree with the body of a page in it, and how many elements were nested too deep for it.
-func parse(s string) (tree *node, deep int) {
+// parse returns a tree with the body of a page in it; false: its elements are nested too deep.
+func parse(s string) (tree *node, ok bool) {
 	body := &element{name: "body", role: special | barrier, open: true, node: &node{text: "body", element: true}}
 	p := &parser{rest: s, open: []*element{body}}
-	for p.rest != "" {
+	for p.rest != "" && !p.deep {
 		p.next()
 	}
 	body.node.fate = body.fate
-	return &node{first: body.node}, p.deep
+	return &node{first: body.node}, !p.deep
 }
 
 // tagName reads the name of a tag.
@@ -315,7 +315,7 @@ func (p *parser) place() *node {
 // push opens an element, if not too many are open.
 func (p *parser) push(e *element) bool {
 	if len(p.open) == maxOpen {
-		p.deep++
+		p.deep = true
 		return false
 	}
 	e.node = p.place()
@@ -417,8 +417,7 @@ func (p *parser) list(e *element) {
 	if same >= 3 {
 		p.formatting = slices.Delete(p.formatting, first, first+1)
 	} else if len(p.formatting)-i >= maxFormatting {
-		p.deep++
-		p.formatting = slices.Delete(p.formatting, i, i+1)
+		p.deep = true
 	}
 	p.formatting = append(p.formatting, e)
 }
