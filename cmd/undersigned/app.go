@@ -264,12 +264,17 @@ func mayWrite(path string) error {
 func replaceable(path string) error {
 	info, err := os.Stat(path)
 	switch {
-	case err != nil || isStream(path):
+	case err != nil:
 		return nil // to make the file tells why it cannot be made
 	case info.IsDir():
 		return errors.New("it is a directory")
+	case !info.Mode().IsRegular():
+		return nil
 	}
 	f, err := os.Open(path)
+	if err != nil && isOpenFile(path) {
+		return nil // it is open for writing, and nothing in it is replaced
+	}
 	if err != nil {
 		return errors.New("it is there and cannot be read, so it may be a private key, which is never replaced")
 	}
@@ -291,11 +296,11 @@ func isStream(path string) bool {
 // isOpenFile says whether a path is a name such as /dev/stdout or /dev/fd/3, whatever that leads to.
 func isOpenFile(path string) bool {
 	full, err := filepath.Abs(path)
-	if err != nil || !strings.HasPrefix(full, "/dev/") && !strings.HasPrefix(full, "/proc/") {
+	if err != nil {
 		return false
 	}
-	info, err := os.Lstat(full)
-	return err == nil && info.Mode()&fs.ModeSymlink != 0
+	dir := filepath.Dir(full)
+	return full == "/dev/stdout" || full == "/dev/stderr" || dir == "/dev/fd" || strings.HasPrefix(dir, "/proc/") && filepath.Base(dir) == "fd"
 }
 
 // writeStream writes to what is no file.

@@ -185,7 +185,7 @@ func ask(password PasswordFunc) ([]byte, error) {
 
 // aPrivateKey finds the line with which a private key begins: in PEM form of any type, or in those of PuTTY, age and Go's notes.
 var aPrivateKey = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?m)^(-----BEGIN [^\n]*PRIVATE KEY-----|PuTTY-User-Key-File|AGE-SECRET-KEY-|PRIVATE\+KEY\+)`)
+	return regexp.MustCompile(`(?m)(?:^|\r)[\s\x{FEFF}]*(?:-----BEGIN [^\n\r]*PRIVATE KEY|PuTTY-User-Key-File|AGE-SECRET-KEY-|PRIVATE\+KEY\+)`)
 })
 
 // HoldsPrivateKey says whether a file's bytes are a private key, encrypted or not, and whether or not Load takes it.
