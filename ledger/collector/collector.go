@@ -209,8 +209,7 @@ func (w *walk) settled(err error) (bool, error) {
 		return false, err
 	}
 	if err == nil {
-		var bogus *dnssec.BogusError
-		if _, _, err := dnssec.Build(w.domain, w.records, w.anchors, w.now()); !errors.As(err, &bogus) {
+		if _, _, err = dnssec.Build(w.domain, w.records, w.anchors, w.now()); err == nil {
 			return true, nil
 		}
 	}
