@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -837,6 +838,60 @@ func TestEntryPanics(t *testing.T) {
 				h.must(e...)
 			})
 		})
+	}
+}
+
+// readsPanic is a store that panics, if it is to, when a commit is read.
+type readsPanic struct {
+	ledger.Store
+	panics *atomic.Bool
+}
+
+func (s readsPanic) Read(ctx context.Context, seq uint64) ([]byte, error) {
+	if s.panics.Load() {
+		panic("on purpose")
+	}
+	return s.Store.Read(ctx, seq)
+}
+
+// A panic over entries that were stored before leaves the ledger to others, however many they are.
+func TestStoredEntryPanics(t *testing.T) {
+	for _, n := range []int{1, 4} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var panics atomic.Bool
+				h := newHouse(t, readsPanic{memory(), &panics})
+				o := h.join("apnic.net")
+				e := h.many(o, h.publish("text\n"), n+1)
+				h.must(e[:n]...)
+				h.reopen() // so that they are read
+				panics.Store(true)
+				func() {
+					defer func() {
+						if r := recover(); r != "on purpose" {
+							t.Errorf("the submitter gets %v", r)
+						}
+					}()
+					t.Errorf("answered: %+v", h.submit(e[:n]...))
+				}()
+				panics.Store(false)
+				h.must(e[n])
+			})
+		})
+	}
+}
+
+// A panic while the record is read again leaves no snapshot from which the next opening would come to it.
+func TestPanicRefutesSnapshot(t *testing.T) {
+	h, store, _, _, _ := snapshotHouse(t)
+	h.store, h.cfg.NoScrub = readPanics{store}, false
+	h.open()
+	<-h.ledger.Done()
+	if err := h.ledger.Close(); err == nil {
+		t.Error("closed without an error")
+	}
+	if _, err := os.Stat(h.cfg.Snapshot); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the snapshot: %v", err)
 	}
 }
 

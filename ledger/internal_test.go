@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -458,4 +459,40 @@ func TestCheckLeavesPanics(t *testing.T) {
 		}
 	}()
 	checkLeaves(nil, rolltest.New(t).Leaves, 1)
+}
+
+// Where there is no space to write again what the record says already, it is left as it is; what it does not say is refused.
+func TestLastCosignedOnAFullDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "last-cosigned")
+	if err := CreateLastCosigned(path); err != nil {
+		t.Fatal(err)
+	}
+	for _, opened := range []string{"at first", "again"} {
+		s, err := OpenLastCosigned(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		full := opened == "again"
+		works := s.sync
+		s.sync = func(f *os.File) error {
+			if full {
+				return &os.PathError{Op: "sync", Path: f.Name(), Err: syscall.ENOSPC}
+			}
+			return works(f)
+		}
+		if err := s.Advance("a.example", 3, [32]byte{3}); err != nil {
+			t.Errorf("opened %s: %v", opened, err)
+		}
+		if full {
+			if s.sure {
+				t.Error("what was not written again is sure")
+			}
+			if err := s.Advance("a.example", 4, [32]byte{4}); !errors.Is(err, syscall.ENOSPC) {
+				t.Errorf("another tree: %v", err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -35,6 +35,8 @@ type LastCosigned struct {
 	trees  map[string]cosignedTree // by origin
 	sure   bool                    // what the file holds was written since it was opened; what was read then need not be on the disk, if a crash or a sync that failed came before
 	broken error                   // a write failed: what the file holds is not known
+
+	sync func(*os.File) error // (*os.File).Sync; tests make it fail
 }
 
 type cosignedTree struct {
@@ -53,7 +55,7 @@ func CreateLastCosigned(path string) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	return (&LastCosigned{path: path}).write(nil)
+	return (&LastCosigned{path: path, sync: (*os.File).Sync}).write(nil)
 }
 
 // OpenLastCosigned opens the record at path, and locks it by a file beside it. If there is none the error is fs.ErrNotExist, if
@@ -66,7 +68,7 @@ func OpenLastCosigned(path string) (*LastCosigned, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &LastCosigned{path: path, lock: lock}
+	s := &LastCosigned{path: path, lock: lock, sync: (*os.File).Sync}
 	if err := LockFile(lock); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -144,12 +146,18 @@ func (s *LastCosigned) set(origin string, t cosignedTree) error {
 	if s.broken != nil {
 		return s.broken
 	}
-	if before, ok := s.trees[origin]; ok && before == t && s.sure {
+	before, ok := s.trees[origin]
+	same := ok && before == t
+	if same && s.sure {
 		return nil
 	}
 	trees := maps.Clone(s.trees)
 	trees[origin] = t
-	if err := s.write(trees); err != nil {
+	err := s.write(trees)
+	if same && noSpace(err) {
+		return nil // it says so already, and the next tree is cosigned only if there is space again: what is there can be served
+	}
+	if err != nil {
 		s.broken = fmt.Errorf("cannot keep what is cosigned in %s: %w", s.path, err)
 		return s.broken
 	}
@@ -171,7 +179,7 @@ func (s *LastCosigned) write(trees map[string]cosignedTree) (err error) {
 	if _, err := f.Write(cosignedText(trees)); err != nil {
 		return err
 	}
-	if err := f.Sync(); err != nil {
+	if err := s.sync(f); err != nil {
 		return err
 	}
 	if err := f.Close(); err != nil {

@@ -170,7 +170,7 @@ func (s *LastSigned) reserve() error {
 	}
 	from := max(info.Size(), noteOffset) // what is there already may be a note
 	_, err = s.file.WriteAt(make([]byte, signedFile-from), from)
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
+	if noSpace(err) {
 		return nil
 	}
 	if err == nil {
@@ -178,6 +178,11 @@ func (s *LastSigned) reserve() error {
 	}
 	s.room = err == nil
 	return err
+}
+
+// noSpace says whether an error is that the disk, or what one may use of it, is full.
+func noSpace(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
 // renew makes the note that was read durable, and the slot without which nobody believes it, even if a sync failed before.

@@ -21,7 +21,12 @@ func (l *Ledger) scrub() {
 	x.toScrub = x.at.size
 	at := x.at
 	l.running.Go(func() {
-		defer l.failOnPanic()
+		defer func() {
+			if r := recover(); r != nil {
+				x.refute(l) // else the next opening would come to the same panic
+				l.failOn(r)
+			}
+		}()
 		err := l.scrubTo(at)
 		if l.ctx.Err() != nil {
 			return

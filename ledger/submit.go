@@ -215,15 +215,7 @@ func (l *Ledger) prepareOne(ctx context.Context, it *item, raw []byte) bool {
 		if len(chain) > 0 && l.late(ctx, it) {
 			return true
 		}
-		l.durable.RLock()
-		var r Result
-		err := l.failed() // then the state, of which late has seen something too, may be ahead of the store for good
-		if err == nil {
-			if r, err = l.result(it); err != nil {
-				err = l.fail(err)
-			}
-		}
-		l.durable.RUnlock()
+		r, err := l.settled(it)
 		if err != nil {
 			it.answer(Result{ID: it.id, Err: err})
 			return false
@@ -292,6 +284,20 @@ func refusal(err error) error {
 		return &Refusal{RuleUnknown, beyond.Error()}
 	}
 	return err
+}
+
+// settled is result for an item that was stored before it came.
+func (l *Ledger) settled(it *item) (Result, error) {
+	l.durable.RLock()
+	defer l.durable.RUnlock()
+	if err := l.failed(); err != nil { // then the state, of which late has seen something too, may be ahead of the store for good
+		return Result{}, err
+	}
+	r, err := l.result(it)
+	if err != nil {
+		err = l.fail(err)
+	}
+	return r, err
 }
 
 // result is what an item that is stored is answered, for now as not published. The caller holds

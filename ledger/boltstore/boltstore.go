@@ -170,6 +170,7 @@ type store struct {
 
 	disk   disk
 	metas  [2][]byte   // of each meta page what is in use, as it was read at opening
+	page   int64       // bytes in each page
 	unsure atomic.Bool // they need not be durable
 }
 
@@ -181,17 +182,16 @@ type disk struct {
 
 // readMetas reads the meta pages that bbolt found.
 func (s *store) readMetas() error {
+	s.page = int64(s.db.Info().PageSize)
 	for number := range s.metas {
 		s.metas[number] = make([]byte, headerSize+metaSize)
-		if _, err := s.file.ReadAt(s.metas[number], s.metaAt(number)); err != nil {
+		if _, err := s.file.ReadAt(s.metas[number], int64(number)*s.page); err != nil {
 			return err
 		}
 	}
 	s.unsure.Store(true)
 	return nil
 }
-
-func (s *store) metaAt(number int) int64 { return int64(number) * int64(s.db.Info().PageSize) }
 
 // renew makes the meta pages durable that were read at opening. A sync by itself does not always: where an earlier one failed, in a
 // process that is gone, Linux leaves a page that can be read, that counts as written, and that is not on the disk. Whatever is answered
@@ -201,21 +201,20 @@ func (s *store) metaAt(number int) int64 { return int64(number) * int64(s.db.Inf
 //
 // The error is ledger.ErrFull if there is no space, which only a file system asks for that does not overwrite a block where it is.
 func (s *store) renew() error {
-	var full error
 	for number, b := range s.metas {
-		if _, err := s.disk.writeAt(s.file, b, s.metaAt(number)); noSpace(err) {
-			full = err
-		} else if err != nil {
+		if _, ok := parseMeta(b, uint64(number)); !ok { // what was read a moment ago was a meta page
+			return fmt.Errorf("%s: %w: meta page %d changed in memory", s.path, ledger.ErrCorrupt, number)
+		}
+		_, err := s.disk.writeAt(s.file, b, int64(number)*s.page)
+		if err == nil {
+			err = s.disk.sync(s.db) // before the other one, so that one is always whole
+		}
+		if noSpace(err) {
+			return fmt.Errorf("%s: its first pages cannot be written again: %w: %w", s.path, err, ledger.ErrFull)
+		}
+		if err != nil {
 			return err
 		}
-	}
-	if err := s.disk.sync(s.db); noSpace(err) {
-		full = err
-	} else if err != nil {
-		return err
-	}
-	if full != nil {
-		return fmt.Errorf("%s: its first pages cannot be written again: %w: %w", s.path, full, ledger.ErrFull)
 	}
 	s.unsure.Store(false)
 	return nil

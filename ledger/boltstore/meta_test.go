@@ -195,3 +195,71 @@ func TestMetaPagesWithoutSpace(t *testing.T) {
 		})
 	}
 }
+
+// withoutSpace opens a store on a disk that has no space until it is told so.
+func withoutSpace(t *testing.T) (s *store, full *bool) {
+	t.Helper()
+	dir, d := afterFailedSync(t)
+	full, works := new(bool), d.disk()
+	*full = true
+	opened, err := open(dir, false, disk{func(f *os.File, b []byte, at int64) (int, error) {
+		if *full {
+			return 0, syscall.ENOSPC
+		}
+		return works.writeAt(f, b, at)
+	}, works.sync})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return opened.(*store), full
+}
+
+// What memory has lost since is not written to the disk.
+func TestMetaPagesDamagedInMemory(t *testing.T) {
+	s, full := withoutSpace(t)
+	defer s.Close()
+	before, err := os.ReadFile(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range s.metas {
+		b[40] ^= 1
+	}
+	*full = false
+	if err := s.Room(t.Context(), 1); !errors.Is(err, ledger.ErrCorrupt) {
+		t.Errorf("Room: %v", err)
+	}
+	if now, err := os.ReadFile(s.path); err != nil || !bytes.Equal(now, before) {
+		t.Errorf("they are written (%v)", err)
+	}
+}
+
+// One page is durable before the other is written.
+func TestMetaPagesOneAfterTheOther(t *testing.T) {
+	dir, d := afterFailedSync(t)
+	works := d.disk()
+	s, err := open(dir, false, disk{func(f *os.File, b []byte, at int64) (int, error) {
+		if d.written != d.synced {
+			t.Error("a page is written before the other is synced")
+		}
+		return works.writeAt(f, b, at)
+	}, works.sync})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+}
+
+// A store that was closed answers with an error.
+func TestMetaPagesAfterClose(t *testing.T) {
+	s, _ := withoutSpace(t)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Room(t.Context(), 1); err == nil {
+		t.Error("Room: no error")
+	}
+	if err := s.Create(t.Context(), 3, []byte("three")); err == nil {
+		t.Error("Create: no error")
+	}
+}

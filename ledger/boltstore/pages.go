@@ -137,8 +137,16 @@ type meta struct {
 
 // readMeta returns the meta page at an offset, or false if it is not one to the last bit.
 func (p *pages) readMeta(number uint64, at int64) (m meta, ok bool) {
-	b := p.read(at, headerSize+metaSize)
-	if b == nil {
+	if m, ok = parseMeta(p.read(at, headerSize+metaSize), number); !ok {
+		return m, false
+	}
+	rest := p.read(at+headerSize+metaSize, int(m.pageSize)-headerSize-metaSize)
+	return m, rest != nil && len(bytes.Trim(rest, "\x00")) == 0
+}
+
+// parseMeta reads what is in use of a meta page; false if it is not one to the last bit.
+func parseMeta(b []byte, number uint64) (m meta, ok bool) {
+	if len(b) != headerSize+metaSize {
 		return m, false
 	}
 	h, body := b[:headerSize], b[headerSize:]
@@ -149,11 +157,7 @@ func (p *pages) readMeta(number uint64, at int64) (m meta, ok bool) {
 		order.Uint32(body) != metaMagic || order.Uint32(body[4:]) != metaVersion || order.Uint64(body[56:]) != sum.Sum64() {
 		return m, false
 	}
-	if m.pageSize < 1024 || m.pageSize > 1<<24 || m.pageSize&(m.pageSize-1) != 0 {
-		return m, false
-	}
-	rest := p.read(at+headerSize+metaSize, int(m.pageSize)-headerSize-metaSize)
-	return m, rest != nil && len(bytes.Trim(rest, "\x00")) == 0
+	return m, m.pageSize >= 1024 && m.pageSize <= 1<<24 && m.pageSize&(m.pageSize-1) == 0
 }
 
 // check checks every page in use and collects what is in the buckets.

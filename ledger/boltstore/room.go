@@ -45,9 +45,8 @@ func (s *store) Room(ctx context.Context, bytes int) error {
 	return s.guard(func() error {
 		if s.unsure.Load() {
 			s.writing.Lock()
-			err := s.renewLate()
-			s.writing.Unlock()
-			if err != nil {
+			defer s.writing.Unlock()
+			if err := s.renewLate(); err != nil {
 				return err
 			}
 		}
