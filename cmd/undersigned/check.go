@@ -118,9 +118,7 @@ func (c *verifyCmd) Run(ctx context.Context, a *app) error {
 	}
 	v := verify.Judge(in)
 	if in.Record != nil {
-		if err := a.keep(c.Evidence, slices.Concat(in.Record.Contradictions, in.Record.Misled)); err != nil {
-			return err
-		}
+		a.keepOrTell(c.Evidence, slices.Concat(in.Record.Contradictions, in.Record.Misled))
 	}
 	if c.JSON {
 		return errors.Join(a.json(v), answered(v.Code))
@@ -243,9 +241,7 @@ func (c *auditCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := a.keep(c.Evidence, slices.Concat(r.Contradictions, r.Misled)); err != nil {
-		return err
-	}
+	a.keepOrTell(c.Evidence, slices.Concat(r.Contradictions, r.Misled))
 	if c.JSON {
 		return errors.Join(a.json(r), answered(r.Code))
 	}

@@ -29,6 +29,13 @@ func (a *app) keep(dir string, files []*verify.Contradiction) error {
 	return nil
 }
 
+// keepOrTell is keep for who has an answer to give, which matters more than whether its proof can be kept.
+func (a *app) keepOrTell(dir string, files []*verify.Contradiction) {
+	if err := a.keep(dir, files); err != nil {
+		a.sayf("undersigned: %v\n", err)
+	}
+}
+
 // keepOne writes a contradiction file, says where it is, and returns that.
 func (a *app) keepOne(dir string, c *verify.Contradiction) (path string, err error) {
 	b := c.Bytes()
