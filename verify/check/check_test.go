@@ -89,7 +89,7 @@ func TestKinds(t *testing.T) {
 		{"a packed file", with, "x", []byte("PK\x03\x04…"), "unknown", verify.CodeUnchecked, "no archive of a record"},
 		{"bytes", with, "x", []byte{0, 1, 2, 0xff}, "unknown", verify.CodeUnchecked, "of a kind that cannot be read here"},
 		{"bytes that begin like a page", with, "x", []byte("<!DOCTYPE html>\x00\xff<p>Hello"), "html", verify.CodeUnchecked, "of a kind that cannot be read"},
-		{"a page too deep to be read", with, "x", []byte("<!DOCTYPE html><p>Hello" + strings.Repeat("<div>", 300)), "html", verify.CodeUnchecked, "cannot be read, because its elements are nested too deep to tell what it hides: open it, select and copy its text"},
+		{"a page too deep to be read", with, "x", []byte("<!DOCTYPE html><p>Hello" + strings.Repeat("<div>", 300)), "html", verify.CodeUnchecked, "cannot be read, because it cannot be told for sure which of its words a browser shows: open it, select and copy its text"},
 		{"a page without words", with, "x", []byte("<!DOCTYPE html><script src=x></script>"), "html", verify.CodeUnchecked, "no words that can be read"},
 		{"Windows-1252", with, "x", []byte("Etwas, wor\xfcber niemand etwas gesagt hat.\f\r\n\x1a"), "text", verify.CodeNotFound, "in no endorsed version"},
 		{"UTF-16", with, "x", []byte("\xff\xfez\x00z\x00z\x00"), "text", verify.CodeNotFound, "in no endorsed version"},

@@ -65,13 +65,13 @@ func looksLikeHTML(raw []byte) bool {
 
 // FromHTML returns the text of a page as a browser would print it: without scripts, styles and what its own markup hides, with blocks as
 // paragraphs and the items of lists behind hyphens or numbers. What is hidden ends where it does in a browser, whatever tags are missing
-// or out of place. What style sheets hide or add it cannot tell. The error is ErrNested.
+// or out of place. What style sheets hide or add it cannot tell. The error is ErrPage.
 func FromHTML(raw []byte) (*Text, error) {
 	s, steps := decode(raw)
 	p := &page{}
 	tree, ok := parse(strings.TrimPrefix(s, "\uFEFF"))
 	if !ok {
-		return nil, ErrNested
+		return nil, ErrPage
 	}
 	p.print(tree)
 	all := append([]Step{{"html", 0, "the text was read from HTML, without what style sheets hide or add"}}, steps...)
@@ -93,8 +93,8 @@ func FromHTML(raw []byte) (*Text, error) {
 	return newText(raw, HTML, strings.TrimRight(p.out.String(), " \n")+"\n", all), nil
 }
 
-// ErrNested says that elements of a page are nested too deep to tell which of its words a browser shows.
-var ErrNested = errors.New("its elements are nested too deep to tell what it hides")
+// ErrPage says that a page has markup that no ordinary page has, by which it could show other words than are read.
+var ErrPage = errors.New("it cannot be told for sure which of its words a browser shows")
 
 // A page is a tree being written as text.
 type page struct {

@@ -289,8 +289,8 @@ func TestHTMLBounded(t *testing.T) {
 		fmt.Fprintf(&fonts, "<font size=%d>", i)
 	}
 	for unit, want := range map[string]error{
-		"<div>": wording.ErrNested, "<b><p></p>": wording.ErrNested, "<b><div>": wording.ErrNested, "<table>x": nil, "<td>": nil, "<td><b>": nil, "<marquee><b>": wording.ErrNested,
-		"<form><div></form>": wording.ErrNested, "<b><div></b>": wording.ErrNested, "<b><div></b></div>": nil, "<svg></x>": wording.ErrNested, "<svg></svg>": nil, "<a><p>": nil,
+		"<div>": wording.ErrPage, "<b><p></p>": wording.ErrPage, "<b><div>": wording.ErrPage, "<table>x": nil, "<td>": nil, "<td><b>": nil, "<marquee><b>": wording.ErrPage,
+		"<form><div></form>": wording.ErrPage, "<b><div></b>": wording.ErrPage, "<b><div></b></div>": nil, "<svg></x>": wording.ErrPage, "<svg></svg>": nil, "<a><p>": nil,
 	} {
 		page := "<table><tr><td>" + strings.Repeat(unit, 200_000/len(unit)) + " word"
 		if got, err := wording.FromHTML([]byte(page)); err != want || err == nil && !strings.Contains(got.String(), "word") {
@@ -298,10 +298,10 @@ func TestHTMLBounded(t *testing.T) {
 		}
 	}
 	for page, want := range map[string]error{
-		strings.Repeat("<span>", 255) + "a": nil, strings.Repeat("<span>", 256) + "a": wording.ErrNested,
-		fonts.String(): wording.ErrNested, fonts.String()[len("<font size=0>"):]: nil,
+		strings.Repeat("<span>", 255) + "a": nil, strings.Repeat("<span>", 256) + "a": wording.ErrPage,
+		fonts.String(): wording.ErrPage, fonts.String()[len("<font size=0>"):]: nil,
 		// The svg that would not be held makes its title no raw text.
-		"<p>we agree</p>" + strings.Repeat("<div>", 300) + "<svg><title></svg>not": wording.ErrNested,
+		"<p>we agree</p>" + strings.Repeat("<div>", 300) + "<svg><title></svg>not": wording.ErrPage,
 	} {
 		if _, err := wording.FromHTML([]byte(page)); err != want {
 			t.Errorf("%.40s: %v", page, err)
