@@ -13,7 +13,7 @@ var elements = map[string]elementKind{
 	"noframes": rawText, "xmp": rawText,
 
 	"template": dropped, "svg": dropped, "math": dropped, "select": dropped, "datalist": dropped, "object": dropped, "audio": dropped, "video": dropped,
-	"canvas": dropped,
+	"canvas": dropped, "progress": dropped, "meter": dropped, "rp": dropped,
 
 	"address": block, "article": block, "aside": block, "blockquote": block, "body": block, "center": block, "dd": block, "details": block, "dialog": block,
 	"dir": block, "div": block, "dl": block, "dt": block, "fieldset": block, "figcaption": block, "figure": block, "footer": block, "form": block, "h1": block,
@@ -25,11 +25,14 @@ var elements = map[string]elementKind{
 	"param": void, "basefont": void, "bgsound": void, "keygen": void, "source": void, "track": void, "wbr": void,
 }
 
+// drawings are elements that are dropped, and of which a browser may show words.
+var drawings = map[string]bool{"svg": true, "math": true, "object": true}
+
 type elementKind uint8
 
 const (
 	inline   elementKind = iota
-	rawText              // what it holds is no text of the page, and has no tags
+	rawText              // what it holds has no tags, and is no text of the page but in a textarea
 	dropped              // what it holds is no text of the page
 	block                // an empty line before and after
 	list                 // the same
@@ -43,29 +46,31 @@ const (
 // looksLikeHTML says whether a file begins as a page or a piece of one does.
 func looksLikeHTML(raw []byte) bool {
 	s := string(raw[:min(len(raw), 4096)])
-	s = strings.TrimLeft(strings.TrimPrefix(s, "\uFEFF"), " \t\r\n\f")
+	s = strings.TrimLeft(strings.TrimPrefix(s, "\uFEFF"), white)
 	for strings.HasPrefix(s, "<!--") {
 		_, rest, ok := strings.Cut(s[4:], "-->")
 		if !ok {
 			return false
 		}
-		s = strings.TrimLeft(rest, " \t\r\n\f")
+		s = strings.TrimLeft(rest, white)
 	}
-	lower := strings.ToLower(s[:min(len(s), 1024)])
-	if strings.HasPrefix(lower, "<!doctype html") || strings.Contains(lower, "<html") {
+	begin := small(s[:min(len(s), 1024)])
+	if strings.HasPrefix(begin, "<!doctype html") || strings.Contains(begin, "<html") {
 		return true
 	}
-	if !strings.HasPrefix(lower, "<") {
+	if !strings.HasPrefix(begin, "<") {
 		return false
 	}
-	name, _ := tagName(lower[1:])
+	name, _ := tagName(begin[1:])
 	_, known := elements[name]
 	return known || strings.Contains(" a b i em strong span u s small sup sub code cite ", " "+name+" ") && name != ""
 }
 
 // FromHTML returns the text of a page as a browser would print it: without scripts, styles and what its own markup hides, with blocks as
 // paragraphs and the items of lists behind hyphens or numbers. What is hidden ends where it does in a browser, whatever tags are missing
-// or out of place. What style sheets hide or add it cannot tell. The error is ErrPage.
+// or out of place. What style sheets and scripts hide or add it cannot tell, nor what is hidden by size, place, colour or opacity, and what
+// pictures, frames, players, buttons made of an input and lists to choose from show it does not read. A page that has words in a drawing, a
+// formula or an object is not read, nor is one with markup that is not ordinary, where it could matter. The error is ErrPage.
 func FromHTML(raw []byte) (*Text, error) {
 	s, steps := decode(raw)
 	p := &page{}
@@ -73,7 +78,9 @@ func FromHTML(raw []byte) (*Text, error) {
 	if !ok {
 		return nil, ErrPage
 	}
-	p.print(tree)
+	if p.print(tree); p.unsure {
+		return nil, ErrPage
+	}
 	all := append([]Step{{"html", 0, "the text was read from HTML, without what style sheets hide or add"}}, steps...)
 	for _, c := range []struct {
 		name, one, many string
@@ -103,6 +110,7 @@ type page struct {
 	space   bool  // a space too
 	numbers []int // of each list that is open: its next number; -1: hyphens
 	pre     int   // open pre elements
+	unsure  bool  // it has what is not read
 
 	entities, softHyphens, items, quotes, hidden, struck int
 }
@@ -113,9 +121,14 @@ func (p *page) print(n *node) {
 		switch {
 		case n.fate == hiddenPart:
 			p.hidden++
+		case n.fate == invisiblePart:
+			p.hidden++
+			p.unsure = p.unsure || n.escapes(func(n *node) bool { return n.visibility })
 		case n.fate == struckPart:
 			p.struck++
+			p.unsure = p.unsure || n.escapes(func(n *node) bool { return n.apart })
 		case n.fate == droppedPart:
+			p.unsure = p.unsure || drawings[n.text] && n.drawn()
 		case n.element:
 			p.open(n.text, n.start)
 			p.print(n)
@@ -141,7 +154,7 @@ func (p *page) open(name string, start int) {
 		if name == "pre" {
 			p.pre++
 		}
-	case line:
+	case line, rawText: // of raw text only a textarea's is here
 		p.breaks++
 		if name != "br" {
 			p.breaks = max(1, p.breaks-1)
@@ -174,7 +187,7 @@ func (p *page) close(name string) {
 		if name == "pre" {
 			p.pre--
 		}
-	case line, listItem:
+	case line, listItem, rawText:
 		if name != "br" {
 			p.breaks = max(p.breaks, 1)
 		}
@@ -194,7 +207,6 @@ func (p *page) text(s string) {
 		p.softHyphens += n
 		s = strings.ReplaceAll(s, "\u00AD", "")
 	}
-	const white = " \t\r\n\f"
 	for s != "" {
 		n := strings.IndexAny(s, white)
 		if n < 0 {

@@ -2,6 +2,7 @@ package wording
 
 import (
 	"html"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,9 +11,9 @@ import (
 // What a page hides ends where a browser ends it, so a page is read as the HTML standard says in 13.2.6, tree construction: which tag closes
 // what, what is opened again behind it, and what a table throws out. Left away is what changes nothing in the text.
 
-// maxOpen bounds the open elements, and maxFormatting those of one cell that are opened again, so that no page takes long. A page that goes
-// beyond is not read: without one tag the meaning of all that follows can be another.
-const maxOpen, maxFormatting = 256, 32
+// maxOpen bounds the open elements, maxFormatting those of one cell that are opened again, and maxLooks how many of them are looked at for each
+// byte of a page, so that no page takes long. A page that goes beyond is not read: without one tag the meaning of all that follows can be another.
+const maxOpen, maxFormatting, maxLooks = 256, 32, 32
 
 // A role is what an element does to others.
 type role uint16
@@ -68,6 +69,7 @@ type fate uint8
 const (
 	printed fate = iota
 	hiddenPart
+	invisiblePart // hidden, but for what says that it is visible
 	struckPart
 	droppedPart
 )
@@ -79,6 +81,27 @@ type node struct {
 	start             int
 	element           bool
 	fate              fate
+	visibility, apart bool // as of a look
+}
+
+// drawn says whether a drawing, a formula or an object has words in it that it may show.
+func (n *node) drawn() bool {
+	for n = n.first; n != nil; n = n.next {
+		if !n.element && strings.Trim(n.text, white) != "" || n.fate != hiddenPart && (n.fate != droppedPart || drawings[n.text]) && n.drawn() {
+			return true
+		}
+	}
+	return false
+}
+
+// escapes says whether something in a node does not look as what is around it: what is wanted, or a drawing with words.
+func (n *node) escapes(wanted func(*node) bool) bool {
+	for n = n.first; n != nil; n = n.next {
+		if wanted(n) || n.fate == droppedPart && drawings[n.text] && n.drawn() || n.escapes(wanted) {
+			return true
+		}
+	}
+	return false
 }
 
 func (n *node) add(child *node) *node {
@@ -94,9 +117,10 @@ func (n *node) add(child *node) *node {
 // An element that is open, or waits to be opened again.
 type element struct {
 	name    string
-	attrs   string // as they are written
+	attrs   map[string]string
 	role    role
 	fate    fate
+	look    look
 	start   int
 	foreign string // "svg" or "math", if it is one of theirs
 	open    bool
@@ -113,31 +137,39 @@ type parser struct {
 	open       []*element
 	formatting []*element // those that are opened again; nil begins what is separate
 	form       *element
-	begun      bool // behind where a doctype can be
-	standard   bool // has a doctype, by which a table closes a paragraph
-	deep       bool // it went beyond what is held
+	steps      int      // open elements that were looked at
+	root, body *element // as their tags say
+	begun      bool     // behind where a doctype can be
+	standard   bool     // has a doctype, by which a table closes a paragraph
+	otherwise  bool     // has a doctype by which it may
+	unsure     bool     // it went beyond what is held, or has what is not read
 }
 
-// parse returns a tree with the body of a page in it; false: its elements are nested too deep.
+// parse returns a tree with the body of a page in it; false: it has what is not read.
 func parse(s string) (tree *node, ok bool) {
 	body := &element{name: "body", role: special | barrier, open: true, node: &node{text: "body", element: true}}
 	p := &parser{rest: s, open: []*element{body}}
-	for p.rest != "" && !p.deep {
+	for limit := 4096 + maxLooks*len(s); p.rest != "" && !p.unsure; {
 		p.next()
+		p.unsure = p.unsure || p.steps > limit
 	}
-	body.node.fate = body.fate
-	return &node{first: body.node}, !p.deep
+	for _, e := range []*element{p.body, p.root} {
+		if e != nil && e.fate != printed {
+			body.node.fate = e.fate
+		}
+	}
+	return &node{first: body.node}, !p.unsure
 }
 
 // tagName reads the name of a tag.
 func tagName(s string) (name, rest string) {
 	n := 0
 	if s != "" && (s[0] >= 'a' && s[0] <= 'z' || s[0] >= 'A' && s[0] <= 'Z') {
-		if n = strings.IndexAny(s, " \t\r\n\f/>"); n < 0 {
+		if n = strings.IndexAny(s, white+"/>"); n < 0 {
 			n = len(s)
 		}
 	}
-	return strings.ToLower(s[:n]), s[n:]
+	return small(s[:n]), s[n:]
 }
 
 // next reads a piece of text or a tag.
@@ -164,7 +196,9 @@ func (p *parser) next() {
 	case strings.HasPrefix(s, "<!--"):
 		p.comment(s[4:])
 	case strings.HasPrefix(s, "<![CDATA[") && p.top().foreign != "":
+		text, _, _ := strings.Cut(s[9:], "]]>")
 		skip(9, "]]>")
+		p.text(text)
 	case strings.HasPrefix(s, "<!"), strings.HasPrefix(s, "<?"):
 		p.doctype(s)
 		skip(2, ">")
@@ -174,6 +208,7 @@ func (p *parser) next() {
 			skip(2, ">")
 			return
 		}
+		p.begun = true
 		_, p.rest, _ = attributes(rest)
 		p.end(name)
 	default:
@@ -185,7 +220,7 @@ func (p *parser) next() {
 		}
 		attrs, after, closed := attributes(rest)
 		p.rest = after
-		p.start(name, attrs, rest[:len(rest)-len(after)], closed)
+		p.start(name, attrs, closed)
 	}
 }
 
@@ -205,10 +240,10 @@ func (p *parser) comment(s string) {
 	}
 }
 
-// attributes reads those of a tag that matter here, to behind its end.
+// attributes reads those of a tag, to behind its end.
 func attributes(s string) (attrs map[string]string, rest string, closed bool) {
 	for {
-		s = strings.TrimLeft(s, " \t\r\n\f")
+		s = strings.TrimLeft(s, white)
 		switch {
 		case s == "":
 			return attrs, "", false
@@ -220,14 +255,14 @@ func attributes(s string) (attrs map[string]string, rest string, closed bool) {
 			continue
 		}
 		closed = false
-		n := strings.IndexAny(s[1:], " \t\r\n\f=>/") + 1
+		n := strings.IndexAny(s[1:], white+"=>/") + 1
 		if n == 0 {
 			return attrs, "", false
 		}
 		name, value := s[:n], ""
-		s = strings.TrimLeft(s[n:], " \t\r\n\f")
+		s = strings.TrimLeft(s[n:], white)
 		if strings.HasPrefix(s, "=") {
-			s = strings.TrimLeft(s[1:], " \t\r\n\f")
+			s = strings.TrimLeft(s[1:], white)
 			if s != "" && (s[0] == '"' || s[0] == '\'') {
 				end := strings.IndexByte(s[1:], s[0])
 				if end < 0 {
@@ -235,61 +270,107 @@ func attributes(s string) (attrs map[string]string, rest string, closed bool) {
 				}
 				value, s = s[1:1+end], s[end+2:]
 			} else {
-				end := strings.IndexAny(s, " \t\r\n\f>")
+				end := strings.IndexAny(s, white+">")
 				if end < 0 {
 					return attrs, "", false
 				}
 				value, s = s[:end], s[end:]
 			}
 		}
-		if len(name) <= 8 && len(value) <= 4096 {
-			switch name = strings.ToLower(name); name {
-			case "hidden", "style", "start", "color", "face", "size", "encoding":
-				if attrs == nil {
-					attrs = map[string]string{}
-				}
-				if _, twice := attrs[name]; !twice {
-					attrs[name] = html.UnescapeString(value)
-				}
-			}
+		if attrs == nil {
+			attrs = map[string]string{}
+		}
+		name = small(name)
+		if _, twice := attrs[name]; !twice {
+			attrs[name] = unescape(name, value)
 		}
 	}
 }
 
-// skipRaw goes to behind the end tag of an element without tags in it.
-func (p *parser) skipRaw(name string) {
-	for {
-		i := strings.Index(p.rest, "</")
+// unescape reads the value of an attribute. A character's name that ends without a semicolon may be none there, and a style with one is made one
+// that is not read.
+func unescape(name, value string) string {
+	for s := value; ; {
+		i := strings.IndexByte(s, '&')
 		if i < 0 {
+			return html.UnescapeString(value)
+		}
+		n := i + 1
+		for n < len(s) && (s[n] == '#' || '0' <= s[n] && s[n] <= '9' || 'a' <= s[n] && s[n] <= 'z' || 'A' <= s[n] && s[n] <= 'Z') {
+			n++
+		}
+		written := s[i:min(len(s), n+1)]
+		if c := html.UnescapeString(written); c != written && (written[len(written)-1] != ';' || strings.HasSuffix(c, ";") && written != "&semi;") {
+			if name == "style" {
+				return `\\`
+			}
+			return value
+		}
+		s = s[n:]
+	}
+}
+
+// raw goes to behind the end tag of an element without tags in it, and returns what it holds.
+func (p *parser) raw(name string) string {
+	s := p.rest
+	for i := 0; ; i += 2 {
+		n := strings.Index(s[i:], "</")
+		if n < 0 {
 			p.rest = ""
-			return
+			return s
 		}
-		end, rest := tagName(p.rest[i+2:])
-		p.rest = rest
-		if end == name {
-			_, p.rest, _ = attributes(rest)
-			return
+		i += n
+		if end, rest := tagName(s[i+2 : min(len(s), i+3+len(name))]); end == name && rest != "" {
+			_, p.rest, _ = attributes(s[i+2+len(name):])
+			return s[:i]
 		}
+	}
+}
+
+// nestedScript says whether a script has another in a comment, by which it ends elsewhere.
+func nestedScript(s string) bool {
+	_, s, _ = strings.Cut(small(s), "<!--")
+	for {
+		_, after, ok := strings.Cut(s, "<script")
+		if !ok || after == "" {
+			return false
+		}
+		if strings.Contains(white+"/>", after[:1]) {
+			return true
+		}
+		s = after
 	}
 }
 
 // doctype takes the first, without which a table is in the paragraph before it.
 func (p *parser) doctype(s string) {
 	const begin = "<!doctype"
-	if n := len(begin); !p.begun && len(s) > n && strings.EqualFold(s[:n], begin) {
-		s = strings.TrimLeft(s[n:], " \t\r\n\f")
-		p.begun, p.standard = true, len(s) > 4 && strings.EqualFold(s[:4], "html") && strings.Contains(" \t\r\n\f>", s[4:5])
+	if n := len(begin); !p.begun && len(s) > n && small(s[:n]) == begin {
+		s, _, _ = strings.Cut(s[n:], ">")
+		switch strings.Join(strings.FieldsFunc(small(s), func(r rune) bool { return strings.ContainsRune(white, r) }), " ") {
+		case "html", `html system "about:legacy-compat"`, "html system 'about:legacy-compat'":
+			p.standard = true
+		default:
+			p.otherwise = true
+		}
+		p.begun = true
 	}
 }
 
 func (p *parser) top() *element { return p.open[len(p.open)-1] }
+
+// look returns an open element, and counts that.
+func (p *parser) look(i int) *element {
+	p.steps++
+	return p.open[i]
+}
 
 // foreign says whether what comes next is svg's or math's.
 func (p *parser) foreign() bool { return p.top().foreign != "" && p.top().role&integration == 0 }
 
 // text adds text where it is shown.
 func (p *parser) text(s string) {
-	if strings.Trim(s, " \t\r\n\f") != "" {
+	if strings.Trim(s, white) != "" {
 		p.begun = true
 	} else if p.top().role&rows != 0 {
 		return
@@ -306,7 +387,7 @@ func (p *parser) place() *node {
 	if p.open[i].role&rows == 0 {
 		return p.open[i].node
 	}
-	for !p.open[i].is("table") {
+	for !p.look(i).is("table") {
 		i--
 	}
 	return p.open[i].before
@@ -315,7 +396,7 @@ func (p *parser) place() *node {
 // push opens an element, if not too many are open.
 func (p *parser) push(e *element) bool {
 	if len(p.open) == maxOpen {
-		p.deep = true
+		p.unsure = true
 		return false
 	}
 	e.node = p.place()
@@ -325,8 +406,8 @@ func (p *parser) push(e *element) bool {
 	if e.is("table") {
 		e.before = e.node.add(&node{element: true})
 	}
-	if e.role&special != 0 || elements[e.name] != inline || e.fate != printed && e.node.fate == printed {
-		e.node = e.node.add(&node{text: e.name, element: true, fate: e.fate, start: e.start})
+	if e.role&special != 0 || elements[e.name] != inline || e.look.visibility || e.look.apart || e.fate != printed && (e.node.fate == printed || e.node.fate == droppedPart) {
+		e.node = e.node.add(&node{text: e.name, element: true, fate: e.fate, visibility: e.look.visibility, apart: e.look.apart, start: e.start})
 	}
 	e.open = true
 	p.open = append(p.open, e)
@@ -347,7 +428,7 @@ func (p *parser) pop(from int) {
 // find returns where the element of a name is that is in scope, or -1. Elements of other names may end the scope too.
 func (p *parser) find(name string, ends ...string) int {
 	for i := len(p.open) - 1; i >= 0; i-- {
-		switch e := p.open[i]; {
+		switch e := p.look(i); {
 		case e.is(name):
 			return i
 		case e.role&barrier != 0, e.foreign == "" && slices.Contains(ends, e.name):
@@ -360,7 +441,7 @@ func (p *parser) find(name string, ends ...string) int {
 // within returns where the element of a name is that the innermost table or template has around what comes next, or -1.
 func (p *parser) within(name string) int {
 	for i := len(p.open) - 1; i >= 0; i-- {
-		switch e := p.open[i]; {
+		switch e := p.look(i); {
 		case e.is(name):
 			return i
 		case e.is("table"), e.is("template"):
@@ -372,13 +453,14 @@ func (p *parser) within(name string) int {
 
 // inTemplate says whether a template is open.
 func (p *parser) inTemplate() bool {
+	p.steps += len(p.open)
 	return slices.ContainsFunc(p.open, func(e *element) bool { return e.is("template") })
 }
 
 // inRows says whether a table is open, and none of its cells.
 func (p *parser) inRows() bool {
 	for i := len(p.open) - 1; i > 0; i-- {
-		if e := p.open[i]; e.foreign == "" && (e.role&(part|rows) != 0 || e.name == "template") {
+		if e := p.look(i); e.foreign == "" && (e.role&(part|rows) != 0 || e.name == "template") {
 			return e.role&rows != 0
 		}
 	}
@@ -410,14 +492,14 @@ func (p *parser) list(e *element) {
 	same, first, i := 0, 0, len(p.formatting)
 	for i > 0 && p.formatting[i-1] != nil {
 		i--
-		if f := p.formatting[i]; f.name == e.name && f.attrs == e.attrs {
+		if f := p.formatting[i]; f.name == e.name && maps.Equal(f.attrs, e.attrs) {
 			same, first = same+1, i
 		}
 	}
 	if same >= 3 {
 		p.formatting = slices.Delete(p.formatting, first, first+1)
 	} else if len(p.formatting)-i >= maxFormatting {
-		p.deep = true
+		p.unsure = true
 	}
 	p.formatting = append(p.formatting, e)
 }
@@ -425,6 +507,7 @@ func (p *parser) list(e *element) {
 // listed returns where the last formatting element is, since what is separate, that is wanted, or -1.
 func (p *parser) listed(want func(*element) bool) int {
 	for i := len(p.formatting) - 1; i >= 0 && p.formatting[i] != nil; i-- {
+		p.steps++
 		if want(p.formatting[i]) {
 			return i
 		}
@@ -442,9 +525,9 @@ func (p *parser) separated() {
 	}
 }
 
-func (p *parser) start(name string, attrs map[string]string, written string, closed bool) {
+func (p *parser) start(name string, attrs map[string]string, closed bool) {
 	p.begun = true
-	e := &element{name: name, attrs: written, role: roles[name], fate: fated(name, attrs), start: 1}
+	e := &element{name: name, attrs: attrs, role: roles[name], start: 1}
 	if n, err := strconv.Atoi(attrs["start"]); err == nil && n >= 0 && n < 1e6 {
 		e.start = n
 	}
@@ -456,12 +539,15 @@ func (p *parser) start(name string, attrs map[string]string, written string, clo
 		}
 		if !leaves {
 			e.foreign, e.role = p.top().foreign, 0
+			if strings.Contains(" title desc metadata style script ", " "+name+" ") {
+				e.fate = droppedPart
+			}
 			switch e.foreign + " " + name {
 			case "svg foreignobject", "svg desc", "svg title", "math mi", "math mo", "math mn", "math ms", "math mtext":
 				e.role = special | barrier | integration
 			case "math annotation-xml":
 				e.role = special | barrier
-				if v := strings.ToLower(attrs["encoding"]); v == "text/html" || v == "application/xhtml+xml" {
+				if v := small(attrs["encoding"]); v == "text/html" || v == "application/xhtml+xml" {
 					e.role |= integration
 				}
 			}
@@ -475,13 +561,38 @@ func (p *parser) start(name string, attrs map[string]string, written string, clo
 		}
 	}
 
+	if name == "image" {
+		name = "img"
+		e.name, e.role = name, roles[name]
+	}
+	l := lookOf(name, attrs)
+	e.look = l
+	switch {
+	case elements[name] == dropped && !l.hidden:
+		e.fate = droppedPart
+	case l.struck:
+		e.fate = struckPart
+	case l.hidden:
+		e.fate = hiddenPart
+	case l.invisible:
+		e.fate = invisiblePart
+	}
+	_, shadow := attrs["shadowrootmode"]
+	if l.unsure && elements[name] != void || shadow && name == "template" || p.top().foreign == "math" && (name == "mglyph" || name == "malignmark") {
+		p.unsure = true
+		return
+	}
+
 	switch name {
 	case "html", "body":
-		if e.fate != printed && !p.inTemplate() {
-			p.open[0].fate = e.fate
+		if !p.inTemplate() {
+			p.page(e)
 		}
 		return
-	case "head", "frame", "frameset":
+	case "head", "frame":
+		return
+	case "frameset", "plaintext":
+		p.unsure = true
 		return
 	case "caption", "col", "colgroup", "tbody", "thead", "tfoot", "tr", "td", "th":
 		p.part(e)
@@ -541,8 +652,12 @@ func (p *parser) start(name string, attrs map[string]string, written string, clo
 			p.adopt("nobr")
 		}
 	}
-	if e.role&closesP != 0 || name == "table" && p.standard {
-		p.pop(p.find("p", "button"))
+	if e.role&closesP != 0 || name == "table" {
+		i := p.find("p", "button")
+		if name != "table" || p.standard {
+			p.pop(i)
+		}
+		p.unsure = p.unsure || name == "table" && p.otherwise && i >= 0
 	}
 	if e.role&heading != 0 && p.top().role&heading != 0 {
 		p.pop(len(p.open) - 1)
@@ -553,7 +668,12 @@ func (p *parser) start(name string, attrs map[string]string, written string, clo
 	}
 	switch {
 	case kind == rawText:
-		p.skipRaw(e.name)
+		held := p.raw(name)
+		p.unsure = p.unsure || name == "xmp" && strings.Trim(held, white) != "" || name == "script" && nestedScript(held)
+		if name == "textarea" && p.push(e) {
+			e.node.add(&node{text: held})
+			p.pop(len(p.open) - 1)
+		}
 		return
 	case kind == void:
 		return
@@ -577,10 +697,24 @@ func (p *parser) start(name string, attrs map[string]string, written string, clo
 	}
 }
 
+// page takes the tag of the root or the body. A second one only adds what the first has not, which is not done here.
+func (p *parser) page(e *element) {
+	first := &p.body
+	if e.name == "html" {
+		first = &p.root
+	}
+	if *first == nil {
+		*first = e
+	} else if _, styled := e.attrs["style"]; styled || e.fate != printed {
+		p.unsure = true
+	}
+	p.unsure = p.unsure || p.root != nil && p.root.fate == invisiblePart && p.body != nil && p.body.look.visibility
+}
+
 // item closes the item before an item.
 func (p *parser) item(names ...string) {
 	for i := len(p.open) - 1; i > 0; i-- {
-		switch e := p.open[i]; {
+		switch e := p.look(i); {
 		case e.role&special == 0, e.is("address"), e.is("div"), e.is("p"):
 		case e.foreign == "" && slices.Contains(names, e.name):
 			p.pop(i)
@@ -603,6 +737,7 @@ func (p *parser) leave(from int) {
 // part opens a part of a table, with the parts that must be around it, in which what is open and is no such part ends.
 func (p *parser) part(e *element) {
 	if p.within("table") < 0 {
+		p.unsure = p.unsure || e.name == "col" && p.inTemplate() // to whose end a browser reads no other tag
 		return
 	}
 	around := []string{"table"}
@@ -613,7 +748,7 @@ func (p *parser) part(e *element) {
 		around = append(around, "tbody", "thead", "tfoot")
 	}
 	i := len(p.open)
-	for p.open[i-1].foreign != "" || !slices.Contains(around, p.open[i-1].name) {
+	for p.look(i-1).foreign != "" || !slices.Contains(around, p.open[i-1].name) {
 		i--
 	}
 	p.leave(i)
@@ -635,8 +770,9 @@ func (p *parser) end(name string) {
 				p.pop(len(p.open) - 1)
 			}
 		}
-		for i := len(p.open) - 1; p.open[i].foreign != ""; i-- {
+		for i := len(p.open) - 1; p.look(i).foreign != ""; i-- {
 			if p.open[i].name == name {
+				p.unsure = p.unsure || name == "foreignobject" // Chromium finds no end tag of it
 				p.pop(i)
 				return
 			}
@@ -645,7 +781,7 @@ func (p *parser) end(name string) {
 	switch r := roles[name]; {
 	case name == "html", name == "body", name == "head", name == "colgroup":
 	case name == "br":
-		p.start("br", nil, "", false)
+		p.start("br", nil, false)
 	case name == "p":
 		i := p.find("p", "button")
 		if i < 0 && p.push(&element{name: "p", role: roles["p"]}) {
@@ -659,7 +795,7 @@ func (p *parser) end(name string) {
 	case name == "template":
 		if p.inTemplate() {
 			i := len(p.open) - 1
-			for !p.open[i].is("template") {
+			for !p.look(i).is("template") {
 				i--
 			}
 			p.pop(i)
@@ -668,7 +804,7 @@ func (p *parser) end(name string) {
 	case r&formatting != 0:
 		p.adopt(name)
 	case r&heading != 0:
-		for i := len(p.open) - 1; p.open[i].role&barrier == 0; i-- {
+		for i := len(p.open) - 1; p.look(i).role&barrier == 0; i-- {
 			if p.open[i].role&heading != 0 {
 				p.pop(i)
 				return
@@ -691,7 +827,7 @@ func (p *parser) end(name string) {
 // other closes an element, if nothing special is open in it.
 func (p *parser) other(name string) {
 	for i := len(p.open) - 1; ; i-- {
-		switch e := p.open[i]; {
+		switch e := p.look(i); {
 		case e.is(name):
 			p.pop(i)
 			return
@@ -716,6 +852,7 @@ func (p *parser) endForm() {
 
 // drop takes an element out of the open ones, and leaves open what is in it.
 func (p *parser) drop(e *element) {
+	p.steps += len(p.open)
 	if i := slices.Index(p.open, e); i >= 0 {
 		e.open = false
 		p.open = slices.Delete(p.open, i, i+1)
@@ -741,6 +878,7 @@ func (p *parser) adopt(name string) {
 			p.formatting = slices.Delete(p.formatting, n, n+1)
 			return
 		}
+		p.steps += len(p.open)
 		i := slices.Index(p.open, f)
 		b := 0
 		for j := len(p.open) - 1; j > i; j-- {
@@ -791,7 +929,7 @@ func (p *parser) adopt(name string) {
 		}
 		old := block.node
 		p.push(block)
-		f.node = block.node.add(&node{text: f.name, element: true, fate: f.fate, first: old.first, last: old.last})
+		f.node = block.node.add(&node{text: f.name, element: true, fate: f.fate, visibility: f.look.visibility, apart: f.look.apart, first: old.first, last: old.last})
 		*old = node{element: true, next: old.next}
 		for _, e := range inside {
 			if e.node == old {
@@ -800,31 +938,4 @@ func (p *parser) adopt(name string) {
 		}
 		p.open = append(append(p.open, f), inside...)
 	}
-}
-
-// hides says whether an element's own markup keeps a browser from showing it.
-func hides(attrs map[string]string) bool {
-	if value, ok := attrs["hidden"]; ok && !strings.EqualFold(value, "until-found") {
-		return true
-	}
-	style := strings.ToLower(strings.Join(strings.Fields(attrs["style"]), ""))
-	return strings.Contains(style, "display:none") || strings.Contains(style, "visibility:hidden")
-}
-
-// strikes says whether an element takes back what is in it.
-func strikes(name string, attrs map[string]string) bool {
-	return name == "del" || name == "s" || name == "strike" || strings.Contains(strings.ToLower(attrs["style"]), "line-through")
-}
-
-// fated says what becomes of what an element holds.
-func fated(name string, attrs map[string]string) fate {
-	switch {
-	case strikes(name, attrs):
-		return struckPart
-	case hides(attrs):
-		return hiddenPart
-	case elements[name] == dropped:
-		return droppedPart
-	}
-	return printed
 }

@@ -221,7 +221,7 @@ func TestHTML(t *testing.T) {
 		{"<del><p>a</p></del>b", "b\n"},
 		{`a<span style="text-decoration: Line-Through">b</span>`, "a\n"},
 		{"<span style='color: red; display : none'>a</span>b", "b\n"},
-		{"<svg><title>a</title><text>b</text></svg>c", "c\n"},
+		{"<svg><title>a</title><text> </text></svg>c", "c\n"},
 		{"in<b>ter</b>net in<wbr>ter&shy;net", "internet internet\n"},
 		{"<pre>a\n b</pre>c", "a\nb\n\nc\n"},
 		{"<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>", "a b\nc\n"},
@@ -262,9 +262,9 @@ func TestHTML(t *testing.T) {
 		{"<b><span hidden>a<p>b</b>c", "bc\n"}, // the paragraph is taken out of the span too
 		{"<form hidden><div>a</form>b</div>c", "c\n"},
 		{"<svg><p>a", "a\n"},
-		{"<math><mi><p>a</p></math>b", "b\n"},
-		{"<svg><title><p>a</p></title><font>b<font size=1>c", "c\n"},
-		{"<svg><![CDATA[<p>a]]></svg>b", "b\n"},
+		{"<math><mi><p></p></math>b", "b\n"},
+		{"<svg><title><p>a</p></title><font> <font size=1>c", "c\n"},
+		{"<svg><title><![CDATA[<p>a]]></title></svg>b", "b\n"},
 		{"<select><option>a<input>b", "b\n"},
 		{"<div><select>a</div>b", "\n"},
 		{"<table hidden>a<tr>b<td>c</table>d", "abd\n"}, // a table throws out what is in no cell
@@ -275,6 +275,44 @@ func TestHTML(t *testing.T) {
 		{"<s-x>a</s-x><del:x>b", "ab\n"},
 		{"<style></style-x>a</style>b", "b\n"},
 		{"<!-- a --!>b", "b\n"},
+		{"<style></a</style>a<style></style>b", "ab\n"},
+		{"<image hidden>a</image>b", "ab\n"},
+		{"<p><s>a<p><s >b<p><S>c<p><s\n>d<p></s></s></s>e", "e\n"},
+		{"<p><s id=x class=y>a<p><s class='y' id=&#120;>b<p><s id=x class=y>c<p><s id=x class=y>d<p></s></s></s>e", "e\n"},
+		{"<script><!-- a //--></script>b", "b\n"},
+		{"<textarea>a &amp; <b></textarea>c", "a & <b>\nc\n"},
+		{"<textarea hidden>a</textarea>b", "b\n"},
+		{"<ruby>a<rp>(</rp><rt>b</rt><rp>)</rp></ruby>", "ab\n"},
+		{"<progress>a</progress><meter>b</meter>c", "c\n"},
+		{"<dialog>a</dialog><dialog open>b</dialog><p popover>c", "b\n"},
+		{"</x><!doctype html><p hidden>a<table><tr><td>b</table>", "\n"}, // what comes too late is no doctype
+		{"<!doctype html SYSTEM 'about:legacy-compat' ><p hidden>a<table><tr><td>b</table>", "b\n"},
+		{"<svg><title>a</title><desc>b<p>c</p></desc><metadata>d</metadata><style>e</style><path></svg>f", "f\n"},
+
+		// HTML and CSS take no letters but ASCII for each other.
+		{"<tİtle>a</title>", "a\n"},
+		{"<stri\u212Ae>a", "a\n"},
+		{"<span hİdden>a", "a\n"},
+		{"<span style='DİSPLAY:none'>a</span><span style='DISPLAY:NONE'>b", "a\n"},
+
+		// Of a style the last declaration counts that a browser knows.
+		{"<p hidden style=display:inline>a", "a\n"},
+		{"<p hidden style=color:red>a", "\n"},
+		{"<p style='display:none;display:inline'>a", "a\n"},
+		{"<p style='display:none !important;display:inline'>a", "\n"},
+		{"<p style='display:-ms-flexbox;display:flex'>a", "a\n"},
+		{"<p style=display:&nbsp;none>a", "a\n"},
+		{"<p style='Display : NONE ; color:red'>a", "\n"},
+		{"<p style=--x:line-through>a", "a\n"},
+		{"<p style=x-display:none>a", "a\n"},
+		{"<p style='text-decoration-line:line-through;text-decoration:none'>a", "a\n"},
+		{"<s style=text-decoration:none>a", "a\n"},
+		{`<p style="font-family:'A;display:none';background:url(data:image/png;base64,a');color:rgb(1,calc(2),3)">a`, "a\n"},
+		{`<p style="font-family:'A';color:rgb(1,2,3);display:none">a`, "\n"},
+		{"<p style='visibility:collapse'>a<b>b", "\n"},
+		{"<p style='visibility:hidden'><b style='visibility:hidden'>a", "\n"},
+		{"a<img style='width:1px\\9'>", "a\n"},
+		{"<s><p style='visibility:hidden'><b style='visibility:visible'>a", "\n"},
 	} {
 		if got, err := wording.FromHTML([]byte(c.page)); err != nil || got.String() != c.want {
 			t.Errorf("%q: %v, %v, want %q", c.page, got, err, c.want)
@@ -300,11 +338,78 @@ func TestHTMLBounded(t *testing.T) {
 	for page, want := range map[string]error{
 		strings.Repeat("<span>", 255) + "a": nil, strings.Repeat("<span>", 256) + "a": wording.ErrPage,
 		fonts.String(): wording.ErrPage, fonts.String()[len("<font size=0>"):]: nil,
+		"<svg>" + strings.Repeat("<g>", 250) + strings.Repeat("</x>", 50_000) + "</svg>word": wording.ErrPage, // each tag looks through what is open
 		// The svg that would not be held makes its title no raw text.
 		"<p>we agree</p>" + strings.Repeat("<div>", 300) + "<svg><title></svg>not": wording.ErrPage,
 	} {
 		if _, err := wording.FromHTML([]byte(page)); err != want {
 			t.Errorf("%.40s: %v", page, err)
+		}
+	}
+}
+
+// TestHTMLRefused: what could show other words than are read is not read.
+func TestHTMLRefused(t *testing.T) {
+	for _, page := range []string{
+		"<math><mi><mglyph><p>a",
+		"<template><col><xmp></template>a",
+		"<div><template shadowrootmode=open>a</template>b</div>",
+		"<frameset>a",
+		"<script><!--<script></script>a",
+		"<script><!-- --> <SCRIPT/</script>a",
+		"<xmp>a</xmp>",
+		"<plaintext>a",
+		"<object>a</object>",
+		"<object><object>a</object></object>",
+		"a<svg><text>b</text></svg>",
+		"a<svg><text><![CDATA[b]]></text></svg>",
+		"a<svg hidden><text>b</text></svg>",
+		"a<svg style=text-decoration:line-through><text>b</text></svg>",
+		"a<math><mtext>b",
+		"<svg><foreignObject></foreignObject><title></svg>a",
+		"<!doctype html x><p>a<table>",
+		"<!doctype html\u00a0><p>a<table>",
+		"<!doctype html PUBLIC '-//W3C//DTD HTML 4.01//EN'><p>a<table>",
+		"<html hidden><html style=display:block>a",
+		"<body style=color:red><body hidden>a",
+		"<html style=visibility:hidden><body style=visibility:visible>a",
+		"<p hidden=until-found>a",
+		"<marquee hidden>a",
+		"<p style='visibility:hidden'>a<i><b style='visibility:visible'>b",
+		"<p style='d\\isplay:none'>a",
+		"<p style='display/**/:none'>a",
+		"<p style='{;display:none}'>a",
+		"<p style='x:[;display:none]'>a",
+		"<p style='x:(;display:none'>a",
+		"<p style='x:);display:none'>a",
+		"<p style='x:\";display:none'>a",
+		"<p style='x:\"\n;display:none;\"'>a",
+		"<p style='x:&quot=;display:none;y:&quot'>a",
+		"<p hidden style=all:initial>a",
+		"<p hidden style=display:revert>a",
+		"<p style='display:none;display:var(--x)'>a",
+		"<p style='display:table-column'>a",
+		"<p style='text-decoration:line-through nonsense'>a",
+		"<s style='text-decoration:var(--x)'>a",
+		"<s style='text-decoration:line-through transparent'>a",
+		"<s style='text-decoration-thickness:0'>a",
+		"<s>a<i><span style=display:inline-block>b",
+		"<p style=text-decoration:line-through>a<span style=float:left>b",
+		"<s>a<span style='{}float:left'>b",
+		"<del><textarea>a</textarea>",
+		"<s>a<svg><text>b",
+		"<p style=visibility:hidden>a<svg><text style=visibility:visible>b",
+		"<svg><foreignObject><p style=visibility:hidden><b style=visibility:visible>a",
+		"<title style=display:block>a</title>",
+		"<rp style=display:inline>a</rp>",
+	} {
+		if got, err := wording.FromHTML([]byte(page)); err != wording.ErrPage {
+			t.Errorf("%q: %v, %v", page, got, err)
+		}
+	}
+	for _, page := range []string{"<!doctype html x>a<table>", "<!doctype html PUBLIC '-//W3C//DTD HTML 4.01//EN'><p>a</p><table>", "<div hidden><svg><text>a</text></svg></div>", "<svg> </svg>"} {
+		if _, err := wording.FromHTML([]byte(page)); err != nil {
+			t.Errorf("%q: %v", page, err)
 		}
 	}
 }
