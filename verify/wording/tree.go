@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // What a page hides ends where a browser ends it, so a page is read as the HTML standard says in 13.2.6, tree construction: which tag closes
@@ -34,7 +35,8 @@ const (
 	integration // of svg or math, and holds HTML
 )
 
-var roles = func() map[string]role {
+// rolesOf takes a while to make.
+var rolesOf = sync.OnceValue(func() map[string]role {
 	m := map[string]role{}
 	for r, names := range map[role]string{
 		special: `address applet area article aside base basefont bgsound blockquote body br button caption center col colgroup dd details dir div dl dt embed
@@ -61,7 +63,7 @@ var roles = func() map[string]role {
 		}
 	}
 	return m
-}()
+})
 
 // A fate is what becomes of what an element holds.
 type fate uint8
@@ -527,7 +529,7 @@ func (p *parser) separated() {
 
 func (p *parser) start(name string, attrs map[string]string, closed bool) {
 	p.begun = true
-	e := &element{name: name, attrs: attrs, role: roles[name], start: 1}
+	e := &element{name: name, attrs: attrs, role: rolesOf()[name], start: 1}
 	if n, err := strconv.Atoi(attrs["start"]); err == nil && n >= 0 && n < 1e6 {
 		e.start = n
 	}
@@ -563,7 +565,7 @@ func (p *parser) start(name string, attrs map[string]string, closed bool) {
 
 	if name == "image" {
 		name = "img"
-		e.name, e.role = name, roles[name]
+		e.name, e.role = name, rolesOf()[name]
 	}
 	l := lookOf(name, attrs)
 	e.look = l
@@ -753,10 +755,10 @@ func (p *parser) part(e *element) {
 	}
 	p.leave(i)
 	if len(around) > 1 && p.top().name == "table" {
-		p.push(&element{name: "tbody", role: roles["tbody"]})
+		p.push(&element{name: "tbody", role: rolesOf()["tbody"]})
 	}
 	if len(around) > 4 && p.top().name != "tr" {
-		p.push(&element{name: "tr", role: roles["tr"]})
+		p.push(&element{name: "tr", role: rolesOf()["tr"]})
 	}
 	if e.role&part != 0 && p.push(e) && e.role&separate != 0 {
 		p.formatting = append(p.formatting, nil)
@@ -778,13 +780,13 @@ func (p *parser) end(name string) {
 			}
 		}
 	}
-	switch r := roles[name]; {
+	switch r := rolesOf()[name]; {
 	case name == "html", name == "body", name == "head", name == "colgroup":
 	case name == "br":
 		p.start("br", nil, false)
 	case name == "p":
 		i := p.find("p", "button")
-		if i < 0 && p.push(&element{name: "p", role: roles["p"]}) {
+		if i < 0 && p.push(&element{name: "p", role: rolesOf()["p"]}) {
 			i = len(p.open) - 1
 		}
 		p.pop(i)
