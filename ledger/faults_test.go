@@ -736,15 +736,20 @@ func TestPanics(t *testing.T) {
 	}
 }
 
-// readPanics is a store that panics when its first commit is read.
-type readPanics struct{ ledger.Store }
+// readPanics is a store that panics when some commits are read.
+type readPanics struct {
+	ledger.Store
+	at func(seq uint64) bool
+}
 
 func (s readPanics) Read(ctx context.Context, seq uint64) ([]byte, error) {
-	if seq == 1 {
+	if s.at(seq) {
 		panic("on purpose")
 	}
 	return s.Store.Read(ctx, seq)
 }
+
+func first(seq uint64) bool { return seq == 1 }
 
 // So does one in what the ledger does beside serving.
 func TestPanicsBeside(t *testing.T) {
@@ -762,7 +767,7 @@ func TestPanicsBeside(t *testing.T) {
 		},
 		"reading again": func(t *testing.T) *house {
 			h, store, _, _, _ := snapshotHouse(t)
-			h.store, h.cfg.NoScrub = readPanics{store}, false
+			h.store, h.cfg.NoScrub = readPanics{store, first}, false
 			h.open()
 			<-h.ledger.Done()
 			return h
@@ -841,26 +846,13 @@ func TestEntryPanics(t *testing.T) {
 	}
 }
 
-// readsPanic is a store that panics, if it is to, when a commit is read.
-type readsPanic struct {
-	ledger.Store
-	panics *atomic.Bool
-}
-
-func (s readsPanic) Read(ctx context.Context, seq uint64) ([]byte, error) {
-	if s.panics.Load() {
-		panic("on purpose")
-	}
-	return s.Store.Read(ctx, seq)
-}
-
 // A panic over entries that were stored before leaves the ledger to others, however many they are.
 func TestStoredEntryPanics(t *testing.T) {
 	for _, n := range []int{1, 4} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var panics atomic.Bool
-				h := newHouse(t, readsPanic{memory(), &panics})
+				h := newHouse(t, readPanics{memory(), func(uint64) bool { return panics.Load() }})
 				o := h.join("apnic.net")
 				e := h.many(o, h.publish("text\n"), n+1)
 				h.must(e[:n]...)
@@ -884,7 +876,7 @@ func TestStoredEntryPanics(t *testing.T) {
 // A panic while the record is read again leaves no snapshot from which the next opening would come to it.
 func TestPanicRefutesSnapshot(t *testing.T) {
 	h, store, _, _, _ := snapshotHouse(t)
-	h.store, h.cfg.NoScrub = readPanics{store}, false
+	h.store, h.cfg.NoScrub = readPanics{store, first}, false
 	h.open()
 	<-h.ledger.Done()
 	if err := h.ledger.Close(); err == nil {

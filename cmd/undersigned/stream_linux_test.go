@@ -11,7 +11,7 @@ import (
 func TestOpenFileNames(t *testing.T) {
 	for path, want := range map[string]bool{
 		"/dev/stdout": true, "/dev/stderr": true, "/dev/fd/3": true, "/dev/../dev/fd/3": true, "/proc/self/fd/1": true, "/proc/7/fd/1": true,
-		"/dev/shm/link": false, "/dev/fd/3/x": false, "/proc/self/cwd": false, "/tmp/fd/1": false, "receipt": false,
+		"/dev/shm/link": false, "/dev/fd/3/x": false, "/proc/self/cwd": false, "/a/fd/1": false, "receipt": false,
 	} {
 		if got := isOpenFile(path); got != want {
 			t.Errorf("%s: %v", path, got)

@@ -235,6 +235,11 @@ func TestRefused(t *testing.T) {
 		{"other anchors", Bogus, "", func(d *dnssectest.DNS) { d.Zone(".", options{Algorithm: 15}); d.Zone("example", options{}) }, nil},
 		{"failure", Unreachable, "", nil, func(_ string, _ uint16, a *dnssectest.Answer) { a.Code = dnssectest.ServFail }},
 		{"expired", NotValid, "", func(d *dnssectest.DNS) { d.Window(noon.Add(-48*time.Hour), noon.Add(-time.Hour)) }, nil},
+		{"a signed zone without a DS below, and expired", OtherZone, owner, func(d *dnssectest.DNS) {
+			d.Zone(owner, options{Island: true})
+			d.Publish(domain, record)
+			d.Window(noon.Add(-48*time.Hour), noon.Add(-time.Hour))
+		}, nil},
 		{"not yet valid", NotValid, "", func(d *dnssectest.DNS) { d.Window(noon.Add(time.Hour), noon.Add(48*time.Hour)) }, nil},
 		{"about to expire", Expiring, "", func(d *dnssectest.DNS) { d.Window(noon.Add(-time.Hour), noon.Add(MinValidity-time.Second)) }, nil},
 	} {
