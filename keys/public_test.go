@@ -474,6 +474,13 @@ func TestCCTV(t *testing.T) {
 		if got := k.Verify(testOrigin, []byte(v.Msg), sig); got != want {
 			t.Errorf("%d: verdict %v", v.Number, got)
 		}
+		if m := multiplesOf(key); m != nil {
+			if got := m.verify(key, []byte(v.Msg), sig); got != want {
+				t.Errorf("%d: verdict with the key's multiples %v", v.Number, got)
+			}
+		} else if want {
+			t.Errorf("%d: a key without multiples verifies", v.Number)
+		}
 		if want {
 			accepted++
 		}

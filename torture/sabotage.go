@@ -115,8 +115,18 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "ssh-type", defence: "the type of the key that is registered is the one that signed",
-		edits: []edit{{"keys/sshsig.go", "sig.algorithm == k.sshType() && ed25519.Verify", "ed25519.Verify"}},
+		edits: []edit{{"keys/sshsig.go", "sig.algorithm == k.sshType() && k.verifyEd25519", "k.verifyEd25519"}},
 		test:  "./keys TestSSHSuitesKeepApart",
+	},
+	{
+		name: "multiples-r", defence: "what a key's multiples give is the whole of the signature's R",
+		edits: []edit{{"keys/multiples.go", "bytes.Equal(m.sum(&k, &s).Bytes(), sig[:32])", "bytes.Equal(m.sum(&k, &s).Bytes()[:31], sig[:31])"}},
+		test:  "./keys TestKept",
+	},
+	{
+		name: "multiples-s", defence: "with a key's multiples too, S is below the order",
+		edits: []edit{{"keys/multiples.go", "s.SetCanonicalBytes(sig[32:]); err != nil", "s.SetUniformBytes(append(sig[32:64:64], make([]byte, 32)...)); err != nil"}},
+		test:  "./keys TestKept",
 	},
 	{
 		name: "ssh-encoding", defence: "an SSH signature has one encoding",

@@ -1,0 +1,167 @@
+package keys
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha512"
+	"encoding/binary"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"filippo.io/edwards25519"
+)
+
+// To verify an Ed25519 signature R S of a message by the key A is to compute [S]B - [k]A, where k is the SHA-512 of R, A
+// and the message modulo ℓ, and to compare how it is encoded with R (RFC 8032 section 5.1.7, without the cofactor). Most of that
+// is doubling, which is saved where multiples of A and of B, the base point, are there:
+//
+//	[k]A = Σ 2^(16 i) Σ 2^j [d(16 i + j)]A     i and j from 0 to 15
+//
+// where the d are the signed digits of k, one in six of them not 0 on average, so that j alone takes doubling. All points are
+// computed by filippo.io/edwards25519, which is what the standard library computes with.
+
+const (
+	stride = 16 // binary places from one row of multiples to the next
+
+	keyWidth  = 5 // binary places of a digit with a key's multiples
+	baseWidth = 8 // the same with those of the base point
+
+	keepAfter = 4    // signatures that a key has verified when its multiples are kept
+	maxKept   = 1600 // keys whose multiples are kept at a time, of 20 KiB each
+)
+
+// keeps is false in a browser, which would have to load more to verify little.
+const keeps = runtime.GOOS != "js"
+
+// kept counts the keys whose multiples are kept, in the whole program.
+var kept atomic.Int64
+
+// A keeper keeps the multiples of an Ed25519 key that is used again and again.
+type keeper struct {
+	uses      atomic.Uint32
+	multiples atomic.Pointer[multiples] // of the key's negative; nil: not kept
+}
+
+// verifyEd25519 is ed25519.Verify. The multiples shorten how a signature is accepted; what they do not accept the standard
+// library judges.
+func (k *PublicKey) verifyEd25519(pub ed25519.PublicKey, msg, sig []byte) bool {
+	if !keeps {
+		return ed25519.Verify(pub, msg, sig)
+	}
+	m := k.keeper.multiples.Load()
+	if m == nil {
+		if k.keeper.uses.Load() < keepAfter && k.keeper.uses.Add(1) == keepAfter {
+			k.keep(pub)
+		}
+		return ed25519.Verify(pub, msg, sig)
+	}
+	return m.verify(pub, msg, sig) || ed25519.Verify(pub, msg, sig)
+}
+
+// keep makes the multiples, if there is room for them.
+func (k *PublicKey) keep(pub ed25519.PublicKey) {
+	a, err := new(edwards25519.Point).SetBytes(pub)
+	if err != nil {
+		return
+	}
+	if kept.Add(1) > maxKept {
+		kept.Add(-1)
+		return
+	}
+	runtime.AddCleanup(k, func(n int64) { kept.Add(n) }, -1)
+	k.keeper.multiples.Store(newMultiples(a.Negate(a), keyWidth))
+}
+
+// multiples of a point P: row i holds [2^(16 i)]P times 1, 3, 5 and so on, as many as a digit of its width can be.
+type multiples [256 / stride][]edwards25519.Point
+
+func newMultiples(p *edwards25519.Point, width int) *multiples {
+	m, p := new(multiples), new(edwards25519.Point).Set(p)
+	all := make([]edwards25519.Point, len(m)<<(width-2))
+	for i := range m {
+		m[i], all = all[:1<<(width-2)], all[1<<(width-2):]
+		twice := new(edwards25519.Point).Add(p, p)
+		m[i][0].Set(p)
+		for j := 1; j < len(m[i]); j++ {
+			m[i][j].Add(&m[i][j-1], twice)
+		}
+		for range stride {
+			p.Add(p, p)
+		}
+	}
+	return m
+}
+
+// ofBase are the multiples of the base point: 160 KiB, made in a fraction of a millisecond.
+var ofBase = sync.OnceValue(func() *multiples { return newMultiples(edwards25519.NewGeneratorPoint(), baseWidth) })
+
+// verify is ed25519.Verify for the key of whose negative these are the multiples.
+func (m *multiples) verify(pub ed25519.PublicKey, msg, sig []byte) bool {
+	if len(sig) != ed25519.SignatureSize {
+		return false
+	}
+	var s, k edwards25519.Scalar
+	if _, err := s.SetCanonicalBytes(sig[32:]); err != nil {
+		return false
+	}
+	h := sha512.New()
+	h.Write(sig[:32])
+	h.Write(pub)
+	h.Write(msg)
+	var sum [sha512.Size]byte
+	if _, err := k.SetUniformBytes(h.Sum(sum[:0])); err != nil {
+		panic("keys: SHA-512 has 64 bytes")
+	}
+	return bytes.Equal(m.sum(&k, &s).Bytes(), sig[:32])
+}
+
+// sum returns [k]P + [s]B, in a time that depends on the scalars.
+func (m *multiples) sum(k, s *edwards25519.Scalar) *edwards25519.Point {
+	base := ofBase()
+	ofKey, ofBase := digits(k.Bytes(), keyWidth), digits(s.Bytes(), baseWidth)
+	sum := edwards25519.NewIdentityPoint()
+	for j := stride - 1; j >= 0; j-- {
+		sum.Add(sum, sum)
+		for i := range m {
+			add(sum, m[i], ofKey[i*stride+j])
+			add(sum, base[i], ofBase[i*stride+j])
+		}
+	}
+	return sum
+}
+
+// add adds the point times a digit that is odd or 0.
+func add(sum *edwards25519.Point, row []edwards25519.Point, digit int8) {
+	switch {
+	case digit > 0:
+		sum.Add(sum, &row[digit/2])
+	case digit < 0:
+		sum.Subtract(sum, &row[-(digit/2)])
+	}
+}
+
+// digits writes a scalar, little-endian and below 2^253, as the sum of 2^i times the i-th digit. Each is 0 or odd
+// and between -2^(width-1) and 2^(width-1), and of so many that follow one another at most one is not 0.
+func digits(scalar []byte, width int) (d [256]int8) {
+	var words [5]uint64
+	for i := range 4 {
+		words[i] = binary.LittleEndian.Uint64(scalar[8*i:])
+	}
+	carry := uint64(0) // what the digits before left to add here
+	for i := 0; i < len(d); {
+		bits := words[i/64]>>(i%64) | words[i/64+1]<<(64-i%64)
+		if bits&1 == carry { // their sum is even
+			i++
+			continue
+		}
+		digit := int(bits&(1<<width-1) + carry)
+		if carry = 0; digit > 1<<(width-1) {
+			digit -= 1 << width
+			carry = 1
+		}
+		d[i] = int8(digit)
+		i += width
+	}
+	return d
+}

@@ -1,0 +1,383 @@
+package keys
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha512"
+	"encoding/binary"
+	"encoding/hex"
+	"math/big"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"filippo.io/edwards25519"
+)
+
+// testPoints are points of every kind that Verify can meet: of the prime order, of each small order, and sums of both.
+func testPoints(t testing.TB) map[string]*edwards25519.Point {
+	t.Helper()
+	points := map[string]*edwards25519.Point{"base": edwards25519.NewGeneratorPoint()}
+	for i := range 4 {
+		pub := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i)}, 32)).Public().(ed25519.PublicKey)
+		p, err := new(edwards25519.Point).SetBytes(pub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		points[hex.EncodeToString(pub[:4])] = p
+	}
+	// A point of order 8, of which the multiples are all of small order.
+	b, err := hex.DecodeString("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	torsion, err := new(edwards25519.Point).SetBytes(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := edwards25519.NewIdentityPoint()
+	for i := range 8 {
+		points["torsion "+string('0'+rune(i))] = new(edwards25519.Point).Set(sum)
+		points["mixed "+string('0'+rune(i))] = new(edwards25519.Point).Add(sum, edwards25519.NewGeneratorPoint())
+		sum.Add(sum, torsion)
+	}
+	if sum.Equal(edwards25519.NewIdentityPoint()) != 1 {
+		t.Fatal("the point is not of order 8")
+	}
+	return points
+}
+
+// testScalars are those at the ends, with every digit at its ends, and any.
+func testScalars(t testing.TB) []*edwards25519.Scalar {
+	t.Helper()
+	var scalars []*edwards25519.Scalar
+	add := func(b []byte) {
+		s, err := edwards25519.NewScalar().SetCanonicalBytes(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		scalars = append(scalars, s)
+	}
+	add(make([]byte, 32))
+	add(orderMinusOne[:])
+	for bit := range 253 {
+		b := make([]byte, 32)
+		b[bit/8] = 1 << (bit % 8)
+		if bit < 252 {
+			add(b)
+		}
+		// The ones below and this one: all that can be carried.
+		b = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), uint(bit)), big.NewInt(1)).FillBytes(make([]byte, 32))
+		slices.Reverse(b)
+		add(b)
+	}
+	for _, fill := range []byte{0x0f, 0x10, 0x11, 0x55, 0x7f, 0x80, 0x81, 0xaa, 0xf0, 0xff} {
+		b := bytes.Repeat([]byte{fill}, 32)
+		b[31] &= 0x0f
+		add(b)
+	}
+	for range 200 {
+		b := make([]byte, 32)
+		rand.Read(b)
+		b[31] &= 0x0f
+		add(b)
+	}
+	return scalars
+}
+
+// TestDigits adds the digits up again, and holds them to what the rows of multiples have.
+func TestDigits(t *testing.T) {
+	for _, width := range []int{keyWidth, baseWidth} {
+		for _, s := range testScalars(t) {
+			sum, last := new(big.Int), -width
+			for i, d := range digits(s.Bytes(), width) {
+				if d == 0 {
+					continue
+				}
+				if d%2 == 0 || int(d) >= 1<<(width-1) || -int(d) >= 1<<(width-1) {
+					t.Fatalf("%x, width %d: digit %d is %d", s.Bytes(), width, i, d)
+				}
+				if i-last < width {
+					t.Fatalf("%x, width %d: digit %d follows %d", s.Bytes(), width, i, last)
+				}
+				last = i
+				sum.Add(sum, new(big.Int).Lsh(big.NewInt(int64(d)), uint(i)))
+			}
+			want := s.Bytes()
+			slices.Reverse(want)
+			if sum.Cmp(new(big.Int).SetBytes(want)) != 0 {
+				t.Fatalf("%x, width %d: the digits are of %x", s.Bytes(), width, sum)
+			}
+		}
+	}
+}
+
+// TestMultiples holds the sum to that of the library, which goes bit by bit.
+func TestMultiples(t *testing.T) {
+	scalars := testScalars(t)
+	for name, p := range testPoints(t) {
+		m := newMultiples(p, keyWidth)
+		for i, k := range scalars {
+			s := scalars[(i*7+3)%len(scalars)]
+			want := new(edwards25519.Point).VarTimeDoubleScalarBaseMult(k, p, s)
+			if got := m.sum(k, s); !bytes.Equal(got.Bytes(), want.Bytes()) {
+				t.Fatalf("[%x]P + [%x]B, P = %s: %x, want %x", k.Bytes(), s.Bytes(), name, got.Bytes(), want.Bytes())
+			}
+		}
+	}
+}
+
+// multiplesOf are the multiples of any 32 bytes that are a point; nil: they are none.
+func multiplesOf(pub []byte) *multiples {
+	a, err := new(edwards25519.Point).SetBytes(pub)
+	if err != nil {
+		return nil
+	}
+	return newMultiples(a.Negate(a), keyWidth)
+}
+
+// TestKeptVerify changes each bit of a signature, of the message and of the key, and adds multiples of the order to S:
+// with the key's multiples the verdict is the standard library's.
+func TestKeptVerify(t *testing.T) {
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, 32))
+	pub, msg := private.Public().(ed25519.PublicKey), []byte("We, the undersigned")
+	sig := ed25519.Sign(private, msg)
+	m := multiplesOf(pub)
+	same := func(what string, msg, sig []byte) bool {
+		t.Helper()
+		got, want := m.verify(pub, msg, sig), ed25519.Verify(pub, msg, sig)
+		if got != want {
+			t.Errorf("%s: %v, and the standard library says %v", what, got, want)
+		}
+		return got
+	}
+	if !same("as signed", msg, sig) {
+		t.Fatal("the signature is not accepted")
+	}
+	for i := range 8 * len(sig) {
+		bad := bytes.Clone(sig)
+		bad[i/8] ^= 1 << (i % 8)
+		if same("signature", msg, bad) {
+			t.Errorf("bit %d of the signature is changed, and it is accepted", i)
+		}
+	}
+	for i := range 8 * len(msg) {
+		bad := bytes.Clone(msg)
+		bad[i/8] ^= 1 << (i % 8)
+		if same("message", bad, sig) {
+			t.Errorf("bit %d of the message is changed, and it is accepted", i)
+		}
+	}
+	for i := range 8 * len(pub) {
+		bad := bytes.Clone(pub)
+		bad[i/8] ^= 1 << (i % 8)
+		if other := multiplesOf(bad); other != nil && other.verify(bad, msg, sig) {
+			t.Errorf("bit %d of the key is changed, and it is accepted", i)
+		}
+	}
+	for _, length := range []int{0, 31, 32, 63, 65, 128} {
+		if same("length", msg, append(bytes.Clone(sig), make([]byte, 128)...)[:length]) {
+			t.Errorf("a signature of %d bytes is accepted", length)
+		}
+	}
+	order := new(big.Int).Add(little(orderMinusOne[:]), big.NewInt(1))
+	for n := int64(1); n < 16; n++ {
+		s := little(sig[32:])
+		s.Add(s, new(big.Int).Mul(order, big.NewInt(n)))
+		if s.BitLen() > 256 {
+			break
+		}
+		again := s.FillBytes(make([]byte, 32))
+		slices.Reverse(again)
+		if same("S", msg, append(bytes.Clone(sig[:32]), again...)) {
+			t.Errorf("S is larger by %d times the order, and it is accepted", n)
+		}
+	}
+	// The identity, encoded in every way, for S = 0 and for the S that the equation gives.
+	for _, y := range []byte{1, 0xee} {
+		r := bytes.Repeat([]byte{0xff}, 32)
+		if y == 1 {
+			r = make([]byte, 32)
+		}
+		r[0] = y
+		for _, sign := range []byte{0, 0x80} {
+			r[31] = r[31]&0x7f | sign
+			same("R is the identity", msg, append(bytes.Clone(r), make([]byte, 32)...))
+			same("R is the identity", msg, append(bytes.Clone(r), sig[32:]...))
+		}
+	}
+}
+
+// TestKeptR signs as the key's holder can, with an R that is another than the equation's by one bit.
+func TestKeptR(t *testing.T) {
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{10}, 32))
+	pub, msg := private.Public().(ed25519.PublicKey), []byte("We, the undersigned")
+	seed := sha512.Sum512(private.Seed())
+	a, err := edwards25519.NewScalar().SetBytesWithClamping(seed[:32])
+	if err != nil {
+		t.Fatal(err)
+	}
+	nonce, err := edwards25519.NewScalar().SetUniformBytes(bytes.Repeat([]byte{11}, 64))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := multiplesOf(pub)
+	for i := range 8*32 + 1 {
+		r := new(edwards25519.Point).ScalarBaseMult(nonce).Bytes()
+		if i < 8*32 {
+			r[i/8] ^= 1 << (i % 8)
+		}
+		sum := sha512.Sum512(slices.Concat(r, pub, msg))
+		k, err := edwards25519.NewScalar().SetUniformBytes(sum[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		sig := slices.Concat(r, edwards25519.NewScalar().MultiplyAdd(k, a, nonce).Bytes())
+		got, want := m.verify(pub, msg, sig), ed25519.Verify(pub, msg, sig)
+		if got != want || got != (i == 8*32) {
+			t.Errorf("bit %d of R: %v, and the standard library says %v", i, got, want)
+		}
+	}
+}
+
+func little(b []byte) *big.Int {
+	b = bytes.Clone(b)
+	slices.Reverse(b)
+	return new(big.Int).SetBytes(b)
+}
+
+// TestKeeper verifies by one key on many goroutines, before its multiples are there and after.
+func TestKeeper(t *testing.T) {
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{8}, 32))
+	k, err := NewPublicKey(Ed25519, private.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			for i := range 2 * keepAfter {
+				msg := binary.BigEndian.AppendUint64(nil, uint64(100*w+i))
+				sig := ed25519.Sign(private, msg)
+				if !k.Verify(testOrigin, msg, sig) {
+					t.Errorf("signature %d of %d is refused", i, w)
+				}
+				sig[i] ^= 1
+				if k.Verify(testOrigin, msg, sig) {
+					t.Errorf("wrong signature %d of %d is accepted", i, w)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if !keeps {
+		if k.keeper.multiples.Load() != nil {
+			t.Error("multiples are kept where nothing needs them")
+		}
+		return
+	}
+	if k.keeper.multiples.Load() == nil {
+		t.Error("the multiples are not kept")
+	}
+	// Multiples that are not those of the key refuse, and what is refused is judged once more.
+	k.keeper.multiples.Store(newMultiples(edwards25519.NewGeneratorPoint(), keyWidth))
+	msg := []byte("damaged")
+	if sig := ed25519.Sign(private, msg); !k.Verify(testOrigin, msg, sig) {
+		t.Error("with multiples that are damaged a good signature is refused")
+	}
+}
+
+// TestKeeperBound keeps no more than so many, and gives back what nobody uses.
+func TestKeeperBound(t *testing.T) {
+	if !keeps {
+		return
+	}
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
+	msg := []byte("bound")
+	sig := ed25519.Sign(private, msg)
+	used := func() *PublicKey {
+		k, err := NewPublicKey(Ed25519, private.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 * keepAfter {
+			if !k.Verify(testOrigin, msg, sig) {
+				t.Fatal("refused")
+			}
+		}
+		return k
+	}
+	before := kept.Load()
+	kept.Add(maxKept)
+	if used().keeper.multiples.Load() != nil {
+		t.Error("more are kept than the bound")
+	}
+	kept.Add(-maxKept)
+	if used().keeper.multiples.Load() == nil {
+		t.Error("the multiples are not kept")
+	}
+	for range 1000 { // cleanups run some time after a collection
+		runtime.GC()
+		if kept.Load() <= before {
+			return
+		}
+		runtime.Gosched()
+	}
+	t.Error("the multiples of keys that nobody has are counted still")
+}
+
+// FuzzKeptVerify holds every verdict to the standard library's, whatever the key.
+func FuzzKeptVerify(f *testing.F) {
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{6}, 32))
+	pub, msg := private.Public().(ed25519.PublicKey), []byte("fuzz")
+	f.Add([]byte(pub), msg, ed25519.Sign(private, msg))
+	small := make([]byte, 32)
+	small[0] = 1
+	f.Add(small, msg, append(bytes.Clone(small), make([]byte, 32)...))
+	f.Fuzz(func(t *testing.T, pub, msg, sig []byte) {
+		if len(pub) != ed25519.PublicKeySize {
+			return
+		}
+		m := multiplesOf(pub)
+		if m == nil {
+			if ed25519.Verify(pub, msg, sig) {
+				t.Error("the standard library verifies with what is no point")
+			}
+			return
+		}
+		if got, want := m.verify(pub, msg, sig), ed25519.Verify(pub, msg, sig); got != want {
+			t.Errorf("%v, and the standard library says %v", got, want)
+		}
+	})
+}
+
+// BenchmarkKept verifies with the standard library and with multiples, in turns, and prints the ratio.
+func BenchmarkKept(b *testing.B) {
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{12}, 32))
+	pub, msg := private.Public().(ed25519.PublicKey), make([]byte, 700)
+	sig, m := ed25519.Sign(private, msg), multiplesOf(private.Public().(ed25519.PublicKey))
+	var plain, multiplied time.Duration
+	for b.Loop() {
+		began := time.Now()
+		good := ed25519.Verify(pub, msg, sig)
+		middle := time.Now()
+		if !m.verify(pub, msg, sig) || !good {
+			b.Fatal("refused")
+		}
+		plain, multiplied = plain+middle.Sub(began), multiplied+time.Since(middle)
+	}
+	b.ReportMetric(float64(multiplied)/float64(plain), "ratio")
+	b.ReportMetric(float64(plain.Nanoseconds())/float64(b.N), "ns/plain")
+}
+
+func BenchmarkMakeMultiples(b *testing.B) {
+	pub := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{12}, 32)).Public().(ed25519.PublicKey)
+	for b.Loop() {
+		if multiplesOf(pub) == nil {
+			b.Fatal("no point")
+		}
+	}
+}
