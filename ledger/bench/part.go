@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -85,7 +87,13 @@ func serve(ctx context.Context, h http.Handler, in io.Reader, out io.Writer) err
 }
 
 // known are the members' keys.
-type known map[keys.Ref]*keys.PublicKey
+type known map[keys.Ref]key
+
+// A key is of Ed25519. What the program is held to verifies with the standard library, as anybody would, and keeps no multiples of it.
+type key struct {
+	plain ed25519.PublicKey
+	ours  *keys.PublicKey
+}
 
 // readKeys reads what keyLines wrote.
 func readKeys(path string) (known, error) {
@@ -107,7 +115,15 @@ func readKeys(path string) (known, error) {
 		if err != nil {
 			return nil, err
 		}
-		k[public.Ref()] = public
+		parsed, err := x509.ParsePKIXPublicKey(spki)
+		if err != nil {
+			return nil, err
+		}
+		plain, ok := parsed.(ed25519.PublicKey)
+		if !ok {
+			return nil, errors.New("a line of the keys has a key that is not of Ed25519")
+		}
+		k[public.Ref()] = key{plain, public}
 	}
 	return k, nil
 }
@@ -116,8 +132,8 @@ func readKeys(path string) (known, error) {
 func (k known) verifies(e *entry.Entry) bool {
 	msg := e.Text()
 	for i, named := range e.Named() {
-		key := k[named.Ref]
-		if key == nil || i >= len(e.Signatures) || !key.Verify(e.Ledger, msg, e.Signatures[i].Sig) {
+		key, ok := k[named.Ref]
+		if !ok || i >= len(e.Signatures) || !ed25519.Verify(key.plain, msg, e.Signatures[i].Sig) {
 			return false
 		}
 	}
@@ -161,18 +177,20 @@ func appendBody(to, b []byte) []byte {
 // verified is how long it took to verify signatures.
 type verified struct {
 	Seconds float64 `json:"seconds"`
+	Kept    float64 `json:"kept"` // as this program does it, with multiples of the keys
 	Others  float64 `json:"others"`
 	OK      bool    `json:"ok"`
 }
 
-// signatures verifies the signatures of the entries that come, which were parsed before, and does nothing else.
+// signatures verifies the signatures of the entries that come, which were parsed before, and does nothing else: with the standard library, and as
+// this program does where a key has signed before.
 func signatures(t task, in io.Reader, out io.Writer) error {
 	k, err := readKeys(t.Keys)
 	if err != nil {
 		return err
 	}
 	type signed struct {
-		key      *keys.PublicKey
+		key      key
 		msg, sig []byte
 	}
 	var all []signed
@@ -191,9 +209,15 @@ func signatures(t task, in io.Reader, out io.Writer) error {
 	}
 	good := make([]bool, len(all))
 	m := measure(os.Getpid())
-	parallel(len(all), func(i int) { good[i] = all[i].key.Verify(origin, all[i].msg, all[i].sig) })
+	parallel(len(all), func(i int) { good[i] = ed25519.Verify(all[i].key.plain, all[i].msg, all[i].sig) })
 	v := verified{OK: true}
 	v.Seconds, v.Others = m.end()
+	var began time.Time
+	for range 2 { // the first time some keys have not verified enough yet
+		began = time.Now()
+		parallel(len(all), func(i int) { good[i] = all[i].key.ours.Verify(origin, all[i].msg, all[i].sig) && good[i] })
+	}
+	v.Kept = time.Since(began).Seconds()
 	for _, ok := range good {
 		v.OK = v.OK && ok
 	}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"os"
@@ -218,6 +219,7 @@ func (b *bench) batch(ctx context.Context) error {
 		}
 		return []Round{{Ratio: plain.Seconds / ours.Seconds, Others: max(ours.Others, plain.Others), figures: []Figure{
 			{"accepted", float64(n) / ours.Seconds, "/s"}, {"signatures", float64(n) / plain.Seconds, "/s"},
+			{"signatures by keys with multiples", float64(n) / plain.Kept, "/s"},
 		}}}, nil
 	}, "batch_per_verify")
 }
@@ -568,7 +570,7 @@ func (r *record) checks(raw []byte) (checks []func() bool, err error) {
 	}
 	msg := leaf.Entry.Text()
 	for i, named := range leaf.Entry.Named() {
-		checks = append(checks, func() bool { return k[named.Ref].Verify(origin, msg, leaf.Entry.Signatures[i].Sig) })
+		checks = append(checks, func() bool { return ed25519.Verify(k[named.Ref].plain, msg, leaf.Entry.Signatures[i].Sig) })
 	}
 	for _, note := range [][]byte{p.Checkpoint, p.After} {
 		more, err := noteChecks(r.policy, note)
