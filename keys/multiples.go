@@ -18,17 +18,17 @@ import (
 //
 //	[k]A = Σ 2^(16 i) Σ 2^j [d(16 i + j)]A     i and j from 0 to 15
 //
-// where the d are the signed digits of k, one in six of them not 0 on average, so that j alone takes doubling. All points are
+// where the d are the signed digits of k, one in four of them not 0 on average, so that j alone takes doubling. All points are
 // computed by filippo.io/edwards25519, which is what the standard library computes with.
 
 const (
 	stride = 16 // binary places from one row of multiples to the next
 
-	keyWidth  = 5 // binary places of a digit with a key's multiples
+	keyWidth  = 3 // binary places of a digit with a key's multiples
 	baseWidth = 8 // the same with those of the base point
 
 	keepAfter = 4    // signatures that a key has verified when its multiples are kept
-	maxKept   = 1600 // keys whose multiples are kept at a time, of 20 KiB each
+	maxKept   = 1024 // keys whose multiples are kept at a time, of 5 KiB each
 )
 
 // keeps is false in a browser, which would have to load more to verify little.
@@ -73,7 +73,7 @@ func (k *PublicKey) keep(pub ed25519.PublicKey) {
 	k.keeper.multiples.Store(newMultiples(a.Negate(a), keyWidth))
 }
 
-// multiples of a point P: row i holds [2^(16 i)]P times 1, 3, 5 and so on, as many as a digit of its width can be.
+// multiples of a point P: row i holds [2^(16 i)]P times 1, 3 and so on, as far as a digit of its width goes.
 type multiples [256 / stride][]edwards25519.Point
 
 func newMultiples(p *edwards25519.Point, width int) *multiples {
