@@ -27,7 +27,7 @@ const (
 	keyWidth  = 3 // binary places of a digit with a key's multiples
 	baseWidth = 8 // the same with those of the base point
 
-	keepAfter = 4    // signatures that a key has verified when its multiples are kept
+	keepAfter = 4    // good signatures after which a key's multiples are kept
 	maxKept   = 1024 // keys whose multiples are kept at a time, of 5 KiB each
 )
 
@@ -49,14 +49,16 @@ func (k *PublicKey) verifyEd25519(pub ed25519.PublicKey, msg, sig []byte) bool {
 	if !keeps {
 		return ed25519.Verify(pub, msg, sig)
 	}
-	m := k.keeper.multiples.Load()
-	if m == nil {
-		if k.keeper.uses.Load() < keepAfter && k.keeper.uses.Add(1) == keepAfter {
-			k.keep(pub)
-		}
-		return ed25519.Verify(pub, msg, sig)
+	if m := k.keeper.multiples.Load(); m != nil {
+		return m.verify(pub, msg, sig) || ed25519.Verify(pub, msg, sig)
 	}
-	return m.verify(pub, msg, sig) || ed25519.Verify(pub, msg, sig)
+	if !ed25519.Verify(pub, msg, sig) {
+		return false
+	}
+	if k.keeper.uses.Load() < keepAfter && k.keeper.uses.Add(1) == keepAfter {
+		k.keep(pub)
+	}
+	return true
 }
 
 // keep makes the multiples, if there is room for them.

@@ -256,6 +256,14 @@ func TestKeeper(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for range 2 * keepAfter {
+		if k.Verify(testOrigin, []byte("any"), make([]byte, ed25519.SignatureSize)) {
+			t.Fatal("a signature of zeros is accepted")
+		}
+	}
+	if n := k.keeper.uses.Load(); n != 0 {
+		t.Errorf("%d wrong signatures count", n)
+	}
 	var wg sync.WaitGroup
 	for w := range 8 {
 		wg.Go(func() {
