@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"filippo.io/edwards25519"
 )
@@ -26,53 +25,97 @@ const (
 
 	keyWidth  = 3 // binary places of a digit with a key's multiples
 	baseWidth = 8 // the same with those of the base point
+)
 
-	keepAfter = 4    // good signatures after which a key's multiples are kept
-	maxKept   = 1024 // keys whose multiples are kept at a time, of 5 KiB each
+const (
+	keepAfter = 4    // good signatures after which a key's multiples are kept, while there is room
+	evenAfter = 64   // and in place of another key's, while there is none
+	maxKept   = 1024 // keys whose multiples are kept, of 5 KiB each
+	maxSeen   = 4096 // keys whose good signatures are counted
 )
 
 // keeps is false in a browser, which would have to load more to verify little.
 const keeps = runtime.GOOS != "js"
 
-// kept counts the keys whose multiples are kept, in the whole program.
-var kept atomic.Int64
+// rawKey is an Ed25519 key as RFC 8032 section 5.1.5 encodes it.
+type rawKey [ed25519.PublicKeySize]byte
 
-// A keeper keeps the multiples of an Ed25519 key that is used again and again.
+// A keeper keeps the multiples of keys that are used again and again.
 type keeper struct {
-	uses      atomic.Uint32
-	multiples atomic.Pointer[multiples] // of the key's negative; nil: not kept
+	mu   sync.RWMutex
+	kept map[rawKey]*multiples // of each key's negative
+	seen map[rawKey]int        // good signatures of keys that are not kept
 }
 
-// verifyEd25519 is ed25519.Verify. The multiples shorten how a signature is accepted; what they do not accept the standard
-// library judges.
-func (k *PublicKey) verifyEd25519(pub ed25519.PublicKey, msg, sig []byte) bool {
+func newKeeper() *keeper {
+	return &keeper{kept: make(map[rawKey]*multiples), seen: make(map[rawKey]int)}
+}
+
+// common is the keeper of the whole program: which keys come again is the same wherever they are verified.
+var common = newKeeper()
+
+// verifyEd25519 is ed25519.Verify.
+func verifyEd25519(pub ed25519.PublicKey, msg, sig []byte) bool {
 	if !keeps {
 		return ed25519.Verify(pub, msg, sig)
 	}
-	if m := k.keeper.multiples.Load(); m != nil {
-		return m.verify(pub, msg, sig) || ed25519.Verify(pub, msg, sig)
+	return common.verify(pub, msg, sig)
+}
+
+// verify is ed25519.Verify. The multiples shorten how a signature is accepted; what they do not accept the standard
+// library judges.
+func (k *keeper) verify(pub ed25519.PublicKey, msg, sig []byte) bool {
+	if len(pub) != ed25519.PublicKeySize {
+		return false
+	}
+	key := rawKey(pub)
+	k.mu.RLock()
+	m := k.kept[key]
+	k.mu.RUnlock()
+	if m != nil && m.verify(pub, msg, sig) {
+		return true
 	}
 	if !ed25519.Verify(pub, msg, sig) {
 		return false
 	}
-	if k.keeper.uses.Load() < keepAfter && k.keeper.uses.Add(1) == keepAfter {
-		k.keep(pub)
+	if m == nil && k.again(key) {
+		k.keep(key)
 	}
 	return true
 }
 
-// keep makes the multiples, if there is room for them.
-func (k *PublicKey) keep(pub ed25519.PublicKey) {
-	a, err := new(edwards25519.Point).SetBytes(pub)
+// again counts a good signature and says whether the key's multiples are to be made.
+func (k *keeper) again(key rawKey) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.seen) >= maxSeen {
+		clear(k.seen)
+	}
+	k.seen[key]++
+	enough := keepAfter
+	if len(k.kept) >= maxKept {
+		enough = evenAfter
+	}
+	return k.seen[key] == enough
+}
+
+// keep makes a key's multiples, in place of any other's if there is no room.
+func (k *keeper) keep(key rawKey) {
+	a, err := new(edwards25519.Point).SetBytes(key[:])
 	if err != nil {
 		return
 	}
-	if kept.Add(1) > maxKept {
-		kept.Add(-1)
-		return
+	m := newMultiples(a.Negate(a), keyWidth)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.seen, key)
+	for other := range k.kept {
+		if len(k.kept) < maxKept {
+			break
+		}
+		delete(k.kept, other)
 	}
-	runtime.AddCleanup(k, func(n int64) { kept.Add(n) }, -1)
-	k.keeper.multiples.Store(newMultiples(a.Negate(a), keyWidth))
+	k.kept[key] = m
 }
 
 // multiples of a point P: row i holds [2^(16 i)]P times 1, 3 and so on, as far as a digit of its width goes.
@@ -115,26 +158,26 @@ func (m *multiples) verify(pub ed25519.PublicKey, msg, sig []byte) bool {
 	if _, err := k.SetUniformBytes(h.Sum(sum[:0])); err != nil {
 		panic("keys: SHA-512 has 64 bytes")
 	}
-	return bytes.Equal(m.sum(&k, &s).Bytes(), sig[:32])
+	r := edwards25519.NewIdentityPoint()
+	m.add(r, &k, &s)
+	return bytes.Equal(r.Bytes(), sig[:32])
 }
 
-// sum returns [k]P + [s]B, in a time that depends on the scalars.
-func (m *multiples) sum(k, s *edwards25519.Scalar) *edwards25519.Point {
+// add adds [k]P + [s]B to the identity, in a time that depends on the scalars.
+func (m *multiples) add(sum *edwards25519.Point, k, s *edwards25519.Scalar) {
 	base := ofBase()
 	ofKey, ofBase := digits(k.Bytes(), keyWidth), digits(s.Bytes(), baseWidth)
-	sum := edwards25519.NewIdentityPoint()
 	for j := stride - 1; j >= 0; j-- {
 		sum.Add(sum, sum)
 		for i := range m {
-			add(sum, m[i], ofKey[i*stride+j])
-			add(sum, base[i], ofBase[i*stride+j])
+			addDigit(sum, m[i], ofKey[i*stride+j])
+			addDigit(sum, base[i], ofBase[i*stride+j])
 		}
 	}
-	return sum
 }
 
-// add adds the point times a digit that is odd or 0.
-func add(sum *edwards25519.Point, row []edwards25519.Point, digit int8) {
+// addDigit adds the point times a digit that is odd or 0.
+func addDigit(sum *edwards25519.Point, row []edwards25519.Point, digit int8) {
 	switch {
 	case digit > 0:
 		sum.Add(sum, &row[digit/2])

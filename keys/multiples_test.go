@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math/big"
-	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -123,7 +122,8 @@ func TestMultiples(t *testing.T) {
 		for i, k := range scalars {
 			s := scalars[(i*7+3)%len(scalars)]
 			want := new(edwards25519.Point).VarTimeDoubleScalarBaseMult(k, p, s)
-			if got := m.sum(k, s); !bytes.Equal(got.Bytes(), want.Bytes()) {
+			got := edwards25519.NewIdentityPoint()
+			if m.add(got, k, s); !bytes.Equal(got.Bytes(), want.Bytes()) {
 				t.Fatalf("[%x]P + [%x]B, P = %s: %x, want %x", k.Bytes(), s.Bytes(), name, got.Bytes(), want.Bytes())
 			}
 		}
@@ -252,17 +252,15 @@ func little(b []byte) *big.Int {
 // TestKeeper verifies by one key on many goroutines, before its multiples are there and after.
 func TestKeeper(t *testing.T) {
 	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{8}, 32))
-	k, err := NewPublicKey(Ed25519, private.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
+	pub := private.Public().(ed25519.PublicKey)
+	k := newKeeper()
 	for range 2 * keepAfter {
-		if k.Verify(testOrigin, []byte("any"), make([]byte, ed25519.SignatureSize)) {
+		if k.verify(pub, []byte("any"), make([]byte, ed25519.SignatureSize)) {
 			t.Fatal("a signature of zeros is accepted")
 		}
 	}
-	if n := k.keeper.uses.Load(); n != 0 {
-		t.Errorf("%d wrong signatures count", n)
+	if len(k.seen) != 0 {
+		t.Error("wrong signatures count")
 	}
 	var wg sync.WaitGroup
 	for w := range 8 {
@@ -270,71 +268,81 @@ func TestKeeper(t *testing.T) {
 			for i := range 2 * keepAfter {
 				msg := binary.BigEndian.AppendUint64(nil, uint64(100*w+i))
 				sig := ed25519.Sign(private, msg)
-				if !k.Verify(testOrigin, msg, sig) {
+				if !k.verify(pub, msg, sig) {
 					t.Errorf("signature %d of %d is refused", i, w)
 				}
 				sig[i] ^= 1
-				if k.Verify(testOrigin, msg, sig) {
+				if k.verify(pub, msg, sig) {
 					t.Errorf("wrong signature %d of %d is accepted", i, w)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	if !keeps {
-		if k.keeper.multiples.Load() != nil {
-			t.Error("multiples are kept where nothing needs them")
-		}
-		return
-	}
-	if k.keeper.multiples.Load() == nil {
+	if k.kept[rawKey(pub)] == nil {
 		t.Error("the multiples are not kept")
 	}
+	for length := range 2 * ed25519.PublicKeySize {
+		if length != ed25519.PublicKeySize && k.verify(make([]byte, length), nil, make([]byte, ed25519.SignatureSize)) {
+			t.Errorf("a key of %d bytes verifies", length)
+		}
+	}
 	// Multiples that are not those of the key refuse, and what is refused is judged once more.
-	k.keeper.multiples.Store(newMultiples(edwards25519.NewGeneratorPoint(), keyWidth))
+	k.kept[rawKey(pub)] = newMultiples(edwards25519.NewGeneratorPoint(), keyWidth)
 	msg := []byte("damaged")
-	if sig := ed25519.Sign(private, msg); !k.Verify(testOrigin, msg, sig) {
+	if sig := ed25519.Sign(private, msg); !k.verify(pub, msg, sig) {
 		t.Error("with multiples that are damaged a good signature is refused")
 	}
 }
 
-// TestKeeperBound keeps no more than so many, and gives back what nobody uses.
-func TestKeeperBound(t *testing.T) {
-	if !keeps {
-		return
-	}
-	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
-	msg := []byte("bound")
+// TestCommonKeeper wants what a PublicKey verifies to be kept for all, except in a browser.
+func TestCommonKeeper(t *testing.T) {
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{13}, 32))
+	pub := private.Public().(ed25519.PublicKey)
+	msg := []byte("common")
 	sig := ed25519.Sign(private, msg)
-	used := func() *PublicKey {
-		k, err := NewPublicKey(Ed25519, private.Public())
+	for range keepAfter {
+		k, err := NewPublicKey(Ed25519, pub)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range 2 * keepAfter {
-			if !k.Verify(testOrigin, msg, sig) {
-				t.Fatal("refused")
-			}
+		if !k.Verify(testOrigin, msg, sig) {
+			t.Fatal("refused")
 		}
-		return k
 	}
-	before := kept.Load()
-	kept.Add(maxKept)
-	if used().keeper.multiples.Load() != nil {
-		t.Error("more are kept than the bound")
+	if kept := common.kept[rawKey(pub)] != nil; kept != keeps {
+		t.Errorf("the multiples are kept: %v, want %v", kept, keeps)
 	}
-	kept.Add(-maxKept)
-	if used().keeper.multiples.Load() == nil {
-		t.Error("the multiples are not kept")
+}
+
+// TestKeeperBound has room for so many keys, and then takes those that come most.
+func TestKeeperBound(t *testing.T) {
+	k := newKeeper()
+	some := newMultiples(edwards25519.NewGeneratorPoint(), keyWidth)
+	for i := range maxKept {
+		k.kept[rawKey(binary.BigEndian.AppendUint64(make([]byte, 24), uint64(i)))] = some
 	}
-	for range 1000 { // cleanups run some time after a collection
-		runtime.GC()
-		if kept.Load() <= before {
-			return
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
+	pub, msg := private.Public().(ed25519.PublicKey), []byte("bound")
+	sig := ed25519.Sign(private, msg)
+	for i := range evenAfter {
+		if k.kept[rawKey(pub)] != nil {
+			t.Fatalf("a key takes another's place after %d signatures", i)
 		}
-		runtime.Gosched()
+		if !k.verify(pub, msg, sig) {
+			t.Fatal("refused")
+		}
 	}
-	t.Error("the multiples of keys that nobody has are counted still")
+	if k.kept[rawKey(pub)] == nil || len(k.kept) != maxKept {
+		t.Errorf("%d keys are kept, the one that comes most: %v", len(k.kept), k.kept[rawKey(pub)] != nil)
+	}
+	// Keys that come once are not remembered without end.
+	for i := range 2 * maxSeen {
+		k.again(rawKey(binary.BigEndian.AppendUint64(make([]byte, 24), uint64(i))))
+		if len(k.seen) > maxSeen {
+			t.Fatalf("the signatures of %d keys are counted", len(k.seen))
+		}
+	}
 }
 
 // FuzzKeptVerify holds every verdict to the standard library's, whatever the key.

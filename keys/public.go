@@ -45,12 +45,11 @@ func weak(why string) error { return fmt.Errorf("%w: %s", ErrWeakKey, why) }
 // A PublicKey is a key of one suite that has passed every rule of registration. It is immutable
 // and safe for use by many goroutines.
 type PublicKey struct {
-	suite  Suite
-	spki   []byte
-	print  Fingerprint
-	key    crypto.PublicKey // ed25519.PublicKey, *ecdsa.PublicKey, *rsa.PublicKey or *mldsa.PublicKey
-	later  *later           // gives key, if that is nil
-	keeper keeper           // of an Ed25519 key
+	suite Suite
+	spki  []byte
+	print Fingerprint
+	key   crypto.PublicKey // ed25519.PublicKey, *ecdsa.PublicKey, *rsa.PublicKey or *mldsa.PublicKey
+	later *later           // gives key, if that is nil
 }
 
 // later is a key that is parsed when it is first used.
@@ -233,7 +232,7 @@ func (k *PublicKey) Verify(origin string, msg, sig []byte) bool {
 	}
 	switch pub := k.parsed().(type) {
 	case ed25519.PublicKey:
-		return k.verifyEd25519(pub, msg, sig)
+		return verifyEd25519(pub, msg, sig)
 	case *ecdsa.PublicKey:
 		if k.suite == ECDSAP384SHA384 {
 			digest := sha512.Sum384(msg)

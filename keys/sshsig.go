@@ -251,7 +251,7 @@ func (k *PublicKey) verifySSHSIG(origin string, msg, blob []byte) bool {
 	}
 	switch pub := k.parsed().(type) {
 	case ed25519.PublicKey:
-		return sig.algorithm == k.sshType() && k.verifyEd25519(pub, sig.signed(data), sig.raw)
+		return sig.algorithm == k.sshType() && verifyEd25519(pub, sig.signed(data), sig.raw)
 	case *ecdsa.PublicKey:
 		if sig.algorithm != k.sshType() {
 			return false

@@ -115,12 +115,12 @@ var sabotages = []sabotage{
 	},
 	{
 		name: "ssh-type", defence: "the type of the key that is registered is the one that signed",
-		edits: []edit{{"keys/sshsig.go", "sig.algorithm == k.sshType() && k.verifyEd25519", "k.verifyEd25519"}},
+		edits: []edit{{"keys/sshsig.go", "sig.algorithm == k.sshType() && verifyEd25519", "verifyEd25519"}},
 		test:  "./keys TestSSHSuitesKeepApart",
 	},
 	{
 		name: "multiples-r", defence: "what a key's multiples give is the whole of the signature's R",
-		edits: []edit{{"keys/multiples.go", "bytes.Equal(m.sum(&k, &s).Bytes(), sig[:32])", "bytes.Equal(m.sum(&k, &s).Bytes()[:31], sig[:31])"}},
+		edits: []edit{{"keys/multiples.go", "bytes.Equal(r.Bytes(), sig[:32])", "bytes.Equal(r.Bytes()[:31], sig[:31])"}},
 		test:  "./keys TestKept",
 	},
 	{

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"os"
@@ -570,7 +569,7 @@ func (r *record) checks(raw []byte) (checks []func() bool, err error) {
 	}
 	msg := leaf.Entry.Text()
 	for i, named := range leaf.Entry.Named() {
-		checks = append(checks, func() bool { return ed25519.Verify(k[named.Ref].plain, msg, leaf.Entry.Signatures[i].Sig) })
+		checks = append(checks, func() bool { return k[named.Ref].ours.Verify(origin, msg, leaf.Entry.Signatures[i].Sig) })
 	}
 	for _, note := range [][]byte{p.Checkpoint, p.After} {
 		more, err := noteChecks(r.policy, note)
