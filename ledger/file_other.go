@@ -5,5 +5,3 @@ package ledger
 import "os"
 
 func dataSync(f *os.File) error { return f.Sync() }
-
-func sameFile(f *os.File, path string) (bool, error) { return statSame(f, path) }
