@@ -79,7 +79,7 @@ func (k *keeper) verify(pub ed25519.PublicKey, msg, sig []byte) bool {
 		return false
 	}
 	if m == nil && k.again(key) {
-		k.keep(key)
+		k.keep(pub, multiplesOf(pub), msg, sig)
 	}
 	return true
 }
@@ -99,13 +99,13 @@ func (k *keeper) again(key rawKey) bool {
 	return k.seen[key] == enough
 }
 
-// keep makes a key's multiples, in place of any other's if there is no room.
-func (k *keeper) keep(key rawKey) {
-	a, err := new(edwards25519.Point).SetBytes(key[:])
-	if err != nil {
+// keep keeps a key's multiples, in place of any other's if there is no room. They must accept a signature that the standard library has
+// accepted: those of anything else than the key would not.
+func (k *keeper) keep(pub ed25519.PublicKey, m *multiples, msg, sig []byte) {
+	if m == nil || !m.verify(pub, msg, sig) {
 		return
 	}
-	m := newMultiples(a.Negate(a), keyWidth)
+	key := rawKey(pub)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.seen, key)
@@ -136,6 +136,15 @@ func newMultiples(p *edwards25519.Point, width int) *multiples {
 		}
 	}
 	return m
+}
+
+// multiplesOf returns the multiples of a key's negative; nil: it is no point.
+func multiplesOf(pub ed25519.PublicKey) *multiples {
+	a, err := new(edwards25519.Point).SetBytes(pub)
+	if err != nil {
+		return nil
+	}
+	return newMultiples(a.Negate(a), keyWidth)
 }
 
 // ofBase are the multiples of the base point: 160 KiB, made in a fraction of a millisecond.

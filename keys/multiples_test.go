@@ -130,15 +130,6 @@ func TestMultiples(t *testing.T) {
 	}
 }
 
-// multiplesOf are the multiples of any 32 bytes that are a point; nil: they are none.
-func multiplesOf(pub []byte) *multiples {
-	a, err := new(edwards25519.Point).SetBytes(pub)
-	if err != nil {
-		return nil
-	}
-	return newMultiples(a.Negate(a), keyWidth)
-}
-
 // TestKeptVerify changes each bit of a signature, of the message and of the key, and adds multiples of the order to S:
 // with the key's multiples the verdict is the standard library's.
 func TestKeptVerify(t *testing.T) {
@@ -213,13 +204,8 @@ func TestKeptVerify(t *testing.T) {
 
 // TestKeptR signs as the key's holder can, with an R that is another than the equation's by one bit.
 func TestKeptR(t *testing.T) {
-	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{10}, 32))
-	pub, msg := private.Public().(ed25519.PublicKey), []byte("We, the undersigned")
-	seed := sha512.Sum512(private.Seed())
-	a, err := edwards25519.NewScalar().SetBytesWithClamping(seed[:32])
-	if err != nil {
-		t.Fatal(err)
-	}
+	a, key := testScalar(t, 10)
+	pub, msg := key.Public().(ed25519.PublicKey), []byte("We, the undersigned")
 	nonce, err := edwards25519.NewScalar().SetUniformBytes(bytes.Repeat([]byte{11}, 64))
 	if err != nil {
 		t.Fatal(err)
@@ -230,16 +216,155 @@ func TestKeptR(t *testing.T) {
 		if i < 8*32 {
 			r[i/8] ^= 1 << (i % 8)
 		}
-		sum := sha512.Sum512(slices.Concat(r, pub, msg))
-		k, err := edwards25519.NewScalar().SetUniformBytes(sum[:])
-		if err != nil {
-			t.Fatal(err)
-		}
-		sig := slices.Concat(r, edwards25519.NewScalar().MultiplyAdd(k, a, nonce).Bytes())
+		sig := signR(t, a, nonce, r, pub, msg)
 		got, want := m.verify(pub, msg, sig), ed25519.Verify(pub, msg, sig)
 		if got != want || got != (i == 8*32) {
 			t.Errorf("bit %d of R: %v, and the standard library says %v", i, got, want)
 		}
+	}
+}
+
+// signWith makes a signature as whoever knows the private half of a point can, for a key that need not be that point's: with R and S as they
+// would be if the key's point were [a]B.
+func signWith(t *testing.T, a *edwards25519.Scalar, pub, msg []byte, add *edwards25519.Point) []byte {
+	t.Helper()
+	nonce, err := edwards25519.NewScalar().SetUniformBytes(bytes.Repeat([]byte{21}, 64))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := new(edwards25519.Point).ScalarBaseMult(nonce)
+	return signR(t, a, nonce, r.Add(r, add).Bytes(), pub, msg)
+}
+
+// signR is S for an R that is given.
+func signR(t *testing.T, a, nonce *edwards25519.Scalar, r, pub, msg []byte) []byte {
+	t.Helper()
+	sum := sha512.Sum512(slices.Concat(r, pub, msg))
+	k, err := edwards25519.NewScalar().SetUniformBytes(sum[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Concat(r, edwards25519.NewScalar().MultiplyAdd(k, a, nonce).Bytes())
+}
+
+// testScalar returns the private half of a key as a scalar, and the key.
+func testScalar(t *testing.T, seed byte) (*edwards25519.Scalar, ed25519.PrivateKey) {
+	t.Helper()
+	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, 32))
+	sum := sha512.Sum512(key.Seed())
+	a, err := edwards25519.NewScalar().SetBytesWithClamping(sum[:32])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, key
+}
+
+// TestKeptIsTheKeys has keys verify until their multiples are kept, looks at those, and forges as one could whose verifier has the
+// multiples of the identity, of the base point, of another key or of a key that is not negated.
+func TestKeptIsTheKeys(t *testing.T) {
+	keeper := newKeeper()
+	zero, one := edwards25519.NewScalar(), edwards25519.NewScalar()
+	if _, err := one.SetCanonicalBytes(append([]byte{1}, make([]byte, 31)...)); err != nil {
+		t.Fatal(err)
+	}
+	identity := edwards25519.NewIdentityPoint()
+	known := []*edwards25519.Scalar{zero, one, edwards25519.NewScalar().Negate(one)}
+	var private []ed25519.PrivateKey
+	for seed := range byte(4) {
+		a, key := testScalar(t, 30+seed)
+		private, known = append(private, key), append(known, a, edwards25519.NewScalar().Negate(a))
+	}
+	for range 2 * keepAfter {
+		for _, key := range private {
+			if pub := key.Public().(ed25519.PublicKey); !keeper.verify(pub, []byte("known"), ed25519.Sign(key, []byte("known"))) {
+				t.Fatal("refused")
+			}
+		}
+	}
+	for i, key := range private {
+		pub := key.Public().(ed25519.PublicKey)
+		m := keeper.kept[rawKey(pub)]
+		if m == nil {
+			t.Fatal("the multiples are not kept")
+		}
+		p, err := new(edwards25519.Point).SetBytes(pub)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Negate(p)
+		for row := range m {
+			sum := new(edwards25519.Point).Set(p)
+			for j := range m[row] {
+				if m[row][j].Equal(sum) != 1 {
+					t.Fatalf("multiple %d of row %d is not the key's", j, row)
+				}
+				sum.Add(sum, p).Add(sum, p)
+			}
+			for range stride {
+				p.Add(p, p)
+			}
+		}
+		for j, a := range known {
+			own := j == len(known)-2*len(private)+2*i
+			msg := []byte("forged")
+			if got := keeper.verify(pub, msg, signWith(t, a, pub, msg, identity)); got != own {
+				t.Errorf("key %d, signed with secret %d: %v", i, j, got)
+			}
+		}
+	}
+}
+
+// TestKeptStrict signs what only a laxer equation accepts: with the cofactor, of points that are compared and not their bytes, or with a key
+// whose hash is that of another encoding.
+func TestKeptStrict(t *testing.T) {
+	points := testPoints(t)
+	a, key := testScalar(t, 40)
+	pub := key.Public().(ed25519.PublicKey)
+	m := multiplesOf(pub)
+	same := func(what string, m *multiples, pub, msg, sig []byte) bool {
+		t.Helper()
+		got, want := m.verify(pub, msg, sig), ed25519.Verify(pub, msg, sig)
+		if got != want {
+			t.Errorf("%s: %v, and the standard library says %v", what, got, want)
+		}
+		return got
+	}
+	for i := range 8 {
+		msg := []byte("cofactor")
+		torsion := points["torsion "+string('0'+rune(i))]
+		if got := same("R with torsion", m, pub, msg, signWith(t, a, pub, msg, torsion)); got != (i == 0) {
+			t.Errorf("R with torsion %d: %v", i, got)
+		}
+	}
+	// R is the identity, y = 1, and so is y = 1 + p; x = 0 has no sign.
+	canonical, beyond := append([]byte{1}, make([]byte, 31)...), bytes.Repeat([]byte{0xff}, 32)
+	beyond[0], beyond[31] = 0xee, 0x7f
+	for _, sign := range []byte{0, 0x80} {
+		for _, r := range [][]byte{canonical, beyond} {
+			r = bytes.Clone(r)
+			r[31] |= sign
+			want := r[0] == 1 && sign == 0
+			if got := same("the identity", m, pub, []byte("R"), signR(t, a, edwards25519.NewScalar(), r, pub, []byte("R"))); got != want {
+				t.Errorf("R = %x: %v", r, got)
+			}
+		}
+	}
+	// y = 0 is of order 4, and so is y = p: which multiple [k]A is follows from the hash.
+	order4 := bytes.Repeat([]byte{0xff}, 32)
+	order4[0], order4[31] = 0xed, 0x7f
+	if m = multiplesOf(order4); m == nil {
+		t.Fatal("y = p is a point")
+	}
+	accepted := 0
+	for i := range byte(64) {
+		for j := range 8 {
+			if same("y = p", m, order4, []byte{i}, signWith(t, edwards25519.NewScalar(), order4, []byte{i}, points["torsion "+string('0'+rune(j))])) {
+				accepted++
+			}
+		}
+	}
+	if accepted < 32 || accepted > 128 { // a quarter of the even multiples, whose hashes follow from R
+		t.Errorf("a key of order 4 accepts %d of 512", accepted)
 	}
 }
 
@@ -287,11 +412,23 @@ func TestKeeper(t *testing.T) {
 			t.Errorf("a key of %d bytes verifies", length)
 		}
 	}
-	// Multiples that are not those of the key refuse, and what is refused is judged once more.
-	k.kept[rawKey(pub)] = newMultiples(edwards25519.NewGeneratorPoint(), keyWidth)
+	// Multiples that are not those of the key are not kept.
 	msg := []byte("damaged")
-	if sig := ed25519.Sign(private, msg); !k.verify(pub, msg, sig) {
+	sig := ed25519.Sign(private, msg)
+	wrong := newMultiples(edwards25519.NewIdentityPoint(), keyWidth)
+	delete(k.kept, rawKey(pub))
+	k.keep(pub, wrong, msg, sig)
+	k.keep(pub, nil, msg, sig)
+	if len(k.kept) != 0 {
+		t.Error("multiples of another point are kept")
+	}
+	// If they are damaged later, what they refuse is judged once more. What they accept is not: this is what they are for.
+	k.kept[rawKey(pub)] = wrong
+	if !k.verify(pub, msg, sig) {
 		t.Error("with multiples that are damaged a good signature is refused")
+	}
+	if !k.verify(pub, msg, signWith(t, edwards25519.NewScalar(), pub, msg, edwards25519.NewIdentityPoint())) {
+		t.Error("the multiples that are kept are not used")
 	}
 }
 
