@@ -30,7 +30,7 @@ const (
 const (
 	keepAfter = 4    // good signatures after which a key's multiples are kept, while there is room
 	evenAfter = 64   // and in place of another key's, while there is none
-	maxKept   = 1024 // keys whose multiples are kept, of 5 KiB each
+	maxKept   = 1024 // keys whose multiples are kept, of less than 6 kB each
 	maxSeen   = 4096 // keys whose good signatures are counted
 )
 
@@ -54,7 +54,7 @@ func newKeeper() *keeper {
 // common is the keeper of the whole program: which keys come again is the same wherever they are verified.
 var common = newKeeper()
 
-// verifyEd25519 is ed25519.Verify.
+// verifyEd25519 is ed25519.Verify, and false for a key of another length than 32 bytes.
 func verifyEd25519(pub ed25519.PublicKey, msg, sig []byte) bool {
 	if !keeps {
 		return ed25519.Verify(pub, msg, sig)
@@ -62,7 +62,7 @@ func verifyEd25519(pub ed25519.PublicKey, msg, sig []byte) bool {
 	return common.verify(pub, msg, sig)
 }
 
-// verify is ed25519.Verify. The multiples shorten how a signature is accepted; what they do not accept the standard
+// verify is verifyEd25519. The multiples shorten how a signature is accepted; what they do not accept the standard
 // library judges.
 func (k *keeper) verify(pub ed25519.PublicKey, msg, sig []byte) bool {
 	if len(pub) != ed25519.PublicKeySize {
@@ -88,6 +88,9 @@ func (k *keeper) verify(pub ed25519.PublicKey, msg, sig []byte) bool {
 func (k *keeper) again(key rawKey) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.kept[key] != nil { // since it was looked for
+		return false
+	}
 	if len(k.seen) >= maxSeen {
 		clear(k.seen)
 	}
@@ -96,11 +99,15 @@ func (k *keeper) again(key rawKey) bool {
 	if len(k.kept) >= maxKept {
 		enough = evenAfter
 	}
-	return k.seen[key] == enough
+	if k.seen[key] < enough {
+		return false
+	}
+	delete(k.seen, key)
+	return true
 }
 
 // keep keeps a key's multiples, in place of any other's if there is no room. They must accept a signature that the standard library has
-// accepted: those of anything else than the key would not.
+// accepted: those of another key would not.
 func (k *keeper) keep(pub ed25519.PublicKey, m *multiples, msg, sig []byte) {
 	if m == nil || !m.verify(pub, msg, sig) {
 		return
@@ -108,7 +115,9 @@ func (k *keeper) keep(pub ed25519.PublicKey, m *multiples, msg, sig []byte) {
 	key := rawKey(pub)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.seen, key)
+	if k.kept[key] != nil {
+		return
+	}
 	for other := range k.kept {
 		if len(k.kept) < maxKept {
 			break
@@ -175,12 +184,12 @@ func (m *multiples) verify(pub ed25519.PublicKey, msg, sig []byte) bool {
 // add adds [k]P + [s]B to the identity, in a time that depends on the scalars.
 func (m *multiples) add(sum *edwards25519.Point, k, s *edwards25519.Scalar) {
 	base := ofBase()
-	ofKey, ofBase := digits(k.Bytes(), keyWidth), digits(s.Bytes(), baseWidth)
+	kDigits, sDigits := digits(k.Bytes(), keyWidth), digits(s.Bytes(), baseWidth)
 	for j := stride - 1; j >= 0; j-- {
 		sum.Add(sum, sum)
 		for i := range m {
-			addDigit(sum, m[i], ofKey[i*stride+j])
-			addDigit(sum, base[i], ofBase[i*stride+j])
+			addDigit(sum, m[i], kDigits[i*stride+j])
+			addDigit(sum, base[i], sDigits[i*stride+j])
 		}
 	}
 }

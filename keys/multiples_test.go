@@ -452,7 +452,7 @@ func TestCommonKeeper(t *testing.T) {
 	}
 }
 
-// TestKeeperBound has room for so many keys, and then takes those that come most.
+// TestKeeperBound has room for so many keys, and then wants more of the next.
 func TestKeeperBound(t *testing.T) {
 	k := newKeeper()
 	some := newMultiples(edwards25519.NewGeneratorPoint(), keyWidth)
@@ -471,7 +471,20 @@ func TestKeeperBound(t *testing.T) {
 		}
 	}
 	if k.kept[rawKey(pub)] == nil || len(k.kept) != maxKept {
-		t.Errorf("%d keys are kept, the one that comes most: %v", len(k.kept), k.kept[rawKey(pub)] != nil)
+		t.Errorf("%d keys are kept, the next: %v", len(k.kept), k.kept[rawKey(pub)] != nil)
+	}
+	// Who was late makes nobody leave, and is not counted.
+	if k.keep(pub, multiplesOf(pub), msg, sig); len(k.kept) != maxKept || k.again(rawKey(pub)) || len(k.seen) != 0 {
+		t.Errorf("%d keys are kept and %d counted after one was to be kept twice", len(k.kept), len(k.seen))
+	}
+	// A count that is beyond what is enough, since there is room again, is enough.
+	for other := range k.kept {
+		delete(k.kept, other)
+		k.seen[other] = keepAfter + 1
+		if !k.again(other) {
+			t.Error("a key that came often is not kept when there is room")
+		}
+		break
 	}
 	// Keys that come once are not remembered without end.
 	for i := range 2 * maxSeen {
