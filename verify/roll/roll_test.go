@@ -861,7 +861,7 @@ func TestMemory(t *testing.T) {
 			}
 		}
 	}
-	for i := range 8 { // a key that signs again has multiples, in memory that is the key's
+	for i := range 8 { // of keys that sign again multiples are kept, which are not the state's
 		endorse(r.Publish(fmt.Sprint("before ", i)))
 	}
 	before := heap()
