@@ -71,7 +71,8 @@ func mustConvict(t testing.TB, c *verify.Contradiction) *verify.Conviction {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, b)
 	}
-	for says, changed := range map[string]string{"line 1: there is a byte order mark (BOM)": "\ufeff" + string(b), "line 1: lines must end in LF alone": strings.ReplaceAll(string(b), "\n", "\r\n")} {
+	for says, changed := range map[string]string{"line 1: there is a byte order mark (BOM)": "\ufeff" + string(b), "line 1: lines must end in LF alone": strings.ReplaceAll(string(b), "\n", "\r\n"),
+		"line 1: it is in UTF-16": "\xfe\xff\x00" + strings.Join(strings.Split(string(b), ""), "\x00")} {
 		if _, err := verify.ParseContradiction([]byte(changed)); err == nil || !strings.Contains(err.Error(), says) || !verify.IsContradiction([]byte(changed)) {
 			t.Errorf("%v, which does not say %q", err, says)
 		}

@@ -442,6 +442,7 @@ func TestPolicy(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ policy, says string }{
 		"BOM":            {"\ufeff" + base + "quorum A\n", "malformed policy: line 1: there is a byte order mark (BOM)"},
+		"UTF-16":         {"\xff\xfe" + strings.Join(strings.Split(base, ""), "\x00") + "\x00", "malformed policy: line 1: it is in UTF-16"},
 		"BOM in between": {base + "\ufeffquorum A\n", "there is a byte order mark (BOM)"},
 		"CRLF":           {strings.ReplaceAll(base+"quorum A\n", "\n", "\r\n"), "malformed policy: line 1: lines must end in LF alone: there is a carriage return (CR)"},
 	} {

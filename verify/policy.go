@@ -106,6 +106,9 @@ func (p *policyParser) line(line []byte) string {
 	if bytes.HasPrefix(line, []byte(byteOrderMark)) {
 		return problemBOM
 	}
+	if isUTF16(line) {
+		return problemUTF16
+	}
 	for _, c := range line {
 		if c == '\r' {
 			return problemReturns

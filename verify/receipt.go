@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tccm/undersigned/verify/roll"
 )
@@ -147,21 +148,42 @@ func ParseReceipt(b []byte) (*Receipt, error) {
 const (
 	byteOrderMark  = "\uFEFF"
 	problemBOM     = "there is a byte order mark (BOM) before it, which an editor or a mail program added: save the file as UTF-8 without BOM, or get it again"
+	problemUTF16   = "it is in UTF-16, as the > of Windows PowerShell and some editors save it: save the file as UTF-8 without BOM, or get it again"
 	problemReturns = "lines must end in LF alone: there is a carriage return (CR), which an editor or a mail program added: save the file with LF line ends, or get it again"
 )
 
 // begins reports whether a file begins with a line, but for what editors and mail programs add: then that is the problem.
 func begins(b []byte, line string) (problem string, ok bool) {
-	rest, marked := bytes.CutPrefix(b, []byte(byteOrderMark))
-	first, _, _ := bytes.Cut(rest, []byte("\n"))
+	first, _, _ := bytes.Cut(Unmarked(b), []byte("\n"))
 	first, returns := bytes.CutSuffix(first, []byte("\r"))
 	switch ok = string(first) == strings.TrimSuffix(line, "\n"); {
-	case ok && marked:
+	case ok && isUTF16(b):
+		problem = problemUTF16
+	case ok && bytes.HasPrefix(b, []byte(byteOrderMark)):
 		problem = problemBOM
 	case ok && returns:
 		problem = problemReturns
 	}
 	return problem, ok
+}
+
+// Unmarked returns a file as it was before an editor or a mail program put a byte order mark before it, so that it can be told what
+// kind of file it is. Of one in UTF-16 that is as much as is ASCII, up to 64 KiB.
+func Unmarked(b []byte) []byte {
+	if !isUTF16(b) {
+		return bytes.TrimPrefix(b, []byte(byteOrderMark))
+	}
+	low := int(b[1] & 1) // of the two bytes of a character, the one that ASCII is in
+	var ascii []byte
+	for b = b[2:]; len(b) >= 2 && len(ascii) < 64<<10 && b[low] < utf8.RuneSelf && b[1-low] == 0; b = b[2:] {
+		ascii = append(ascii, b[low])
+	}
+	return ascii
+}
+
+// isUTF16 says whether a file begins with the mark of UTF-16, in either order of bytes.
+func isUTF16(b []byte) bool {
+	return bytes.HasPrefix(b, []byte("\xff\xfe")) || bytes.HasPrefix(b, []byte("\xfe\xff"))
 }
 
 // parseExtra takes the extra data apart and returns what is wrong with them, or "". The parts

@@ -651,6 +651,7 @@ func TestReceiptFormat(t *testing.T) {
 		"BOM":            {"\ufeff" + good, "malformed receipt: line 1: there is a byte order mark (BOM)"},
 		"CRLF":           {strings.ReplaceAll(good, "\n", "\r\n"), "malformed receipt: line 1: lines must end in LF alone: there is a carriage return (CR)"},
 		"BOM and CRLF":   {"\ufeff" + strings.ReplaceAll(good, "\n", "\r\n"), "a byte order mark (BOM)"},
+		"UTF-16":         {"\xff\xfe" + strings.Join(strings.Split(good, ""), "\x00") + "\x00", "malformed receipt: line 1: it is in UTF-16"},
 		"another file":   {"\ufeffHello\r\n", "it must begin with the line"},
 		"another header": {strings.Replace(good, "@v1\n", "@v2\r\n", 1), "it must begin with the line"},
 	} {

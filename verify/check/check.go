@@ -239,7 +239,7 @@ func (c *Checker) Check(ctx context.Context, b Brought) (*Answer, error) {
 
 func (c *Checker) check(ctx context.Context, b Brought) (*Answer, error) {
 	raw := b.Bytes
-	begin := bytes.TrimPrefix(raw, []byte("\uFEFF")) // what an editor adds makes no text of a receipt
+	begin := verify.Unmarked(raw) // what an editor adds makes no text of a receipt
 	switch {
 	case isEmpty(raw):
 		return &Answer{Kind: "unknown", Code: verify.CodeUnchecked, Sentence: "There is nothing in it."}, nil

@@ -70,6 +70,14 @@ func TestKinds(t *testing.T) {
 	altered := bytes.Replace(tccm.Statement, []byte("equal footing"), []byte("fair footing"), 1)
 	page := []byte("<!DOCTYPE html><title>x</title><p>" + strings.ReplaceAll(string(tccm.Statement), "\n", "<br>") + "</p>")
 	mark := func(b []byte) []byte { return append([]byte("\ufeff"), b...) }
+	utf16 := func(b []byte, low int) []byte { // of ASCII
+		wide := [][]byte{{0xff, 0xfe}, {0xfe, 0xff}}[low]
+		for _, c := range b {
+			wide = append(wide, 0, 0)
+			wide[len(wide)-2+low] = c
+		}
+		return wide
+	}
 	returns := func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n")) }
 	for _, tc := range []struct {
 		name     string
@@ -98,6 +106,9 @@ func TestKinds(t *testing.T) {
 		{"a receipt, without the record", without, "x", receipt, "receipt", verify.CodeOK, "as far as a receipt alone can show"},
 		{"half a receipt", with, "x", receipt[:len(receipt)/2], "receipt", verify.CodeMalformed, "not a receipt as it was issued"},
 		{"a receipt with a byte order mark", with, "x", mark(receipt), "receipt", verify.CodeMalformed, "not a receipt as it was issued: malformed receipt: line 1: there is a byte order mark (BOM)"},
+		{"a receipt in UTF-16", with, "x", utf16(receipt, 0), "receipt", verify.CodeMalformed, "not a receipt as it was issued: malformed receipt: line 1: it is in UTF-16"},
+		{"a receipt in UTF-16, the high byte first", with, "x", utf16(returns(receipt), 1), "receipt", verify.CodeMalformed, "line 1: it is in UTF-16"},
+		{"a policy in UTF-16", without, "x", utf16(readFile(t, data+"/policy.txt"), 0), "policy", verify.CodeMalformed, "line 1: it is in UTF-16"},
 		{"a receipt in the lines of Windows", with, "x", returns(receipt), "receipt", verify.CodeMalformed, "there is a carriage return (CR), which an editor or a mail program added: save the file with LF line ends, or get it again"},
 		{"a receipt that was pasted with both", with, "", mark(returns(receipt)), "receipt", verify.CodeMalformed, "or get it again"},
 		{"a policy with a byte order mark", without, "x", mark(readFile(t, data+"/policy.txt")), "policy", verify.CodeMalformed, "line 1: there is a byte order mark (BOM)"},
