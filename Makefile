@@ -4,7 +4,7 @@ BIN ?= bin/undersigned
 FUZZTIME ?= 30s
 FUZZED ?= ./...
 # Long tests of one goroutine, in which no race can be.
-PLAIN = TestHistories|TestContradictTrees|TestContradictionFlipped|TestAgainstBroughtBesideALongRow|TestAsOfLong|TestRollReceiptFlips|TestReceiptBitFlips|TestAgainstLateInTheAlphabet|TestOtherProtocolsNeverCount|TestEveryFieldSwapped|TestMemory$$|TestListsAreThoseOfTheFold|TestLongListInPages|TestNothingIsMarkup|TestHostileServer|TestRestoreDamaged|TestCheckBits|TestFaults|TestAppendOnly|TestPages|TestMirrorCatchesUp|TestFollowCrashes|TestRanking|TestBounds$$|TestCompare$$|TestCheckLastSigned
+PLAIN = TestTales|TestHonestTales|TestBounded$$|TestReserved|TestBits$$|TestMultiples|TestHashReader|TestHistories|TestContradictTrees|TestContradictionFlipped|TestAgainstBroughtBesideALongRow|TestAsOfLong|TestRollReceiptFlips|TestReceiptBitFlips|TestAgainstLateInTheAlphabet|TestOtherProtocolsNeverCount|TestEveryFieldSwapped|TestMemory$$|TestListsAreThoseOfTheFold|TestLongListInPages|TestNothingIsMarkup|TestHostileServer|TestRestoreDamaged|TestCheckBits|TestFaults|TestAppendOnly|TestPages|TestMirrorCatchesUp|TestFollowCrashes|TestRanking|TestBounds$$|TestCompare$$|TestCheckLastSigned
 COSIGN = github.com/sigstore/cosign/v2/cmd/cosign@v2.6.5
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
