@@ -90,11 +90,13 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	if c.signer, err = note.NewSigner(private); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop() // not before: who has closed the standard input may send a signal as well
+	ctx, cancel := context.WithCancel(interrupted)
+	defer cancel()
 	go func() {
 		io.Copy(io.Discard, stdin)
-		stop()
+		cancel()
 	}()
 	s, err := open(c)
 	if err != nil {

@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -71,6 +73,50 @@ func start(t testing.TB, args ...string) *running {
 	r.vkey = strings.TrimSpace(second)
 	r.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2048}}
 	return r
+}
+
+// TestEnds ends the program as the benchmark does, by both ways at once.
+func TestEnds(t *testing.T) {
+	dir := t.TempDir()
+	program, keyFile := filepath.Join(dir, "tessera"), filepath.Join(dir, "keys.txt")
+	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	k := rolltest.NewOrg("m.example", 1, 0, 1).Keys[0].Public
+	if err := os.WriteFile(keyFile, fmt.Appendf(nil, "m.example %s %s\n", k.Suite(), base64.StdEncoding.EncodeToString(k.SPKI())), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		cmd := exec.Command(program, "-dir", filepath.Join(dir, fmt.Sprint(i)), "-keys", keyFile)
+		stdin, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stdout, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, err := bufio.NewReader(stdout).ReadString('\n')
+		if err != nil {
+			t.Error(err)
+		}
+		stdin.Close()
+		_, address, _ := strings.Cut(strings.TrimSpace(first), " at http://")
+		for { // until it has seen that
+			conn, err := net.Dial("tcp", strings.TrimSuffix(address, "/"))
+			if err != nil {
+				break
+			}
+			conn.Close()
+		}
+		cmd.Process.Signal(os.Interrupt)
+		if err := cmd.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // endorsement is signed; its number makes it another text.
