@@ -587,3 +587,27 @@ func TestRequireOfARing(t *testing.T) {
 		t.Errorf("%q: %s", through, ev.Sentence)
 	}
 }
+
+// A list with a time after every signature on it contradicts itself, whoever has recomputed it, and however old it may be.
+func TestRollAfterItsSignatures(t *testing.T) {
+	w := newWorld(t, 2)
+	signed := w.rec.Now
+	w.rec.Now = signed.Add(48 * time.Hour)
+	index := w.rec.Seal(w.statement)
+	now := w.rec.Now.Add(48 * time.Hour)
+	w.rec.Now = signed.Add(time.Minute)
+	w.publish()
+	replaying := (&rolled{world: w}).replaying()
+	for name, in := range map[string]verify.Input{
+		"recomputed":          {Policy: replaying},
+		"recomputed, too old": {Policy: replaying, MaxAge: time.Hour},
+		"by the log alone":    {Policy: w.policy()},
+	} {
+		for _, domain := range []string{"", "dns.pt", "example.org"} {
+			in.Receipt, in.Now = w.rollReceipt(index, domain), now
+			if v := verify.Judge(in); v.Code != verify.CodeContradiction || v.Answers[3].State != verify.CouldNotCheck || v.Answers[2].State != verify.No {
+				t.Errorf("%s, %q: %d: %s\n%+v", name, domain, v.Code, v.Sentence, v.Answers)
+			}
+		}
+	}
+}

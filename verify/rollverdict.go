@@ -91,17 +91,21 @@ func (j *judge) seal(r *Receipt, c *SignedCheckpoint, b *boundRoll, replayed boo
 	}
 	s := &sealed{boundRoll: b, index: r.Index, asked: r.Domain, by: by}
 	age := j.in.Now.Sub(b.AsOf)
+	// Whatever else keeps the list from being used, this speaks against the record.
+	young := !c.notAfter.IsZero() && b.leaf.Admitted.After(c.notAfter.Add(slack))
+	if young {
+		j.problem(CodeContradiction, when, "The sealed list says that it was recorded after every time in the signatures on this receipt.")
+	}
 	switch {
 	case j.short:
 		s.fault = "not enough witnesses have seen the copy of the record that it is in."
 		j.problem(CodeQuorum, stillStands, "The sealed list is in a copy of the record that not enough witnesses have seen.")
+	case young:
+		s.fault = "the ledger gives it a time after every signature on it."
 	case len(by) == 0:
 		s.fault = "nobody whose word counts here has recomputed the list, so that it is the ledger's word alone."
 	case j.in.MaxAge > 0 && age > j.in.MaxAge:
 		s.fault = "the list is " + old(age) + "."
-	case !c.notAfter.IsZero() && b.leaf.Admitted.After(c.notAfter.Add(slack)):
-		s.fault = "the ledger gives it a time after every signature on it."
-		j.problem(CodeContradiction, when, "The sealed list says that it was recorded after every time in the signatures on this receipt.")
 	}
 	j.sealed = s
 	j.v.Roll = &RollVerdict{Index: r.Index, AsOf: b.AsOf, Sealed: b.leaf.Admitted, Count: b.Count, Recomputed: by}
