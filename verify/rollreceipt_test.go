@@ -611,3 +611,24 @@ func TestRollAfterItsSignatures(t *testing.T) {
 		}
 	}
 }
+
+// A receipt and a sealed list of two copies that cannot be of one record contradict each other.
+func TestRollBesideFork(t *testing.T) {
+	one, other := newWorld(t, 2), newWorld(t, 2)
+	one.rec.Seal(one.statement)
+	one.publish()
+	other.rec.Now = other.rec.Now.Add(time.Second)
+	index := other.rec.Seal(other.statement)
+	other.publish()
+	a, b := one.checkpoint(), other.checkpoint()
+	if a.Size != b.Size || a.Root == b.Root {
+		t.Fatal("the record does not fork")
+	}
+	e, _ := one.rec.State.Endorsement("dns.pt", one.statement)
+	for _, domain := range []string{"dns.pt", ""} {
+		v := verify.Judge(verify.Input{Policy: (&rolled{world: one}).replaying(), Receipt: one.receipt(e.Index), Roll: other.rollReceipt(index, domain), Now: other.rec.Now})
+		if v.Code != verify.CodeContradiction || v.Answers[3].State != verify.No || !strings.Contains(v.Sentence, "disagree about its first") {
+			t.Errorf("%q: %d: %s\n%+v", domain, v.Code, v.Sentence, v.Answers[3])
+		}
+	}
+}

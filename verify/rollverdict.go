@@ -186,6 +186,9 @@ func (j *judge) beside(r *Receipt) {
 	case c.Origin != j.checkpoint.Origin:
 		unusable("The sealed list is of another record, and says nothing about this receipt.")
 		return
+	case c.Size == j.checkpoint.Size && c.Root != j.checkpoint.Root:
+		j.problem(CodeContradiction, stillStands, "Two copies of the record, both signed by the ledger, disagree about its first %d entries.", c.Size)
+		return
 	case b.Statement != e.statement:
 		unusable("The sealed list is about another text, and says nothing about this endorsement.")
 		return
