@@ -22,6 +22,9 @@ type TimeStamp struct {
 // By returns the time at which the bytes existed for certain, if the authority is right.
 func (s *TimeStamp) By() time.Time { return s.Time.Add(s.Accuracy) }
 
+// bySecond returns By for people, rounded up: the authority answers for no earlier second.
+func (s *TimeStamp) bySecond() string { return second(s.By().Add(time.Second - 1)) }
+
 // CheckTimeStamp checks a token over some bytes: verify/timestamp's Roots.Check. It is handed in, because what it takes, CMS
 // and X.509, would be half of what a browser has to load. The error is ErrUnknownAuthority, or a sentence part that says why the
 // token is not one of these bytes and repeats nothing of it.

@@ -196,3 +196,23 @@ func TestTimeStampsEndWithTheAudit(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Within a second people are told the end of it, as the authority answers for nothing before that.
+func TestTimeStampIsRoundedUp(t *testing.T) {
+	w := newWorld(t, 0)
+	a := timestamptest.New(func() time.Time { return w.rec.Now }, timestamptest.Options{Name: "Stamps Ltd"})
+	a.Accuracy = time.Millisecond
+	w.stamp(a)
+	w.publish()
+	receipt := w.receipt(indexEndorsedAPNIC)
+	r := w.audit(verify.AuditOptions{Receipts: []*verify.Receipt{receipt}, TimeStamps: checker(t, a.Roots())})
+	s, ok := r.Stamped(indexEndorsedAPNIC)
+	v := verify.Judge(verify.Input{Policy: w.policy(), Receipt: receipt, Record: r})
+	if !ok || v.Stamped == nil || !v.Stamped.Equal(s.By()) {
+		t.Fatalf("%+v %+v", s, v)
+	}
+	by := s.Time.Add(time.Second).Format("15:04:05 UTC")
+	if !strings.Contains(v.Answers[2].Text, by) || !strings.Contains(strings.Join(v.How, " "), "existed by "+s.Time.Format("2 January 2006, ")+by) {
+		t.Errorf("by %v: %s %v", s.By(), v.Answers[2].Text, v.How)
+	}
+}

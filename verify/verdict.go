@@ -640,13 +640,13 @@ func (j *judge) answerWhen() {
 	if stamped {
 		by := stamp.By()
 		j.v.Stamped, j.v.StampedBy = &by, stamp.Authority
-		j.how("Entry %d of the record holds a time stamp by %s: the record's copy of size %d, which holds the entry, existed by %s.", stamp.Index, stamp.Authority, stamp.Size, second(by))
+		j.how("Entry %d of the record holds a time stamp by %s: the record's copy of size %d, which holds the entry, existed by %s.", stamp.Index, stamp.Authority, stamp.Size, stamp.bySecond())
 	}
 	switch {
 	case stamped && b.NoLater.IsZero() && after != "":
-		j.answer(when, Confirmed, "%s and existed by %s, by the word of the time-stamping authority %s.", after, second(*j.v.Stamped), stamp.Authority)
+		j.answer(when, Confirmed, "%s and existed by %s, by the word of the time-stamping authority %s.", after, stamp.bySecond(), stamp.Authority)
 	case stamped && b.NoLater.IsZero():
-		j.answer(when, Confirmed, "%s by %s, by the word of the time-stamping authority %s.", it, second(*j.v.Stamped), stamp.Authority)
+		j.answer(when, Confirmed, "%s by %s, by the word of the time-stamping authority %s.", it, stamp.bySecond(), stamp.Authority)
 	case !b.NoLater.IsZero() && after != "":
 		j.answer(when, Confirmed, "%s and existed by %s.", after, second(b.NoLater))
 	case !b.NoLater.IsZero():
@@ -661,7 +661,7 @@ func (j *judge) answerWhen() {
 		j.how("By %s so many witnesses had seen the record's copy of size %d, which holds the entry, as the policy asks for.", second(b.NoLater), b.Size)
 	}
 	if stamped && j.v.NoLater != nil {
-		j.reason(when, "The time-stamping authority %s says as well that it existed by %s.", stamp.Authority, second(*j.v.Stamped))
+		j.reason(when, "The time-stamping authority %s says as well that it existed by %s.", stamp.Authority, stamp.bySecond())
 	}
 	if n := j.unstamped(e.index); n == 1 {
 		j.reason(when, "The record holds a time stamp of it that could not be checked here.")
