@@ -139,16 +139,19 @@ func (c *rollCmd) Run(ctx context.Context, a *app) error {
 	if _, ok := later.State.Statement(h); !ok {
 		return failf(verify.CodeNotFound, "the statement %s was not yet published on %s", h, to)
 	}
+	code := codeOK
+	if c.AsOf != "" && later.After == nil && short(r, to.Time, a.now()) {
+		code = codeUnchecked // what was recorded between the copy and the moment is not in it
+	}
 	if c.From != "" {
 		earlier, err := asOf(from)
 		if err != nil {
 			return again(err)
 		}
-		return c.changes(a, r, earlier, later, h, in)
-	}
-	code := codeOK
-	if c.AsOf != "" && later.After == nil && r.Seen != nil && r.Seen.Before(to.Time) && to.Time.Before(a.now()) {
-		code = codeUnchecked // what was recorded between the copy and the moment is not in it
+		if earlier.After == nil && short(r, from.Time, a.now()) {
+			code = codeUnchecked
+		}
+		return errors.Join(c.changes(a, r, earlier, later, h, in), answered(code))
 	}
 	if c.JSON {
 		return errors.Join(c.json(a, r, later, h, in), answered(code))
@@ -157,6 +160,17 @@ func (c *rollCmd) Run(ctx context.Context, a *app) error {
 	l := listOf(r, later, h, in)
 	l.Link = c.Link
 	return errors.Join(a.write("", l.Print(rollcall.Format(c.Format))), answered(code))
+}
+
+// short reports whether nothing shows that a record reaches a moment, or, if that is still to come, the day which it ends.
+func short(r *verify.Report, until, now time.Time) bool {
+	if !until.Before(now) {
+		until = until.Truncate(24 * time.Hour)
+	}
+	if r.Seen == nil {
+		return !r.State.Admitted().After(until)
+	}
+	return r.Seen.Before(until)
 }
 
 // again is the error of a source that was audited and then could not be read as before.

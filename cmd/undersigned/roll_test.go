@@ -138,3 +138,44 @@ func TestMakeReceipt(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 }
+
+// A copy of the record answers for no moment that it does not reach: neither for today if it is older, nor for a comparison, nor if nobody says how old
+// it is.
+func TestRollBeyondTheCopy(t *testing.T) {
+	dir := filepath.Join("..", "..", "testdata", "tccm")
+	policy := filepath.Join(dir, "policy.txt")
+	text, err := os.ReadFile(policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	undated := filepath.Join(t.TempDir(), "policy.txt") // the log's key whose signatures have no time, and nobody else
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "log ") && len(line) < 200 {
+			if err := os.WriteFile(undated, []byte(line+"quorum none\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	today := time.Now().UTC().Format(time.DateOnly)
+	for _, c := range []struct {
+		policy string
+		args   []string
+		code   int
+	}{
+		{policy, []string{"--as-of", "2024-08-09"}, 0},
+		{policy, []string{"--as-of", "2025-01-01"}, codeUnchecked},
+		{policy, []string{"--as-of", today}, codeUnchecked},
+		{policy, []string{"--as-of", today, "--json"}, codeUnchecked},
+		{policy, nil, 0},
+		{policy, []string{"--from", "2024-06-11"}, 0},
+		{policy, []string{"--from", "2024-06-11", "--as-of", "2025-01-01"}, codeUnchecked},
+		{policy, []string{"--from", "2025-01-01"}, codeUnchecked},
+		{undated, []string{"--as-of", "2024-07-17"}, 0},
+		{undated, []string{"--as-of", "2025-01-01"}, codeUnchecked},
+	} {
+		args := append([]string{"roll", "--policy", c.policy, filepath.Join(dir, "archive.zip")}, c.args...)
+		if code, out, stderr := runWith(t.Context(), args...); code != c.code || out == "" {
+			t.Errorf("%v: exit code %d, want %d: %s\n%s", args, code, c.code, stderr, out)
+		}
+	}
+}
