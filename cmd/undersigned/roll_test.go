@@ -179,3 +179,25 @@ func TestRollBeyondTheCopy(t *testing.T) {
 		}
 	}
 }
+
+// A sealed list answers for no later day that the copy at hand does not reach: what came between, it cannot tell.
+func TestRollReceiptBeyondTheCopy(t *testing.T) {
+	dir := filepath.Join("..", "..", "testdata", "tccm")
+	for asOf, want := range map[string]int{
+		"":                                     0,
+		"2024-06-11":                           0,
+		"2024-07-17":                           0,
+		"2024-08-09":                           0, // is sealed to its end
+		"2025-01-01":                           codeUnchecked,
+		time.Now().UTC().Format(time.DateOnly): codeUnchecked,
+		"2999-01-01":                           codeUsage,
+	} {
+		args := []string{"receipt", "--roll", "--policy", filepath.Join(dir, "policy.txt"), "--ledger", filepath.Join(dir, "archive.zip"), "--domain", "example.org"}
+		if asOf != "" {
+			args = append(args, "--as-of", asOf)
+		}
+		if code, out, stderr := runWith(t.Context(), args...); code != want || (out == "") != (want != 0) {
+			t.Errorf("%q: exit code %d, want %d: %s\n%s", asOf, code, want, stderr, out)
+		}
+	}
+}

@@ -212,6 +212,9 @@ func (c *receiptCmd) roll(ctx context.Context, a *app) error {
 		if err != nil {
 			return usagef("--as-of %q is not a date such as 2024-06-11", c.AsOf)
 		}
+		if date.After(end) {
+			return usagef("--as-of %s has not come yet: nobody can know who will stand behind the statement then", c.AsOf)
+		}
 		end = date.AddDate(0, 0, 1).Add(-time.Millisecond)
 	}
 	rec, r, closeRecord, err := a.sound(ctx, c.Policy, c.Ledger)
@@ -226,6 +229,9 @@ func (c *receiptCmd) roll(ctx context.Context, a *app) error {
 	sealed, err := sealedAt(r.State, h, end)
 	if err != nil {
 		return err
+	}
+	if c.AsOf != "" && sealed.AsOf.Before(end) && short(r, end, a.now()) {
+		return failf(codeUnchecked, "this copy of the record cannot tell who stood behind the statement on %s: nothing shows that it reaches so far. There is a list as of %s", c.AsOf, moment(sealed.AsOf))
 	}
 	s, err := check.ReceiptSource(ctx, r, rec.fetch)
 	if err != nil {
