@@ -301,7 +301,19 @@ func bindRoll(r *Receipt, c *SignedCheckpoint) (*boundRoll, *problem) {
 	default:
 		return nil, contradictory("This receipt contradicts itself: it does not prove from the list that the record seals what it says of %s.", display(cmp.Or(r.Domain, "it")))
 	}
+	for _, l := range slices.Concat(r.Lines, placedLines(r.Placed)) {
+		if l.Index >= b.Size { // then it is no endorsement that could have been counted
+			return nil, contradictory("The record contradicts itself: the list that entry %d seals names entry %d, which is not before it.", r.Index, l.Index)
+		}
+	}
 	return b, b.support(r, c, named)
+}
+
+func placedLines(placed []roll.Placed) (lines []roll.Line) {
+	for _, p := range placed {
+		lines = append(lines, p.Line)
+	}
+	return lines
 }
 
 // support binds the supporting leaves of a roll receipt. Each must serve one of its endorsements, or name the statement.

@@ -632,3 +632,44 @@ func TestRollBesideFork(t *testing.T) {
 		}
 	}
 }
+
+// A list that names what cannot be on it is wrong, whoever says that he has recomputed it: a withdrawal, or an entry that did not exist.
+func TestRollOfWhatCannotStand(t *testing.T) {
+	w := newWorld(t, 2)
+	withdrawal := w.withdraw(rolltest.NewOrg("apnic.net", 2, 1, 2))
+	leaf, err := entry.ParseLeaf(w.rec.Leaves[withdrawal])
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, now := withdrawal+1, w.rec.Now.Add(time.Second)
+	for name, line := range map[string]roll.Line{
+		"a withdrawal":      {Domain: "apnic.net", Index: withdrawal, ID: leaf.Entry.ID()},
+		"itself":            {Domain: "apnic.net", Index: index, ID: leaf.Entry.ID()},
+		"an entry after it": {Domain: "apnic.net", Index: index + 1000, ID: leaf.Entry.ID()},
+	} {
+		sealed := &entry.Leaf{Admitted: now, Entry: &entry.Entry{Ledger: rolltest.Origin, Body: &entry.Roll{
+			Statement: w.statement, Size: index, AsOf: now.Add(-time.Millisecond), Count: 1, Root: verify.LeafHash(line.Bytes()),
+		}}}
+		w.rec.Leaves = append(w.rec.Leaves[:index], sealed.Bytes())
+		w.publish()
+		of := func(domain string) verify.Input {
+			r := w.receipt(index)
+			r.Lines = []roll.Line{line}
+			if r.Domain = domain; domain != "" {
+				r.Lines, r.Placed = nil, []roll.Placed{{Line: line}}
+			}
+			return verify.Input{Policy: (&rolled{world: w}).replaying(), Receipt: r, Now: now}
+		}
+		beside := of("apnic.net")
+		beside.Receipt, beside.Roll = w.receipt(withdrawal), beside.Receipt
+		inputs := map[string]verify.Input{"beside": beside}
+		if line.Index != withdrawal { // which only the withdrawal itself tells
+			inputs["present"], inputs["absent"], inputs["all"] = of("apnic.net"), of("example.org"), of("")
+		}
+		for how, in := range inputs {
+			if v := verify.Judge(in); v.Code != verify.CodeContradiction {
+				t.Errorf("%s, %s: %d: %s", name, how, v.Code, v.Sentence)
+			}
+		}
+	}
+}

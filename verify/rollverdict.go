@@ -206,7 +206,7 @@ func (j *judge) beside(r *Receipt) {
 	if b.present {
 		line = &b.line
 	}
-	if line != nil && (line.Index < e.index || line.Index == e.index && line.ID != e.id) {
+	if line != nil && (line.Index < e.index || line.Index == e.index && (line.ID != e.id || e.action != entry.Endorse)) {
 		j.problem(CodeContradiction, stillStands, "The sealed list and this receipt disagree about entry %d.", e.index)
 		return
 	}
