@@ -673,3 +673,36 @@ func TestRollOfWhatCannotStand(t *testing.T) {
 		}
 	}
 }
+
+// Who is not on a list and has endorsed since is not told to be gone, where the record at hand shows it.
+func TestRollAndEndorsedSince(t *testing.T) {
+	w := newRolled(t)
+	w.rec.Now = w.rec.Now.Add(24 * time.Hour)
+	w.endorse(rolltest.NewOrg("apnic.net", 2, 1, 2))
+	w.endorse(rolltest.NewOrg("nic.example", 1, 0, 1))
+	w.publish()
+	for _, c := range []struct {
+		domain   string
+		bare     bool // the file does not hold what the organization said
+		code     int
+		sentence string
+	}{
+		{"apnic.net", false, verify.CodeWithdrawn, "withdrew an endorsement of “A statement” on 11 June 2024. It has been endorsed again since, on 13 June 2024."},
+		{"apnic.net", true, verify.CodeWithdrawn, "withdrew its endorsement of “A statement” on 11 June 2024. It has been endorsed again since, on 13 June 2024."},
+		{"nic.example", false, verify.CodeNotFound, "No endorsement of “A statement” by nic.example is in this record as of 12 June 2024, 09:30:09 UTC. It has been endorsed since, on 13 June 2024."},
+		{"example.org", false, verify.CodeNotFound, "by example.org is in this record as of 12 June 2024, 09:30:09 UTC."},
+	} {
+		r := w.rollReceipt(w.second, c.domain)
+		if c.bare {
+			r.Notes = nil
+			r.Support = slices.DeleteFunc(r.Support, func(s verify.Support) bool { return !bytes.Contains(s.Leaf, []byte("undersigned/statement/v1")) })
+		}
+		v := verify.Judge(verify.Input{Policy: w.policy(), Receipt: r, Now: w.rec.Now, Record: w.audit(verify.AuditOptions{Receipts: []*verify.Receipt{r}})})
+		if v.Code != c.code || !strings.HasSuffix(v.Sentence, c.sentence) {
+			t.Errorf("%s: %d: %s", c.domain, v.Code, v.Sentence)
+		}
+		if again := strings.Contains(strings.Join(v.Answers[3].Reasons, " "), "It has been endorsed again since, on 13 June 2024."); again != (c.code == verify.CodeWithdrawn) {
+			t.Errorf("%s: %v", c.domain, v.Answers[3].Reasons)
+		}
+	}
+}

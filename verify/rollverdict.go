@@ -419,7 +419,7 @@ func (j *judge) absent(asOf string) {
 	}
 	last, ok := j.state.LastWord(s.asked, s.Statement, s.AsOf)
 	if !ok {
-		j.problem(CodeNotFound, didSign, "No endorsement of %s by %s is in this record as of %s.", j.what(), display(s.asked), asOf)
+		j.problem(CodeNotFound, didSign, "No endorsement of %s by %s is in this record as of %s.%s", j.what(), display(s.asked), asOf, j.since("It has been endorsed since"))
 		return
 	}
 	j.v.Withdrawn = &last.Admitted
@@ -429,7 +429,27 @@ func (j *judge) absent(asOf string) {
 		j.undue = " " + disputedWithdrawal
 		j.reason(stillStands, disputedWithdrawal)
 	}
-	j.problem(CodeWithdrawn, stillStands, "Withdrawn. %s withdrew its endorsement of %s on %s.%s", display(s.asked), j.what(), day(last.Admitted), j.undue)
+	again := j.since("It has been endorsed again since")
+	if again != "" {
+		j.reason(stillStands, "%s", strings.TrimSpace(again))
+	}
+	j.problem(CodeWithdrawn, stillStands, "Withdrawn. %s withdrew its endorsement of %s on %s.%s%s", display(s.asked), j.what(), day(last.Admitted), j.undue, again)
+}
+
+// since says, in a sentence with a space before it, that who is not on the list has endorsed the text after its moment, if the record at hand tells.
+func (j *judge) since(that string) string {
+	if j.state == nil || !j.admitted {
+		return ""
+	}
+	domain := j.sealed.asked
+	if j.endorsed != nil {
+		domain = j.endorsed.domain
+	}
+	last, ok := j.state.Endorsement(domain, j.sealed.Statement)
+	if !ok || last.Action != entry.Endorse || !last.Admitted.After(j.sealed.AsOf) {
+		return ""
+	}
+	return fmt.Sprintf(" %s, on %s.", that, day(last.Admitted))
 }
 
 // answerAll says whether those on a whole list signed.
@@ -516,7 +536,7 @@ func (j *judge) sealedSentence(worst problem) string {
 	case worst.code == CodeUnchecked:
 		return did + ". " + worst.sentence
 	case worst.code == CodeWithdrawn && j.v.Withdrawn != nil:
-		return "Withdrawn. " + did + "."
+		return "Withdrawn. " + did + "." + j.since("It has been endorsed again since")
 	case worst.code == CodeWithdrawn && e.action == entry.Withdraw:
 		return fmt.Sprintf("Withdrawn. %s, and does not stand behind it as of %s.", did, asOf)
 	case worst.code == CodeWithdrawn:
