@@ -34,6 +34,14 @@ func ParseMoment(text string) (Moment, error) {
 	return Moment{}, malformed(whatMoment, 0, "it must be a day, such as 2024-06-11, or a time in UTC, such as 2024-06-11T12:00:00Z")
 }
 
+// Begin returns the first time that the moment can mean: the beginning of a day, or the time itself.
+func (m Moment) Begin() time.Time {
+	if m.Day {
+		return m.Time.UTC().Truncate(24 * time.Hour)
+	}
+	return m.Time
+}
+
 const secondFormat = "2006-01-02T15:04:05Z"
 
 // Text returns what ParseMoment reads back as the same Moment, in the shortest form.

@@ -51,11 +51,7 @@ func (rollCmd) moment(flag, text string, now time.Time) (verify.Moment, error) {
 	if err != nil {
 		return m, usagef("%s %q is neither a day, such as 2024-06-11, nor a time in UTC, such as 2024-06-11T12:00:00Z", flag, text)
 	}
-	begin := m.Time
-	if m.Day {
-		begin = begin.Truncate(24 * time.Hour)
-	}
-	if begin.After(now) {
+	if m.Begin().After(now) {
 		return m, usagef("%s %s has not come yet: nobody can know who will stand behind the statement then", flag, text)
 	}
 	return m, nil

@@ -37,10 +37,19 @@ func (e *extent) cache() string {
 	return cacheShort
 }
 
-// badMoment is the problem of a parameter that should be a moment.
-func badMoment(name string) *problem {
-	p := problemSaying(ProblemParameter, name+" is a date, such as 2024-06-11, and means the end of that day in UTC, or a time in UTC, such as 2024-06-11T12:00:00Z.")
-	return &p
+// moment reads a parameter that is a moment. One that has not come yet has no list.
+func (s *Server) moment(name, text string) (verify.Moment, *problem) {
+	m, err := verify.ParseMoment(text)
+	var p problem
+	switch {
+	case err != nil:
+		p = problemSaying(ProblemParameter, name+" is a date, such as 2024-06-11, and means the end of that day in UTC, or a time in UTC, such as 2024-06-11T12:00:00Z.")
+	case m.Begin().After(s.now()):
+		p = problemSaying(ProblemParameter, name+" has not come yet: nobody can know who will stand behind the statement then.")
+	default:
+		return m, nil
+	}
+	return m, &p
 }
 
 // extent reads the parameters as-of, size and language.
@@ -60,8 +69,9 @@ func (s *Server) extent(ctx context.Context, statement roll.Statement, q url.Val
 		e.size = n
 	}
 	if text := q.Get("as-of"); text != "" {
-		if e.at, err = verify.ParseMoment(text); err != nil {
-			return nil, badMoment("as-of")
+		var p *problem
+		if e.at, p = s.moment("as-of", text); p != nil {
+			return nil, p
 		}
 		e.dated = true
 		e.size = min(e.size, s.history.sizeAt(e.at.Time, published))
@@ -272,9 +282,9 @@ func (s *Server) changes(w http.ResponseWriter, r *http.Request, rest string) {
 		s.fail(w, r, badPage)
 		return
 	}
-	from, err := verify.ParseMoment(q.Get("from"))
-	if err != nil {
-		s.fail(w, r, *badMoment("from"))
+	from, p := s.moment("from", q.Get("from"))
+	if p != nil {
+		s.fail(w, r, *p)
 		return
 	}
 	ctx := r.Context()

@@ -390,8 +390,8 @@ func TestOpenAPIAnswers(t *testing.T) {
 			ask(w, strings.NewReplacer("{fingerprint}", strings.Repeat("0", 64), "{domain}", "nobody.example", "{index}", "999").Replace(p.template))
 		}
 	}
-	ask(w, "/api/v1/statements", "/api/v1/statements?limit=1", "/api/v1/checkpoints?limit=1", "/api/v1/roll/"+text, "/api/v1/roll/"+text+"?limit=1&as-of=2025-01-01",
-		"/api/v1/changes/"+text+"?from=2024-06-11", "/api/v1/changes/"+text+"?from=2024-06-14", "/api/v1/changes/"+text+"?from=2024-06-11&as-of=2025-01-01&limit=1")
+	ask(w, "/api/v1/statements", "/api/v1/statements?limit=1", "/api/v1/checkpoints?limit=1", "/api/v1/roll/"+text, "/api/v1/roll/"+text+"?limit=1&as-of=2024-06-12",
+		"/api/v1/changes/"+text+"?from=2024-06-11", "/api/v1/changes/"+text+"?from=2024-06-14", "/api/v1/changes/"+text+"?from=2024-06-11&as-of=2024-06-12&limit=1")
 	for domain := range w.orgs {
 		path := "/api/v1/signatory/" + domain
 		ask(w, path, path+"/history", path+"/history?limit=1", path+"/endorsements", path+"/endorsements?limit=1")

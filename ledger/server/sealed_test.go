@@ -179,6 +179,10 @@ func TestRollsChosen(t *testing.T) {
 		}
 		rec := w.get(path)
 		agrees(t, theContract(), http.MethodGet, path, rec)
+		if moment.After(w.clock()) {
+			wantProblem(t, rec, ProblemParameter)
+			continue
+		}
 		want, _, ok := state.SealedAt(w.text, state.Size(), moment)
 		if !ok {
 			missing++

@@ -251,9 +251,9 @@ func (s *Server) compared(ctx context.Context, statement roll.Statement, of *ext
 	if q.Get("from") == "" {
 		return nil, nil
 	}
-	from, err := verify.ParseMoment(q.Get("from"))
-	if err != nil {
-		return nil, badMoment("from")
+	from, p := s.moment("from", q.Get("from"))
+	if p != nil {
+		return nil, p
 	}
 	size := s.history.sizeAt(from.Time, of.published)
 	if size > of.size || from.Time.After(of.at.Time) {
