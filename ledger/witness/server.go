@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -282,6 +283,9 @@ func (s *Server) open(body []byte) (sub *submission, status int, answer string) 
 		}
 		return nil, http.StatusBadRequest, "what is signed is not a checkpoint"
 	}
+	if len(text) > len(sub.Text()) && !covered(n.Sigs, vkeys) {
+		return nil, http.StatusForbidden, "no signature of a key that this witness has for the log covers the extension lines"
+	}
 	sub.msg = append(append([]byte{}, text...), '\n')
 	for _, sig := range n.Sigs {
 		sub.msg = append(sub.msg, "— "+sig.Name+" "+sig.Base64+"\n"...)
@@ -291,6 +295,16 @@ func (s *Server) open(body []byte) (sub *submission, status int, answer string) 
 		return nil, http.StatusBadRequest, "the old size is larger than the checkpoint's"
 	}
 	return sub, 0, ""
+}
+
+// covered says whether a verified signature covers extension lines. Those of ML-DSA-44 do not: anybody could put lines below
+// what the log has signed, and readers would no longer take what the witness shows for the log's checkpoint.
+func covered(sigs []note.Signature, vkeys []keys.VKey) bool {
+	return slices.ContainsFunc(sigs, func(sig note.Signature) bool {
+		return slices.ContainsFunc(vkeys, func(v keys.VKey) bool {
+			return v.Type != keys.TypeCosignatureMLDSA44 && v.Name == sig.Name && v.KeyID == sig.Hash
+		})
+	})
 }
 
 // emptyTree says whether a text is a checkpoint of size zero, whatever its root hash.
