@@ -3,6 +3,7 @@ package witness
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -288,7 +289,12 @@ func (s *Server) open(body []byte) (sub *submission, status int, answer string) 
 	}
 	sub.msg = append(append([]byte{}, text...), '\n')
 	for _, sig := range n.Sigs {
-		sub.msg = append(sub.msg, "— "+sig.Name+" "+sig.Base64+"\n"...)
+		// As readers take it: the last characters of base64 can be written in several ways, and a client could choose one that is not.
+		raw, err := base64.StdEncoding.DecodeString(sig.Base64)
+		if err != nil {
+			return nil, http.StatusBadRequest, "what follows the empty line is not a signed note"
+		}
+		sub.msg = append(sub.msg, "— "+sig.Name+" "+base64.StdEncoding.EncodeToString(raw)+"\n"...)
 	}
 	// SPEC: the old size MUST be equal to or lower than the checkpoint size; otherwise 400.
 	if req.old > sub.Size {
