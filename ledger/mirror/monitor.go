@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -208,7 +209,12 @@ func (m *Monitor) Look(ctx context.Context) (code int, err error) {
 	fresh := true // every record could be checked
 	for _, l := range m.ledgers {
 		r := &round{m: m, monitored: l, now: m.now(), looked: make(map[EventType]bool), stands: make(map[string]bool)}
-		if err := r.run(ctx); err != nil {
+		err := r.run(ctx)
+		// What was noticed is kept before another ledger is looked at, and if ctx has ended: it may not be shown again.
+		if err == nil || err == ctx.Err() {
+			err = cmp.Or(m.commit(), err)
+		}
+		if err != nil {
 			return 0, err
 		}
 		code = graver(code, r.code())
@@ -428,6 +434,9 @@ func (r *round) run(whole context.Context) error {
 	}
 	note, err := r.Fetch(ctx, "checkpoint")
 	reading.Wait()
+	if whole.Err() != nil {
+		return whole.Err() // a witness that was not waited for is not silent
+	}
 	if err == nil {
 		err = r.checkpoint(ctx, note, slices.DeleteFunc(sights, func(s *seen) bool { return s == nil }))
 	}

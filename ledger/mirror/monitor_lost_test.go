@@ -1,0 +1,36 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"testing"
+)
+
+// A monitor that is stopped while it looks at one ledger has kept what it saw at another, which may never show that again.
+func TestMonitorStopped(t *testing.T) {
+	s := newStage(t, 3, 2)
+	f := s.fork()
+	s.rec.Join("a.example")
+	s.publish()
+	s.expect(s.monitor(""), 0)
+	honest := maps.Clone(s.files)
+	f.rec.Join("b.example")
+	f.publish()
+	s.files = f.files
+	ctx, stop := context.WithCancel(context.Background())
+	m := s.monitor("", func(c *MonitorConfig) {
+		other := c.Ledgers[0]
+		other.Origin, other.Witnesses = "other.example", nil
+		other.Fetch = func(ctx context.Context, _ string) ([]byte, error) {
+			stop()
+			return nil, ctx.Err()
+		}
+		c.Ledgers = append(c.Ledgers, other)
+	})
+	if _, err := m.Look(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	s.files = honest
+	s.expect(s.monitor(""), 20, EventForked)
+}
