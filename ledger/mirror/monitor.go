@@ -852,20 +852,24 @@ func (r *round) compare(ctx context.Context, c *verify.SignedCheckpoint, sights 
 		if s.Size > c.Size {
 			smaller, larger = c, s.SignedCheckpoint
 		}
+		same, err := true, error(nil)
+		var found *verify.Contradiction
 		if with, known := r.agreed[s.who]; !known || with != s.Checkpoint {
-			same, found, err := r.agree(ctx, smaller.Checkpoint, smaller.Note, larger.Checkpoint, larger.Note)
-			if err == nil && !same || found != nil {
-				return r.fork(found, s.Size, "what the witness "+s.who+" has seen")
-			}
-			if err := r.misled(smaller.Checkpoint, smaller.Note, larger.Checkpoint, larger.Note); err != nil {
-				return err
-			}
-			if err == nil && s.Size <= c.Size {
-				r.agreed[s.who] = s.Checkpoint
-			}
-			if err != nil && s.Size <= c.Size {
-				return r.damaged(err)
-			}
+			same, found, err = r.agree(ctx, smaller.Checkpoint, smaller.Note, larger.Checkpoint, larger.Note)
+		} else {
+			found = verify.Contradict(r.logs, smaller.Note, larger.Note, nil) // the same tree can be signed anew
+		}
+		if err == nil && !same || found != nil {
+			return r.fork(found, s.Size, "what the witness "+s.who+" has seen")
+		}
+		if err := r.misled(smaller.Checkpoint, smaller.Note, larger.Checkpoint, larger.Note); err != nil {
+			return err
+		}
+		if err == nil && s.Size <= c.Size {
+			r.agreed[s.who] = s.Checkpoint
+		}
+		if err != nil && s.Size <= c.Size {
+			return r.damaged(err)
 		}
 		if s.Size > c.Size && (s.Seen().IsZero() || r.now.Sub(s.Seen()) > cacheSlack) {
 			r.raise(s.who, Event{Type: EventWithheld, Size: &s.Size, Sentence: fmt.Sprintf(

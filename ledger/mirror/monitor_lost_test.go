@@ -5,6 +5,9 @@ import (
 	"errors"
 	"maps"
 	"testing"
+	"time"
+
+	"github.com/tccm/undersigned/verify"
 )
 
 // A monitor that is stopped while it looks at one ledger has kept what it saw at another, which may never show that again.
@@ -33,4 +36,21 @@ func TestMonitorStopped(t *testing.T) {
 	}
 	s.files = honest
 	s.expect(s.monitor(""), 20, EventForked)
+}
+
+// A witness shows the tree that it showed before, which the log has signed anew after a larger one.
+func TestMonitorRolledBackAtAWitness(t *testing.T) {
+	s := newStage(t, 3, 2)
+	old := s.fork()
+	s.sights["witness1.example"] = old.note(s.now, s.witnesses[1])
+	m := s.monitor("")
+	s.expect(m, 0)
+	s.rec.Join("a.example")
+	s.later(time.Second)
+	s.publish()
+	s.expect(m, 0)
+	s.later(time.Minute)
+	s.sights["witness1.example"] = old.note(s.now)
+	s.expect(m, 20, EventRolledBack)
+	s.convicts(EventRolledBack, verify.CaseRollback)
 }
