@@ -437,8 +437,12 @@ func (r *round) run(whole context.Context) error {
 	if whole.Err() != nil {
 		return whole.Err() // a witness that was not waited for is not silent
 	}
+	sights = slices.DeleteFunc(sights, func(s *seen) bool { return s == nil })
+	if err := r.recall(sights); err != nil {
+		return err
+	}
 	if err == nil {
-		err = r.checkpoint(ctx, note, slices.DeleteFunc(sights, func(s *seen) bool { return s == nil }))
+		err = r.checkpoint(ctx, note, sights)
 	}
 	if whole.Err() != nil {
 		return whole.Err()
@@ -450,6 +454,27 @@ func (r *round) run(whole context.Context) error {
 	r.reached(err)
 	r.ages()
 	r.settle()
+	return nil
+}
+
+// recall holds what others have seen to what the ledger showed before, by the notes alone: a ledger that contradicts itself may show no more.
+// Errors are those of Save.
+func (r *round) recall(sights []*seen) error {
+	for _, s := range sights {
+		if r.forked() {
+			return nil
+		}
+		found := verify.Contradict(r.logs, r.Note, s.Note, nil)
+		if found == nil {
+			continue
+		}
+		if found.Case != verify.CaseRollback {
+			found = verify.Contradict(r.vkeys, r.Note, s.Note, nil) // and whichever witnesses cosigned both
+		}
+		if err := r.fork(found, s.Size, "what it showed before"); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

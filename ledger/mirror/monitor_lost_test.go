@@ -54,3 +54,25 @@ func TestMonitorRolledBackAtAWitness(t *testing.T) {
 	s.expect(m, 20, EventRolledBack)
 	s.convicts(EventRolledBack, verify.CaseRollback)
 }
+
+// What a witness has seen contradicts what a ledger showed before that shows nothing any more.
+func TestMonitorForkBehindAnOutage(t *testing.T) {
+	for _, show := range []func(*stage){
+		func(s *stage) { s.down = true },
+		func(s *stage) { s.files["checkpoint"] = []byte("<html>\n") },
+	} {
+		s := newStage(t, 3, 2)
+		f := s.fork()
+		s.rec.Join("a.example")
+		s.publish()
+		m := s.monitor("")
+		s.expect(m, 0)
+		f.rec.Join("b.example")
+		s.sights["witness1.example"] = f.note(f.rec.Now, s.witnesses[1])
+		show(s)
+		if code, _ := s.look(m); code != 20 {
+			t.Errorf("exit code %d", code)
+		}
+		s.convicts(EventForked, verify.CaseSize)
+	}
+}
