@@ -415,17 +415,20 @@ func (r *round) run(whole context.Context) error {
 	defer cancel()
 	r.ok = true
 	sights := make([]*seen, len(r.Witnesses))
+	strange := make([]bool, len(r.Witnesses)) // it shows what is no checkpoint of the ledger
 	var reading sync.WaitGroup
 	for i, w := range r.Witnesses {
 		reading.Go(func() {
 			b, err := w.Read(ctx)
 			if err != nil {
 				if !errors.Is(err, fs.ErrNotExist) {
+					_, strange[i] = r.Open[strangeKey(w.Who)] // until it shows something else
 					r.m.Logger.Info("a witness does not tell what it has seen", "witness", w.Who, "error", err)
 				}
 				return
 			}
 			if c, err := r.Policy.OpenPast(b); err != nil || c.Origin != r.Origin {
+				strange[i] = true
 				r.m.Logger.Warn("what a witness shows is no checkpoint of the ledger", "witness", w.Who, "error", err)
 			} else {
 				sights[i] = &seen{w.Who, c}
@@ -436,6 +439,12 @@ func (r *round) run(whole context.Context) error {
 	reading.Wait()
 	if whole.Err() != nil {
 		return whole.Err() // a witness that was not waited for is not silent
+	}
+	for i, w := range r.Witnesses {
+		if strange[i] {
+			r.raise(strangeAs+w.Who, Event{Type: EventWitnessMissing, Witness: w.Who, Sentence: fmt.Sprintf(
+				"What the witness %s shows is no checkpoint of %s that can be checked: whatever it has seen, it is not compared.", w.Who, r.Origin)})
+		}
 	}
 	sights = slices.DeleteFunc(sights, func(s *seen) bool { return s == nil })
 	if err := r.recall(sights); err != nil {
@@ -456,6 +465,11 @@ func (r *round) run(whole context.Context) error {
 	r.settle()
 	return nil
 }
+
+// strangeAs begins the key of an EventWitnessMissing of a witness that is there.
+const strangeAs = "shows "
+
+func strangeKey(who string) string { return string(EventWitnessMissing) + " " + strangeAs + who }
 
 // recall holds what others have seen to what the ledger showed before, by the notes alone: a ledger that contradicts itself may show no more.
 // Errors are those of Save.

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -75,4 +76,24 @@ func TestMonitorForkBehindAnOutage(t *testing.T) {
 		}
 		s.convicts(EventForked, verify.CaseSize)
 	}
+}
+
+// A log that has a witness show what nobody can read, by extension lines, does not hide what it had it cosign.
+func TestMonitorWitnessCannotBeRead(t *testing.T) {
+	s := newStage(t, 3, 2)
+	m := s.monitor("")
+	s.expect(m, 0)
+	good := s.note(s.now, s.witnesses[1])
+	s.sights["witness1.example"] = bytes.Replace(good, []byte("\n\n"), []byte("\nmore\n\n"), 1)
+	s.expect(m, 0, EventWitnessMissing)
+	if e := s.last(); e.Witness != "witness1.example" {
+		t.Errorf("%+v", e)
+	}
+	s.expect(s.monitor(""), 0)
+	silent := s.monitor("", func(c *MonitorConfig) {
+		c.Ledgers[0].Witnesses[1].Read = func(context.Context) ([]byte, error) { return nil, errors.New("nobody answers") }
+	})
+	s.expect(silent, 0)
+	s.sights["witness1.example"] = good
+	s.expect(s.monitor(""), 0, EventNormal)
 }
