@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -193,9 +194,11 @@ func (s *Server) addCheckpoint(w http.ResponseWriter, r *http.Request) {
 type submission struct {
 	*request
 	verify.Checkpoint
-	text []byte // of the checkpoint, with its extension lines
-	msg  []byte // the note, with the lines of the log's known keys alone
-	log  []keys.VKey
+	text      []byte // of the checkpoint, with its extension lines
+	msg       []byte // the note, with the lines of the log's known keys alone
+	sigs      []note.Signature
+	log       []keys.VKey
+	verifiers note.Verifiers // of log
 }
 
 // handle does what add-checkpoint asks for, in the order in which tlog-witness has it. It returns a status and the body.
@@ -224,6 +227,9 @@ func (s *Server) handle(ctx context.Context, body []byte) (status int, answer st
 	}
 	if problem := s.inconsistent(sub, latest); problem != "" {
 		return http.StatusUnprocessableEntity, problem
+	}
+	if s.repeats(sub, latest) {
+		return http.StatusOK, string(latest.lines)
 	}
 	if s.Judge != nil {
 		var refused *Refusal
@@ -263,7 +269,8 @@ func (s *Server) open(body []byte) (sub *submission, status int, answer string) 
 		}
 		verifiers = append(verifiers, verifier)
 	}
-	n, err := note.Open(req.note, note.VerifierList(verifiers...))
+	sub = &submission{request: req, text: text, log: vkeys, verifiers: note.VerifierList(verifiers...)}
+	n, err := note.Open(req.note, sub.verifiers)
 	var unverified *note.UnverifiedNoteError
 	var invalid *note.InvalidSignatureError
 	switch {
@@ -276,7 +283,6 @@ func (s *Server) open(body []byte) (sub *submission, status int, answer string) 
 	case err != nil:
 		return nil, http.StatusBadRequest, "what follows the empty line is not a signed note"
 	}
-	sub = &submission{request: req, text: text, log: vkeys}
 	if sub.Checkpoint, err = verify.ParseExtended(text); err != nil {
 		// SPEC: a checkpoint of size zero with another root hash than that of the empty tree is 422.
 		if emptyTree(text) {
@@ -288,13 +294,9 @@ func (s *Server) open(body []byte) (sub *submission, status int, answer string) 
 		return nil, http.StatusForbidden, "no signature of a key that this witness has for the log covers the extension lines"
 	}
 	sub.msg = append(append([]byte{}, text...), '\n')
+	sub.sigs = n.Sigs
 	for _, sig := range n.Sigs {
-		// As readers take it: the last characters of base64 can be written in several ways, and a client could choose one that is not.
-		raw, err := base64.StdEncoding.DecodeString(sig.Base64)
-		if err != nil {
-			return nil, http.StatusBadRequest, "what follows the empty line is not a signed note"
-		}
-		sub.msg = append(sub.msg, "— "+sig.Name+" "+base64.StdEncoding.EncodeToString(raw)+"\n"...)
+		sub.msg = append(sub.msg, signatureLine(sig)...)
 	}
 	// SPEC: the old size MUST be equal to or lower than the checkpoint size; otherwise 400.
 	if req.old > sub.Size {
@@ -311,6 +313,13 @@ func covered(sigs []note.Signature, vkeys []keys.VKey) bool {
 			return v.Type != keys.TypeCosignatureMLDSA44 && v.Name == sig.Name && v.KeyID == sig.Hash
 		})
 	})
+}
+
+// signatureLine prints a signature that was verified as readers take it: the last characters of base64 can be written in several ways,
+// and a client could choose one that they do not.
+func signatureLine(sig note.Signature) string {
+	raw, _ := base64.StdEncoding.DecodeString(sig.Base64) // note.Open has
+	return "— " + sig.Name + " " + base64.StdEncoding.EncodeToString(raw) + "\n"
 }
 
 // emptyTree says whether a text is a checkpoint of size zero, whatever its root hash.
@@ -356,6 +365,41 @@ func (s *Server) inconsistent(sub *submission, latest *witnessed) string {
 	return fmt.Sprintf("bad consistency proof: this does not continue the tree of size %d that this witness cosigned", latest.Size)
 }
 
+// repeats says whether a request asks for what this process has kept and given away with the same time. Anybody can ask for that, as
+// often as they like, while the log waits for its turn: it is answered from memory.
+func (s *Server) repeats(sub *submission, latest *witnessed) bool {
+	if latest == nil || latest.lines == nil || !latest.says(sub.text) || s.State.failed() {
+		return false
+	}
+	behind := time.Unix(int64(latest.time), 0).Sub(time.Unix(s.Now().Unix(), 0))
+	return behind >= 0 && behind <= clockSlack
+}
+
+// says tells whether it is a checkpoint of this text.
+func (w *witnessed) says(text []byte) bool {
+	said, _, _ := cutNote(w.note)
+	return bytes.Equal(said, text)
+}
+
+// whole returns what was submitted, with the log's signatures on the same text that are kept already: a client could have left some
+// out by which readers know the log.
+func (sub *submission) whole(latest *witnessed) []byte {
+	msg := sub.msg
+	if latest == nil || !latest.says(sub.text) {
+		return msg
+	}
+	before, err := note.Open(latest.note, sub.verifiers)
+	if err != nil {
+		return msg
+	}
+	for _, sig := range before.Sigs {
+		if !slices.ContainsFunc(sub.sigs, func(o note.Signature) bool { return o.Name == sig.Name && o.Hash == sig.Hash }) {
+			msg = append(msg, signatureLine(sig)...)
+		}
+	}
+	return msg
+}
+
 // clockSlack is how far behind the time of the last cosignature the clock may be.
 const clockSlack = 5 * time.Minute
 
@@ -378,7 +422,7 @@ func (s *Server) cosign(sub *submission, latest *witnessed) (status int, answer 
 		s.Logger.Error("a key of the witness does not sign", "error", err)
 		return http.StatusInternalServerError, "this witness cannot sign"
 	}
-	next := &witnessed{Checkpoint: sub.Checkpoint, time: now, note: append(sub.msg, lines...)}
+	next := &witnessed{Checkpoint: sub.Checkpoint, time: now, note: append(sub.whole(latest), lines...), lines: lines}
 	// SPEC: the witness MUST persist the new checkpoint before responding; comparing and persisting is atomic.
 	switch err := s.State.replace(latest, next); {
 	case errors.Is(err, errMoved):

@@ -38,6 +38,8 @@ type witnessed struct {
 	verify.Checkpoint
 	time uint64 // of the cosignature, POSIX seconds
 	note []byte // with the log's lines that were verified, and the witness's
+
+	lines []byte // the witness's; nil: it was read from the disk, where a crash may have left it before it was durable
 }
 
 const (
@@ -185,6 +187,13 @@ func (s *State) guard(f func() error) (err error) {
 
 // Close releases the file.
 func (s *State) Close() error { return s.db.Close() }
+
+// failed says whether a write has failed.
+func (s *State) failed() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.broken != nil
+}
 
 // get returns the latest checkpoint of a log that was cosigned; nil if none was.
 func (s *State) get(origin string) *witnessed {
