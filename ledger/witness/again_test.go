@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -53,5 +54,19 @@ func TestSignatureLeftOut(t *testing.T) {
 	_, note := b.get()
 	if seen, err := b.policy().Open(note); err != nil || len(seen.LogKeys) != 2 {
 		t.Errorf("%+v, %v", seen, err)
+	}
+}
+
+// A log can make proofs against itself without end.
+func TestEvidenceIsBounded(t *testing.T) {
+	b := newBench(t)
+	b.must(b.body(leavesOf(3, "a"), 0, 3))
+	for i := range maxEvidence + 5 {
+		if status, _, _ := b.post(b.body(leavesOf(3, fmt.Sprint(i)), 3, 3)); status != 422 {
+			t.Fatal(status)
+		}
+	}
+	if len(b.found) != maxEvidence {
+		t.Errorf("%d proofs are handed on", len(b.found))
 	}
 }

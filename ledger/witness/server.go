@@ -64,8 +64,9 @@ type Server struct {
 	failed chan struct{}
 	once   sync.Once
 
-	mu    sync.Mutex
-	turns map[string]chan struct{} // by origin: held by whoever handles a checkpoint of it
+	mu     sync.Mutex
+	turns  map[string]chan struct{} // by origin: held by whoever handles a checkpoint of it
+	proven map[string]int           // by origin: contradictions that were found
 }
 
 // NewServer returns a handler for cfg.
@@ -92,7 +93,7 @@ func NewServer(cfg Config) (*Server, error) {
 	if cfg.Evidence == nil {
 		cfg.Evidence = func(*verify.Contradiction) {}
 	}
-	return &Server{Config: cfg, failed: make(chan struct{}), turns: make(map[string]chan struct{})}, nil
+	return &Server{Config: cfg, failed: make(chan struct{}), turns: make(map[string]chan struct{}), proven: make(map[string]int)}, nil
 }
 
 // Failed is closed when the state cannot be written any more: end the process, look at the disk, start again.
@@ -359,7 +360,7 @@ func (s *Server) inconsistent(sub *submission, latest *witnessed) string {
 	}
 	s.Logger.Error("a log asks for a cosignature on a tree that does not continue the one cosigned last",
 		"origin", sub.Origin, "cosigned", latest.Size, "asked", sub.Size, "proven", found != nil)
-	if found != nil {
+	if found != nil && s.fresh(sub.Origin) {
 		s.Evidence(found)
 	}
 	return fmt.Sprintf("bad consistency proof: this does not continue the tree of size %d that this witness cosigned", latest.Size)
@@ -398,6 +399,18 @@ func (sub *submission) whole(latest *witnessed) []byte {
 		}
 	}
 	return msg
+}
+
+// maxEvidence bounds the proofs against one log that are handed on: it could make new ones until the disk is full, which the
+// other logs need.
+const maxEvidence = 64
+
+// fresh counts a proof against a log, and says whether it is to be handed on.
+func (s *Server) fresh(origin string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.proven[origin]++
+	return s.proven[origin] <= maxEvidence
 }
 
 // clockSlack is how far behind the time of the last cosignature the clock may be.
