@@ -490,6 +490,13 @@ func TestLastCosignedOnAFullDisk(t *testing.T) {
 			if err := s.Advance("a.example", 4, [32]byte{4}); !errors.Is(err, syscall.ENOSPC) {
 				t.Errorf("another tree: %v", err)
 			}
+			if size, _, _ := s.Of("a.example"); size != 3 || s.Err() != nil {
+				t.Errorf("of size %d, and %v", size, s.Err())
+			}
+			full = false
+			if err := s.Advance("a.example", 4, [32]byte{4}); err != nil {
+				t.Errorf("when there is space: %v", err)
+			}
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)

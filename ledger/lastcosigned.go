@@ -105,6 +105,13 @@ func (s *LastCosigned) Origins() []string {
 	return slices.Sorted(maps.Keys(s.trees))
 }
 
+// Err returns why the record cannot be used any more, nil while it can: open it again. Want of space passes.
+func (s *LastCosigned) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken
+}
+
 // Behind says whether a state whose latest tree of a log is this one, size 0 if it has none, knows less than was cosigned, or
 // something else.
 func (s *LastCosigned) Behind(origin string, size uint64, root [32]byte) bool {
@@ -120,7 +127,7 @@ func (s *LastCosigned) behind(origin string, size uint64, root [32]byte) bool {
 }
 
 // Advance makes the record say that this tree was cosigned, durably; call it before a cosignature leaves. It goes back for
-// nobody: the error is ErrCosigned then. After any other error the record must not be used again.
+// nobody: the error is ErrCosigned then. After any other error nothing may leave; Err says whether the record can be used again.
 func (s *LastCosigned) Advance(origin string, size uint64, root [32]byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,6 +163,11 @@ func (s *LastCosigned) set(origin string, t cosignedTree) error {
 	err := s.write(trees)
 	if same && noSpace(err) {
 		return nil // it says so already, and the next tree is cosigned only if there is space again: what is there can be served
+	}
+	if noSpace(err) {
+		if b, unread := os.ReadFile(s.path); unread == nil && bytes.Equal(b, cosignedText(s.trees)) {
+			return fmt.Errorf("cannot keep what is cosigned in %s: %w", s.path, err) // nothing has changed
+		}
 	}
 	if err != nil {
 		s.broken = fmt.Errorf("cannot keep what is cosigned in %s: %w", s.path, err)

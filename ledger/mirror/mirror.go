@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -213,7 +214,7 @@ func (m *Mirror) Status() Status {
 }
 
 // Failed returns why nothing can be kept any more, nil while it can.
-func (m *Mirror) Failed() error { return m.Copy.Err() }
+func (m *Mirror) Failed() error { return cmp.Or(m.Copy.Err(), m.LastCosigned.Err()) }
 
 func (m *Mirror) set(change func(*Status)) {
 	m.mu.Lock()

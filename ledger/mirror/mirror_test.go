@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -414,5 +415,30 @@ func TestMirrorCopiesAgain(t *testing.T) {
 	g.open()
 	if size, root, _ := g.last.Of(rolltest.Origin); size != 12 || root != now {
 		t.Errorf("the record has %d", size)
+	}
+}
+
+// When the record beside the keys cannot be written any more, nothing is cosigned until the mirror is started again: that must be told.
+func TestMirrorRecordFails(t *testing.T) {
+	g := newGlass(t)
+	if err := g.mirror.Round(ctx); err != nil {
+		t.Fatal(err)
+	}
+	path := g.last.Path()
+	if err := errors.Join(os.Rename(path, path+"-aside"), os.Mkdir(path, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	g.step(2)
+	if err := g.mirror.Round(ctx); err == nil {
+		t.Fatal("it was written")
+	}
+	if err := errors.Join(os.Remove(path), os.Rename(path+"-aside", path)); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.mirror.Round(ctx); err == nil || g.mirror.Status().Size != 10 {
+		t.Fatalf("it goes on: %v", err)
+	}
+	if g.mirror.Failed() == nil {
+		t.Error("it has not failed")
 	}
 }
