@@ -56,6 +56,7 @@ type Mirror struct {
 	boundary map[uint64]bool      // sizes of published checkpoints that are not kept yet
 	missing  map[entry.Hash]int64 // when a text was found missing, Unix seconds
 	misled   misled
+	halt     bool // that the ledger contradicts itself is kept
 
 	mu     sync.RWMutex
 	shown  *shown // nil: nothing yet
@@ -136,7 +137,7 @@ func New(ctx context.Context, cfg Config) (*Mirror, error) {
 	}
 	said, err := cfg.Copy.Get(ctx, contradictedPath)
 	if err == nil {
-		m.status.Contradicted, m.status.Problem = true, string(said)
+		m.status.Contradicted, m.status.Problem, m.halt = true, string(said), true
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -227,12 +228,10 @@ func (m *Mirror) set(change func(*Status)) {
 // that at once.
 func (m *Mirror) Round(ctx context.Context) error {
 	if s := m.Status(); s.Contradicted {
-		return &ContradictedError{s.Problem}
+		return m.halted(ctx, s.Problem)
 	}
 	err := m.round(ctx)
-	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
-	}
+	// Also if ctx has ended: it may not be shown again.
 	var found *FoundError
 	if errors.As(err, &found) && found.Report.Code == verify.CodeContradiction {
 		for _, c := range found.Report.Contradictions {
@@ -240,12 +239,12 @@ func (m *Mirror) Round(ctx context.Context) error {
 		}
 		if len(found.Report.Contradictions) > 0 || m.follower.replay.Contrary() {
 			problem := found.Report.Sentence
-			err = &ContradictedError{problem}
-			m.set(func(s *Status) { s.Contradicted = true })
-			if kept := m.Copy.Keep(ctx, ledger.Object{Path: contradictedPath, Data: []byte(problem)}); kept != nil {
-				err = errors.Join(err, kept)
-			}
+			m.set(func(s *Status) { s.Contradicted, s.Problem = true, problem })
+			return m.halted(ctx, problem)
 		}
+	}
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
 	}
 	m.set(func(s *Status) {
 		s.Problem = ""
@@ -256,6 +255,19 @@ func (m *Mirror) Round(ctx context.Context) error {
 		s.Checked = m.Now()
 	})
 	return err
+}
+
+// halted keeps that the ledger contradicts itself, if that could not be done before, and returns it.
+func (m *Mirror) halted(ctx context.Context, problem string) error {
+	halted := &ContradictedError{problem}
+	if m.halt {
+		return halted
+	}
+	if err := m.Copy.Keep(context.WithoutCancel(ctx), ledger.Object{Path: contradictedPath, Data: []byte(problem)}); err != nil {
+		return errors.Join(halted, err)
+	}
+	m.halt = true
+	return halted
 }
 
 // A ContradictedError says that a ledger contradicts itself, so that a mirror of it cosigns nothing any more.

@@ -33,6 +33,7 @@ type glass struct {
 	sightings []ledger.Sighting
 	sizes     []uint64 // that are published
 	found     []*verify.Contradiction
+	shown     func() // is called with each of those
 }
 
 func mirrorSigners(tb testing.TB) []ledger.Signer {
@@ -76,8 +77,13 @@ func (g *glass) open() {
 			return sizes, nil
 		},
 		Sightings: func(context.Context) ([]ledger.Sighting, error) { return g.sightings, nil },
-		Evidence:  func(c *verify.Contradiction) { g.found = append(g.found, c) },
-		Now:       func() time.Time { return g.now },
+		Evidence: func(c *verify.Contradiction) {
+			g.found = append(g.found, c)
+			if g.shown != nil {
+				g.shown()
+			}
+		},
+		Now: func() time.Time { return g.now },
 	})
 	if err != nil {
 		g.Fatal(err)
@@ -440,5 +446,44 @@ func TestMirrorRecordFails(t *testing.T) {
 	}
 	if g.mirror.Failed() == nil {
 		t.Error("it has not failed")
+	}
+}
+
+// What a mirror has found while it is stopped, or while its disk is full, holds after a restart though nobody shows it again.
+func TestMirrorContradictionIsKept(t *testing.T) {
+	for name, during := range map[string]func(g *glass, stop func()) (after func()){
+		"stopped": func(g *glass, stop func()) func() {
+			g.shown = stop
+			return func() { g.shown = nil }
+		},
+		"full": func(g *glass, _ func()) func() {
+			g.store.Limit(0)
+			return func() {
+				g.store.Limit(-1)
+				g.mirror.Round(ctx)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newGlass(t)
+			if err := g.mirror.Round(ctx); err != nil {
+				t.Fatal(err)
+			}
+			w := g.twin()
+			w.rec.Leaves[5] = []byte("x")
+			g.sightings = []ledger.Sighting{{Who: "w", Note: w.sign(7, w.rec.Now)}}
+			stopped, stop := context.WithCancel(ctx)
+			defer stop()
+			after := during(g, stop)
+			g.mirror.Round(stopped)
+			g.sightings = nil
+			after()
+			g.open()
+			g.step(2)
+			var contradicted *mirror.ContradictedError
+			if err := g.mirror.Round(ctx); !errors.As(err, &contradicted) || g.mirror.Status().Size != 10 {
+				t.Errorf("it cosigns on: %v", err)
+			}
+		})
 	}
 }
