@@ -506,6 +506,9 @@ func (r *round) reached(err error) {
 	r.looked[EventUnreachable] = true
 	if r.advanced || err == nil || errors.Is(err, errBacklog) {
 		r.ok = r.ok && err == nil
+		if err != nil && !errors.Is(err, errBacklog) {
+			r.grave = graver(r.grave, verify.CodeUnchecked) // a part of what is new was read
+		}
 		r.m.changed = r.m.changed || !r.Failing.IsZero()
 		r.Failing = time.Time{}
 		return

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,4 +98,30 @@ func TestMonitorWitnessCannotBeRead(t *testing.T) {
 	s.expect(silent, 0)
 	s.sights["witness1.example"] = good
 	s.expect(s.monitor(""), 0, EventNormal)
+}
+
+// A ledger that gives out a part of what is new at each look has not been checked.
+func TestMonitorReadsAPart(t *testing.T) {
+	s := newStage(t, 0, 0)
+	for i := range 2 * verify.TileWidth {
+		s.rec.Join(fmt.Sprintf("m%d.example", i))
+	}
+	s.publish()
+	s.now = s.rec.Now
+	given := 0
+	m := s.monitor("", func(c *MonitorConfig) {
+		c.Ledgers[0].Fetch = func(ctx context.Context, path string) ([]byte, error) {
+			if strings.HasPrefix(path, "tile/entries/") && path >= fmt.Sprintf("tile/entries/%03d", given) {
+				return nil, errors.New("later")
+			}
+			return s.fetch(ctx, path)
+		}
+	})
+	for given = 1; given < 3; given++ {
+		s.expect(m, 3)
+		if l := m.ledgers[0]; l.Told == 0 || l.Told == l.Size {
+			t.Errorf("%d of %d entries are read", l.Told, l.Size)
+		}
+	}
+	s.expect(m, 0)
 }
