@@ -127,7 +127,8 @@ func (j *Judge) open() (err error) {
 	}
 	j.follower.Misled = func(c *verify.Contradiction) { j.misled.tell(c, j.Evidence, j.Logger) }
 	if j.follower.absent, err = recallAbsence(j.ctx, j.follower.Copy, j.Now); err != nil {
-		return j.settle(err)
+		j.follower = nil // nothing is judged without it
+		return errors.Join(err, j.release())
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tccm/undersigned/ledger"
 	"github.com/tccm/undersigned/ledger/mirror"
 	"github.com/tccm/undersigned/ledger/storetest"
 	"github.com/tccm/undersigned/verify"
@@ -179,4 +180,17 @@ func TestJudgeWaitsForTiles(t *testing.T) {
 		t.Errorf("tiles that are withheld: %v", err)
 	}
 	c.asked()
+}
+
+// When what is known of absent entries is damaged, nothing is judged without it.
+func TestJudgeAbsenceDamaged(t *testing.T) {
+	c := newCourt(t)
+	c.asked()
+	c.store.Object("copy/absent")[0] = 'x'
+	c.restart()
+	for range 3 {
+		if err := c.ask(); !errors.Is(err, ledger.ErrCorrupt) {
+			t.Fatalf("it judges: %v", err)
+		}
+	}
 }
