@@ -25,7 +25,8 @@
 //
 //	"undersigned/witnessed/v1" LF
 //	uint64    time of the latest cosignature, POSIX seconds, big-endian
-//	the note  as it was submitted, without the lines of keys that the witness does not know, and with its own lines
+//	the note  as it was submitted, without the lines of keys that the witness does not know, with those of the log that were kept on
+//	          the same text before, and with its own lines
 //	32 bytes  SHA-256 of all bytes before
 //
 // It is written, in one synced transaction, before a cosignature leaves the process; and after it, also before, the record
