@@ -33,7 +33,7 @@ type MonitorConfig struct {
 	// Deliver hands over the first of these events, a line of JSON each, or more of them, and returns how many. It is called again with
 	// those that it did not hand over, and after a crash perhaps with some that it did.
 	Deliver func(ctx context.Context, lines [][]byte) (int, error)
-	// Evidence keeps what proves a contradiction, durably, and returns its name for people; nil: nothing is kept.
+	// Evidence keeps what proves a contradiction, durably, and returns its name for people; nil: nothing is kept. What it cannot keep is logged.
 	Evidence func(*verify.Contradiction) (string, error)
 	// FromNow leaves out what the record held when it was looked at first.
 	FromNow bool
@@ -447,9 +447,7 @@ func (r *round) run(whole context.Context) error {
 		}
 	}
 	sights = slices.DeleteFunc(sights, func(s *seen) bool { return s == nil })
-	if err := r.recall(sights); err != nil {
-		return err
-	}
+	r.recall(sights)
 	if err == nil {
 		err = r.checkpoint(ctx, note, sights)
 	}
@@ -472,11 +470,10 @@ const strangeAs = "shows "
 func strangeKey(who string) string { return string(EventWitnessMissing) + " " + strangeAs + who }
 
 // recall holds what others have seen to what the ledger showed before, by the notes alone: a ledger that contradicts itself may show no more.
-// Errors are those of Save.
-func (r *round) recall(sights []*seen) error {
+func (r *round) recall(sights []*seen) {
 	for _, s := range sights {
 		if r.forked() {
-			return nil
+			return
 		}
 		found := verify.Contradict(r.logs, r.Note, s.Note, nil)
 		if found == nil {
@@ -485,11 +482,8 @@ func (r *round) recall(sights []*seen) error {
 		if found.Case != verify.CaseRollback {
 			found = verify.Contradict(r.vkeys, r.Note, s.Note, nil) // and whichever witnesses cosigned both
 		}
-		if err := r.fork(found, s.Size, "what it showed before"); err != nil {
-			return err
-		}
+		r.fork(found, s.Size, "what it showed before")
 	}
-	return nil
 }
 
 // lookTime bounds one look at one ledger, so that none keeps the others waiting. Reading goes on with the next look.
@@ -624,20 +618,18 @@ func (r *round) continues(ctx context.Context, c *verify.SignedCheckpoint, fresh
 			return false, r.damaged(err)
 		}
 		if !same {
-			return false, r.fork(found, c.Size, "what it showed before")
+			r.fork(found, c.Size, "what it showed before")
+			return false, nil
 		}
-		if err := r.misled(known, r.Note, c.Checkpoint, c.Note); err != nil {
-			return false, err
-		}
+		r.misled(known, r.Note, c.Checkpoint, c.Note)
 		return true, r.remember(c)
 	}
 	same, found, err := r.agree(ctx, c.Checkpoint, c.Note, known, r.Note)
 	if err == nil && !same || found != nil {
-		return false, r.fork(found, c.Size, "what it showed before")
+		r.fork(found, c.Size, "what it showed before")
+		return false, nil
 	}
-	if err := r.misled(c.Checkpoint, c.Note, known, r.Note); err != nil {
-		return false, err
-	}
+	r.misled(c.Checkpoint, c.Note, known, r.Note)
 	if fresh.IsZero() || r.now.Sub(fresh).Abs() > cacheSlack {
 		r.raise("", Event{Type: EventShrunk, Size: &c.Size, Sentence: fmt.Sprintf("%s shows a record of %d entries, although it has shown %d.", r.Origin, c.Size, r.Size)})
 	}
@@ -697,11 +689,10 @@ func (r *round) agree(ctx context.Context, smaller verify.Checkpoint, smallerNot
 	return root == smaller.Root, prove(nodes), nil
 }
 
-// misled tells of witnesses that have signed a smaller tree as the newest after a larger one. That says nothing about the ledger. Errors are
-// those of Save.
-func (r *round) misled(a verify.Checkpoint, noteA []byte, b verify.Checkpoint, noteB []byte) error {
+// misled tells of witnesses that have signed a smaller tree as the newest after a larger one. That says nothing about the ledger.
+func (r *round) misled(a verify.Checkpoint, noteA []byte, b verify.Checkpoint, noteB []byte) {
 	if a.Size == b.Size {
-		return nil
+		return
 	}
 	for _, w := range r.Policy.Witnesses() {
 		if slices.ContainsFunc(r.logs, w.VKey.SameKey) {
@@ -712,17 +703,13 @@ func (r *round) misled(a verify.Checkpoint, noteA []byte, b verify.Checkpoint, n
 			continue
 		}
 		name := w.VKey.Name
-		err := r.prove(found, name, Event{Type: EventWitnessContradiction, Witness: name, Sentence: fmt.Sprintf(
+		r.prove(found, name, Event{Type: EventWitnessContradiction, Witness: name, Sentence: fmt.Sprintf(
 			"The witness %s signed an old copy of the record of %s as the newest after it had signed a larger one. Nothing that it signs can be relied on; it says nothing against the ledger.", name, r.Origin)})
-		if err != nil {
-			return err
-		}
 	}
-	return nil
 }
 
 // fork tells of another history.
-func (r *round) fork(found *verify.Contradiction, size uint64, than string) error {
+func (r *round) fork(found *verify.Contradiction, size uint64, than string) {
 	e := Event{Type: EventForked, Size: &size, Sentence: fmt.Sprintf("%s shows another history in a record of %d entries than %s. Nothing more is read from it.", r.Origin, size, than)}
 	if found != nil && found.Case == verify.CaseRollback {
 		e.Type = EventRolledBack
@@ -733,20 +720,20 @@ func (r *round) fork(found *verify.Contradiction, size uint64, than string) erro
 			e.Sentence = proven.Sentence + " Nothing more is read from it."
 		}
 	}
-	return r.prove(found, "", e)
+	r.prove(found, "", e)
 }
 
 // prove keeps what proves something, and tells it.
-func (r *round) prove(found *verify.Contradiction, key string, e Event) error {
+func (r *round) prove(found *verify.Contradiction, key string, e Event) {
 	if _, known := r.Open[string(e.Type)+" "+key]; found != nil && r.m.Evidence != nil && !known {
 		name, err := r.m.Evidence(found)
 		if err != nil {
-			return &saveError{fmt.Errorf("cannot keep the proof of a contradiction: %w", err)}
+			// The alert matters more; the log is where the proof is not lost.
+			r.m.Logger.Error("cannot keep the proof of a contradiction", "ledger", r.Origin, "error", err, "proof", string(found.Bytes()))
 		}
 		e.Evidence = name
 	}
 	r.raise(key, e)
-	return nil
 }
 
 // damaged takes in that what the ledger serves is not what its checkpoint fixes. Any other error is returned.
@@ -804,9 +791,7 @@ func (r *round) read(ctx context.Context, c *verify.SignedCheckpoint) error {
 			proofs = slices.Delete(proofs, i, i+1)
 		}
 		sum := entry.Sum([]byte(f.Sentence))
-		if err := r.prove(found, hex.EncodeToString(sum[:8]), e); err != nil {
-			return err
-		}
+		r.prove(found, hex.EncodeToString(sum[:8]), e)
 	}
 	if r.Sound != !wrong {
 		r.Sound, r.m.changed = !wrong, true
@@ -902,11 +887,10 @@ func (r *round) compare(ctx context.Context, c *verify.SignedCheckpoint, sights 
 			found = verify.Contradict(r.logs, smaller.Note, larger.Note, nil) // the same tree can be signed anew
 		}
 		if err == nil && !same || found != nil {
-			return r.fork(found, s.Size, "what the witness "+s.who+" has seen")
+			r.fork(found, s.Size, "what the witness "+s.who+" has seen")
+			return nil
 		}
-		if err := r.misled(smaller.Checkpoint, smaller.Note, larger.Checkpoint, larger.Note); err != nil {
-			return err
-		}
+		r.misled(smaller.Checkpoint, smaller.Note, larger.Checkpoint, larger.Note)
 		if err == nil && s.Size <= c.Size {
 			r.agreed[s.who] = s.Checkpoint
 		}

@@ -125,3 +125,19 @@ func TestMonitorReadsAPart(t *testing.T) {
 	}
 	s.expect(m, 0)
 }
+
+// That there is a fork matters more than whether its proof can be kept.
+func TestMonitorCannotKeepProof(t *testing.T) {
+	s := newStage(t, 3, 2)
+	f := s.fork()
+	s.rec.Join("a.example")
+	s.publish()
+	m := s.monitor("", func(c *MonitorConfig) {
+		c.Evidence = func(*verify.Contradiction) (string, error) { return "", errors.New("something else has its name") }
+	})
+	s.expect(m, 0)
+	f.rec.Join("b.example")
+	f.publish()
+	s.files = f.files
+	s.expect(m, 20, EventForked)
+}
