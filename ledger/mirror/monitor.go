@@ -621,6 +621,10 @@ func (r *round) continues(ctx context.Context, c *verify.SignedCheckpoint, fresh
 			r.fork(found, c.Size, "what it showed before")
 			return false, nil
 		}
+		if found != nil { // it was the smaller one that came too late
+			r.fork(found, r.Size, "what it showed before")
+			return false, nil
+		}
 		r.misled(known, r.Note, c.Checkpoint, c.Note)
 		return true, r.remember(c)
 	}

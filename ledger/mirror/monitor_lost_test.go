@@ -141,3 +141,20 @@ func TestMonitorCannotKeepProof(t *testing.T) {
 	s.files = f.files
 	s.expect(m, 20, EventForked)
 }
+
+// A ledger that had signed a larger tree gave out a smaller one as its newest, and shows the larger one only now.
+func TestMonitorWasShownAnOldView(t *testing.T) {
+	s := newStage(t, 3, 2)
+	old := s.fork()
+	s.rec.Join("a.example")
+	larger := s.note(s.rec.Now, s.witnesses...)
+	s.later(time.Minute)
+	s.files["checkpoint"] = old.note(s.now)
+	m := s.monitor("")
+	s.look(m)
+	s.show(larger)
+	if code, _ := s.look(m); code != 20 {
+		t.Errorf("exit code %d", code)
+	}
+	s.convicts(EventRolledBack, verify.CaseRollback)
+}
