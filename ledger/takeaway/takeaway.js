@@ -35,7 +35,7 @@ function maker() {
 
 function start() {
   speak(JSON.parse(written("messages")), "en");
-  const { link, name, given, texts, about } = document.body.dataset;
+  const { link, origin, name, given, texts, about } = document.body.dataset;
   const receipt = held("receipt");
   const archive = held("archive");
   const all = Array.from({ length: Number(texts) }, (_, i) => held(`text-${i}`));
@@ -46,6 +46,7 @@ function start() {
     texts: all,
     receipt: archive ? null : receipt,
     link,
+    origin,
     code: text("js.code.held"),
     judge: text("js.policy.before.held"),
   });

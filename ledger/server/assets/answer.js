@@ -166,7 +166,7 @@ function quote(sentence, said, verifier) {
   if (!sentence) {
     return null;
   }
-  const link = verifier.brought ? "" : permalink(said, verifier.link); // this server's, who may have another record
+  const link = permalink(said, verifier);
   const quoted = text(verifier.brought ? "js.quote.archive" : link ? "js.quote.link" : "js.quote", { sentence, origin: said.origin, day: day(new Date()), entries: count("js.entries", said.size ?? 0), link });
   const words = make("blockquote", { "data-quote": true }, make("p", {}, soft(quoted)));
   const done = make("span", { role: "status" });
@@ -183,9 +183,9 @@ function quote(sentence, said, verifier) {
   return make("div", { class: "part quotable" }, make("h3", {}, text("js.to-quote")), words, make("p", { class: "actions" }, copy, done));
 }
 
-// Where whoever reads the quote finds what it is about.
-function permalink({ index, domain, statement, size }, base) {
-  if (!base) {
+/** Where whoever reads the quote finds what it is about; "" if that is not at the record's address, where another record is. */
+export function permalink({ origin, index, domain, statement, size }, { brought, link: base, origin: there }) {
+  if (!base || brought || origin !== there) {
     return "";
   }
   if (Number.isSafeInteger(index)) {

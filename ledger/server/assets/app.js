@@ -45,6 +45,7 @@ async function start() {
     texts: [],
     receipt: null,
     link: base,
+    origin: document.body.dataset.origin,
     code: text("js.code.server", { host: location.host }),
     judge: text("js.policy.before"),
   });

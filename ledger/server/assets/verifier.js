@@ -11,6 +11,7 @@ const mostEntries = 200_000; // a minute or two, and half of the memory that a p
  *   texts     texts that the engine is given, Uint8Arrays
  *   receipt   the receipt that texts are asked about, if there is no record; or null
  *   link      the record's address for people, with a slash at the end; "" if it is not known
+ *   origin    of the record that is there
  *   code      a sentence that says where this code is from
  *   judge     a sentence that says by whose policy it will be judged
  */
@@ -33,6 +34,10 @@ export class Verifier {
 
   get link() {
     return this.#world.link;
+  }
+
+  get origin() {
+    return this.#world.origin;
   }
 
   get receipt() {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { stateOf } from "./answer.js";
+import { permalink, stateOf } from "./answer.js";
 import { isReceipt } from "./check.js";
 import { asked, compare, numberIn, sameMoment, shows, withdrew, wordsFrom } from "./claims.js";
 import { visible } from "./differences.js";
@@ -25,6 +25,15 @@ test("a code's state: what could not be checked is never red", () => {
   for (const [code, state] of [[0, "confirmed"], [12, "look-closer"], [3, "could-not-check"], [1, "could-not-check"], [10, "no"], [11, "no"], [13, "no"], [20, "no"], [21, "look-closer"]]) {
     assert.equal(stateOf(code), state, `code ${code}`);
   }
+});
+
+test("a sentence to quote leads to no other record than the one that it is about", () => {
+  const at = { brought: false, link: "https://a.example/", origin: "a.example/log" };
+  const said = { origin: "a.example/log", index: 57, size: 60 };
+  assert.equal(permalink(said, at), "https://a.example/entry/57");
+  assert.equal(permalink({ ...said, origin: "b.example/log" }, at), "");
+  assert.equal(permalink(said, { ...at, brought: true }), "");
+  assert.equal(permalink(said, { ...at, link: "" }), "");
 });
 
 test("a receipt that was dropped with a text is known, whatever an editor has added to it", () => {
