@@ -227,6 +227,89 @@ describe('flows', { concurrency: 2 }, () => {
 		await box.fill('guest.undersigned.example')
 		await bring(page, 'statement.txt')
 		assert.equal(await box.inputValue(), 'guest.undersigned.example')
+		assert.equal((await state(page, '#answer')).code, 0)
+	}))
+
+	test('an answer goes when another text stands in the box', { timeout }, () => visit({}, async (page) => {
+		await page.goto(url)
+		await settled(page)
+		const box = page.locator('#check-input')
+		const told = () => page.locator('#answer').evaluate((e) => [e.childElementCount, e.dataset.state ?? ''])
+		await box.fill('apnic.net')
+		await page.locator('#check-form button[type=submit]').click()
+		assert.equal((await state(page, '#answer')).code, 0)
+		await box.fill('stranger.example')
+		assert.deepEqual(await told(), [0, ''])
+		// So does one that is under way: the next question is answered after it.
+		await page.evaluate(() => {
+			const box = document.querySelector('#check-input')
+			const type = (text) => { box.value = text; box.dispatchEvent(new Event('input', { bubbles: true })) }
+			type('apnic.net')
+			document.querySelector('#check-form button[type=submit]').click()
+			type('guest.undersigned.example')
+		})
+		assert.deepEqual(await told(), [0, ''])
+		await page.locator('#check-form button[type=submit]').click()
+		assert.equal((await state(page, '#answer')).code, 12)
+	}))
+
+	test('no earlier answer comes after a later one', { timeout }, () => visit({ fresh: true }, async (page) => {
+		await page.addInitScript(() => {
+			const { Worker } = globalThis
+			globalThis.results = 0 // of the worker
+			globalThis.Worker = class extends Worker {
+				constructor(address) {
+					super(address)
+					this.addEventListener('message', ({ data }) => { if (data.result) globalThis.results++ })
+				}
+			}
+			globalThis.ask = (text) => {
+				document.querySelector('#check-input').value = text
+				document.querySelector('#check-form button[type=submit]').click()
+			}
+			globalThis.drop = (files) => {
+				const event = new DragEvent('drop', { bubbles: true })
+				Object.defineProperty(event, 'dataTransfer', { value: { types: ['Files'], files } })
+				document.querySelector('main').dispatchEvent(event)
+			}
+		})
+		await page.goto(url)
+		await settled(page)
+		const shown = async (results) => {
+			await page.waitForFunction((n) => globalThis.results >= n, results)
+			return page.evaluate(() => [document.querySelector('#answer').innerText, document.querySelector('#check-input').value])
+		}
+		let results = await page.evaluate(() => globalThis.results)
+		await page.evaluate(() => {
+			globalThis.ask('apnic.net')
+			globalThis.drop(['a', 'b', 'c'].map((name) => new File([name], name)))
+		})
+		assert.match((await shown(++results))[0], /One thing at a time/)
+		// A file that is read slowly.
+		await page.evaluate(() => {
+			const file = new File(['apnic.net'], 'slow.txt')
+			globalThis.held = Promise.withResolvers()
+			file.arrayBuffer = () => globalThis.held.promise
+			globalThis.drop([file])
+			globalThis.ask('guest.undersigned.example')
+		})
+		assert.equal((await state(page, '#answer')).code, 12)
+		await page.evaluate(() => globalThis.held.resolve(new ArrayBuffer(1)))
+		assert.match((await shown(results += 2))[0], /Example Guest/)
+		// A sample whose text comes slowly.
+		await page.evaluate(() => {
+			const { fetch } = globalThis
+			globalThis.held = Promise.withResolvers()
+			globalThis.fetch = async (address, options) => {
+				const response = await fetch(address, options)
+				return /blobs/.test(address) ? { ok: true, arrayBuffer: () => globalThis.held.promise } : response
+			}
+			document.querySelector('[data-sample=altered]').click()
+			globalThis.ask('guest.undersigned.example')
+		})
+		assert.equal((await state(page, '#answer')).code, 12)
+		await page.evaluate(() => globalThis.held.resolve(new TextEncoder().encode('This is a text of several long words.').buffer))
+		assert.equal((await shown(results))[1], 'guest.undersigned.example')
 	}))
 
 	for (const js of [true, false]) {

@@ -49,22 +49,32 @@ export function wire(form, place, verifier, samples) {
   const run = async (work) => {
     const mine = ++asked;
     const silent = quiet;
+    const current = () => mine === asked;
     progress.begin();
     busy(place);
     let shown;
     try {
-      shown = await work((p) => mine === asked && progress.tell(p));
+      shown = await work((p) => current() && progress.tell(p), current);
     } catch (error) {
       if (!(error instanceof EngineError)) {
         throw error;
       }
       shown = trouble(error.message);
     }
-    if (mine === asked) {
+    if (current()) {
       progress.end();
       judge();
       show(shown, silent);
     }
+  };
+
+  // Takes back what was answered, and what would be.
+  const forget = () => {
+    asked++;
+    answered = "";
+    progress.end();
+    fill(place);
+    delete place.dataset.state;
   };
 
   // Empties the box before something else is judged, unless nobody has asked about what is in it.
@@ -72,9 +82,12 @@ export function wire(form, place, verifier, samples) {
     if (input.value === answered) {
       input.value = "";
     }
+    answered = "";
   };
 
-  const check = (request, about) => run(async (tell) => {
+  const check = (request, about) => run((tell) => checked(request, about, tell));
+
+  const checked = async (request, about, tell) => {
     let result = await verifier.ask({ do: "check", ...request }, tell);
     if (verifier.receipt && texts.has(result.kind)) { // the page is about one receipt: is this its text?
       result = await verifier.ask({ do: "check", name: "", type: "", bytes: verifier.receipt, about: bytesOf(request) }, tell);
@@ -107,7 +120,7 @@ export function wire(form, place, verifier, samples) {
       shown.node.append(make("p", { class: "actions" }, use("js.policy.use", policy(), about.name)));
     }
     return shown;
-  });
+  };
 
   const choose = (domain) => {
     input.value = domain;
@@ -119,33 +132,29 @@ export function wire(form, place, verifier, samples) {
     if (all.length === 0) {
       return;
     }
-    if (all.length > 2) {
-      show(trouble(text("js.too-many")));
-      return;
-    }
-    if (all.some((f) => f.size > maxFile)) {
-      show(trouble(text("js.too-large")));
-      return;
-    }
-    let read;
-    try {
-      read = await Promise.all(all.map(async (f) => ({ name: f.name, type: f.type, bytes: new Uint8Array(await f.arrayBuffer()) })));
-    } catch {
-      show(trouble(text("js.unreadable"))); // a directory, or a file that went away
-      return;
-    }
     past.keep({}); // files are not kept
     empty();
-    const about = { name: read.map((f) => f.name).join(" + ") };
-    const receipt = read.find((f) => isReceipt(f.bytes));
-    const other = read.find((f) => f !== receipt);
-    if (read.length === 1) {
-      await check(read[0], about);
-    } else if (receipt) {
-      await check({ ...receipt, about: other.bytes }, about);
-    } else {
-      show(trouble(text("js.too-many")));
-    }
+    await run(async (tell) => { // from here on, so that no earlier answer comes after this one
+      if (all.length > 2) {
+        return trouble(text("js.too-many"));
+      }
+      if (all.some((f) => f.size > maxFile)) {
+        return trouble(text("js.too-large"));
+      }
+      let read;
+      try {
+        read = await Promise.all(all.map(async (f) => ({ name: f.name, type: f.type, bytes: new Uint8Array(await f.arrayBuffer()) })));
+      } catch {
+        return trouble(text("js.unreadable")); // a directory, or a file that went away
+      }
+      const about = { name: read.map((f) => f.name).join(" + ") };
+      const receipt = read.find((f) => isReceipt(f.bytes));
+      const other = read.find((f) => f !== receipt);
+      if (read.length === 1) {
+        return checked(read[0], about, tell);
+      }
+      return receipt ? checked({ ...receipt, about: other.bytes }, about, tell) : trouble(text("js.too-many"));
+    });
   };
 
   const typed = () => {
@@ -161,6 +170,11 @@ export function wire(form, place, verifier, samples) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     typed();
+  });
+  input.addEventListener("input", () => {
+    if (answered !== "" && input.value !== answered) { // what was answered is not about what stands there now
+      forget();
+    }
   });
   input.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
@@ -222,8 +236,11 @@ export function wire(form, place, verifier, samples) {
       const result = await verifier.ask({ do: "check", name: "", type: "", bytes, about: statement }, tell);
       return answer(result, verifier, { sample: text("js.sample.genuine") });
     }),
-    altered: () => run(async (tell) => {
+    altered: () => run(async (tell, current) => {
       const changed = alter(new TextDecoder().decode(await samples.statement()));
+      if (!current()) {
+        return null;
+      }
       input.value = answered = changed;
       const result = await verifier.ask({ do: "check", text: changed }, tell);
       return answer(result, verifier, { sample: text("js.sample.altered") });
@@ -255,10 +272,7 @@ export function wire(form, place, verifier, samples) {
     } else if (samples && Object.hasOwn(tries, sample ?? "")) {
       tries[sample]();
     } else {
-      asked++;
-      progress.end();
-      fill(place);
-      delete place.dataset.state;
+      forget();
     }
     quiet = false;
   };
