@@ -88,6 +88,27 @@ describe('lies', { concurrency: 2 }, () => {
 		}))
 	}
 
+	// That the record grows excuses an older page, and nothing else.
+	for (const [what, truth, want] of [['a false page', false, 'no'], ['an older page', true, 'look-closer']]) {
+		test(`${what} of an organization, and a newer one when asked again`, { timeout }, () => visit({ fresh: true }, async (page) => {
+			const path = 'organization/guest.undersigned.example'
+			await page.route(`**/${path}`, async (route) => {
+				const response = await route.fetch()
+				let body = await response.text()
+				if (route.request().resourceType() === 'document') {
+					body = body.replace(/(id="organization"[^>]* data-size=")\d+/, `$1${entries.withdrawal}`)
+					if (truth) body = body.replace(new RegExp(`<li[^>]* data-index="${entries.withdrawal}".*?</li>`, 's'), '')
+					else body = body.replaceAll(`data-index="${entries.withdrawal}"`, `data-index="${entries.withdrawal - 1}"`)
+				}
+				await route.fulfill({ response, body })
+			})
+			await page.goto(plan.main.url + path)
+			await settled(page)
+			const told = await state(page, '#browser-check')
+			assert.equal(told.state, want, told.text)
+		}))
+	}
+
 	test('a false receipt and no record', { timeout }, () => visit({ fresh: true, expected: [/Failed to load resource/] }, async (page) => {
 		await page.route('**/tile/**', (route) => route.fulfill({ status: 404 }))
 		await page.goto(plan.liars['another receipt'] + entry)

@@ -304,8 +304,25 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
     found.unchecked = true;
     return;
   }
-  const right = await wordsOf(verifier, record, domain, tell);
-  const lies = []; // {sentence, place}
+  found.held = true;
+  let lies = await untrue(verifier, node, domain, await wordsOf(verifier, record, domain, record.size, tell), tell);
+  if (lies.length > 0 && size < record.size) {
+    const then = await untrue(verifier, node, domain, await wordsOf(verifier, record, domain, size, tell), tell);
+    if (then.length > 0) { // the record's growing is no excuse for these
+      lies = then;
+    } else if (await fresher(size)) {
+      found.grown = true;
+      return;
+    }
+  }
+  for (const { sentence, place } of lies) {
+    found.contradict(sentence, domain, place);
+  }
+}
+
+// What the page of an organization says otherwise than the record, of which right has the last words: {sentence, place}s.
+async function untrue(verifier, node, domain, right, tell) {
+  const lies = [];
   const shown = [...node.querySelectorAll("li[data-statement]")].map((li) => ({
     li, statement: li.dataset.statement, index: Number(li.dataset.index), gone: did(li), title: li.querySelector(".what > a")?.textContent ?? "",
   }));
@@ -337,29 +354,23 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
       lies.push({ sentence: text(r.stands ? "js.lie.organization.missing" : "js.lie.organization.missing-gone", { title: r.title, index: number(r.index), day: day(r.admitted) }), place: null });
     }
   }
-  found.held = true;
-  if (lies.length > 0 && size < record.size && (await fresher(size))) {
-    found.grown = true;
-    return;
-  }
-  for (const { sentence, place } of lies) {
-    found.contradict(sentence, domain, place);
-  }
+  return lies;
 }
 
-// The last words of an organization in the record, by statement: {index, admitted, stands, title}.
-async function wordsOf(verifier, record, domain, tell) {
+// The last words of an organization in the record of a size, by statement: {index, admitted, stands, title}.
+async function wordsOf(verifier, record, domain, size, tell) {
   const right = new Map();
-  if (record.code === 0) {
+  if (record.code === 0 && size === record.size) {
     const { organization } = await verifier.ask({ do: "organization", domain }, tell);
     for (const e of organization?.endorsements ?? []) {
       right.set(e.statement.replace("sha256:", ""), e);
     }
     return right;
   }
-  for (const { statement, title } of record.statements) { // nothing is told of an organization by a record that too few witnesses signed
+  // Nothing is told of an organization by a record that too few witnesses signed, nor by a part of one.
+  for (const { statement, title } of record.statements.filter((s) => s.index < size)) {
     const bare = statement.replace("sha256:", "");
-    const word = await wordBefore(verifier, domain, bare, record.size, tell);
+    const word = await wordBefore(verifier, domain, bare, size, tell);
     if (word) {
       right.set(bare, { ...word, stands: !word.gone, title });
     }
