@@ -72,30 +72,39 @@ function lists(verifier, place, about) {
   const all = record.statements ?? [];
   const first = all.filter((s) => s.statement === `sha256:${about}`);
   for (const s of [...first, ...all.filter((other) => !first.includes(other))]) {
-    place.append(list(verifier, s));
+    place.append(list(verifier, s, record.root));
   }
 }
 
-function list(verifier, statement) {
+function list(verifier, statement, root) {
   const rows = make("div", {});
   const id = `as-of-${statement.statement.slice(-16)}`;
   const field = make("input", { type: "date", id });
   const show = async () => {
+    const asOf = field.value;
+    const tell = (sentence) => fill(rows, make("p", { role: "status" }, sentence));
     try {
-      const roll = await verifier.ask({ do: "roll", statement: statement.statement, as_of: field.value || undefined }, () => {});
+      const roll = await verifier.ask({ do: "roll", statement: statement.statement, as_of: asOf || undefined }, () => {});
+      if (asOf !== field.value) {
+        return; // another day was asked for meanwhile
+      }
+      if (roll.record_root !== root) {
+        tell(text("js.list.other"));
+        return;
+      }
       const order = new Intl.Collator(statement.language);
       const row = (e) => make("li", { "data-domain": e.domain, "data-index": e.index }, make("span", { class: "name", dir: "auto" }, e.name),
         make("span", { class: "meta" }, `${e.domain} · ${day(e.admitted)} · ${text("js.entry", { index: number(e.index) })}`));
       const sorted = (names) => [...names].sort((a, b) => order.compare(a.name, b.name));
-      const who = roll.count === 0 ? text(field.value ? "js.stood.none" : "js.standing.none") : count(field.value ? "js.stood" : "js.standing", roll.count);
-      fill(rows, make("p", { role: "status" }, field.value ? text("js.list.then", { day: day(field.value), who }) : text("js.list", { who }), roll.withdrawn > 0 ? ` ${count("js.list.withdrew", roll.withdrawn)}` : ""),
+      const who = roll.count === 0 ? text(asOf ? "js.stood.none" : "js.standing.none") : count(asOf ? "js.stood" : "js.standing", roll.count);
+      fill(rows, make("p", { role: "status" }, asOf ? text("js.list.then", { day: day(asOf), who }) : text("js.list", { who }), roll.withdrawn > 0 ? ` ${count("js.list.withdrew", roll.withdrawn)}` : ""),
         make("ol", { class: "names" }, sorted(roll.items).map(row)),
         roll.gone.length > 0 ? [make("h4", {}, text("js.list.gone")), make("ul", { class: "names gone" }, sorted(roll.gone).map(row))] : null);
     } catch (error) {
       if (!(error instanceof EngineError)) {
         throw error;
       }
-      fill(rows, make("p", { role: "status" }, error.message));
+      tell(verifier.brought ? text("js.list.other") : error.message); // which is about the other record
     }
   };
   field.addEventListener("change", show);

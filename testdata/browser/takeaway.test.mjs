@@ -93,6 +93,22 @@ describe('pages to take away', { concurrency: 2 }, () => {
 		})
 	})
 
+	test('the lists are of no other record', { timeout }, async () => {
+		const name = await save(`statement/${statements.tccm.hash}/page.html`, 'page-lists.html')
+		await opened(name, {}, async (page) => {
+			await settled(page)
+			await page.locator('#check-file').setInputFiles(file('hostile.zip'))
+			assert.equal((await state(page, '#answer')).code, 0)
+			const list = page.locator('#lists [role=status]').first()
+			await page.locator('#lists input[type=date]').first().fill('2024-06-11')
+			await page.waitForFunction((sentence) => document.querySelector('#lists [role=status]').innerText.includes(sentence), 'the archive that you gave')
+			await page.locator('#answer button', { hasText: 'Use the earlier record again' }).click()
+			await page.locator('#lists input[type=date]').first().fill('2024-06-12')
+			await page.waitForFunction(() => document.querySelectorAll('#lists ol.names')[0]?.childElementCount === 16)
+			assert.match(await list.innerText(), /: 16 organizations stood/)
+		})
+	})
+
 	test('a receipt with the whole record', { timeout }, () => opened('page-gone.html', {}, async (page) => {
 		const told = await state(page, '#verdict')
 		assert.equal(told.code, plan.answers.guest.code, told.text)
