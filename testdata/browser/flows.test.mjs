@@ -2,6 +2,7 @@
 // said where the verifier cannot run.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { createHash, generateKeyPairSync } from 'node:crypto'
 import fs from 'node:fs'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
@@ -228,6 +229,31 @@ describe('flows', { concurrency: 2 }, () => {
 		await bring(page, 'statement.txt')
 		assert.equal(await box.inputValue(), 'guest.undersigned.example')
 		assert.equal((await state(page, '#answer')).code, 0)
+	}))
+
+	test('by another policy the page is checked again', { timeout }, () => visit({ fresh: true }, async (page) => {
+		const own = await (await page.request.get(`${url}policy`)).text()
+		const [name] = /^log (.*)$/m.exec(own)[1].split('+')
+		const key = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'der' }).subarray(-32)
+		const other = Buffer.concat([Buffer.from([1]), key])
+		const id = createHash('sha256').update(`${name}\n`).update(other).digest('hex').slice(0, 8)
+		const stranger = own.replace(/^log .*\n/gm, '').replace(/^witness /m, `log ${name}+${id}+${other.toString('base64')}\nwitness `)
+		await page.goto(url)
+		await settled(page)
+		const box = page.locator('#browser-check')
+		assert.equal((await state(page, '#browser-check')).state, 'confirmed')
+		for (const [policy, button] of [[stranger, /this policy/], [null, /earlier policy/], [`${own}# mine\n`, /this policy/]]) {
+			if (policy) await page.locator('#check-file').setInputFiles({ name: 'mine.txt', mimeType: 'text/plain', buffer: Buffer.from(policy) })
+			await page.locator('#answer button', { hasText: button }).click()
+			const trusted = policy !== stranger
+			await page.waitForFunction((given) => {
+				const e = document.querySelector('#browser-check')
+				return e.dataset.state !== 'busy' && e.innerText.includes('the policy in mine.txt') === given
+			}, policy !== null)
+			assert.equal(await box.getAttribute('data-state'), trusted ? 'confirmed' : 'no')
+			assert.equal(await page.locator('.alarm').count(), trusted ? 0 : 1)
+			await settled(page)
+		}
 	}))
 
 	test('an answer goes when another text stands in the box', { timeout }, () => visit({}, async (page) => {

@@ -31,7 +31,7 @@ export async function recheck(verifier, note, page) {
   const say = (state, code, word, ...children) => {
     progress.end();
     box.classList.add(`is-${state}`);
-    fill(result, mark(state, word), " ", ...children);
+    fill(result, mark(state, word), " ", ...children, " ", verifier.given);
     briefly(page, box, () => mark(state, Object.hasOwn(brief, state) ? brief[state] : word));
     settle(box, state, code);
     if (about) {
@@ -41,10 +41,14 @@ export async function recheck(verifier, note, page) {
   busy(box);
   briefly(page, box, () => text("js.step.record"));
   progress.begin();
-  verifier.onwider = () => recheck(verifier, box, page);
+  verifier.onagain = () => recheck(verifier, box, page);
+  forget(box, page);
   try {
     const tell = (p) => progress.tell(p);
     const record = await verifier.prepare(tell);
+    if (!box.isConnected) {
+      return; // it is re-checked again, and that is told in another box
+    }
     const found = new Found();
     if (page && record.code === unwitnessed && record.replayed) { // that nobody saw the copy makes the page no truer
       try {
@@ -53,6 +57,9 @@ export async function recheck(verifier, note, page) {
         if (!(error instanceof EngineError)) {
           throw error;
         }
+      }
+      if (!box.isConnected) {
+        return;
       }
     }
     const said = () => {
@@ -86,6 +93,9 @@ export async function recheck(verifier, note, page) {
     if (page) {
       await hold(verifier, record, page, found, tell);
     }
+    if (!box.isConnected) {
+      return;
+    }
     if (found.lies.length > 0) {
       say("no", 20, "js.state.contradicted", said(), text("js.record.believe"));
     } else if (found.unchecked) {
@@ -103,7 +113,18 @@ export async function recheck(verifier, note, page) {
     if (!(error instanceof EngineError)) {
       throw error;
     }
-    say("could-not-check", 3, undefined, error.message);
+    if (box.isConnected) {
+      say("could-not-check", 3, undefined, error.message);
+    }
+  }
+}
+
+// Takes back what was found before.
+function forget(box, page) {
+  document.querySelector(`.alarm > a[href="#${box.id}"]`)?.parentElement.remove();
+  for (const note of page?.querySelectorAll(".contradiction") ?? []) {
+    delete note.parentElement.dataset.contradicted;
+    note.remove();
   }
 }
 

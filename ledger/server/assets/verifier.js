@@ -22,7 +22,7 @@ export class Verifier {
   brought = false; // the record is of an archive that somebody brought
   #given = null; // the policy that was given instead of the world's
   #ready = null;
-  onwider = null; // called when all of the record will be re-checked that was not
+  onagain = null; // called when the record is re-checked again: all of it, or by another policy
   policy = null; // what the engine says of it, with whose
   record = null; // what the engine says of the record; null: not yet, or there is none
 
@@ -46,6 +46,11 @@ export class Verifier {
 
   get judge() {
     return this.#world.judge;
+  }
+
+  /** The sentence that says where the policy is from, if it was given. */
+  get given() {
+    return this.#given?.whose ?? "";
   }
 
   get code() {
@@ -86,8 +91,10 @@ export class Verifier {
     const before = this.#given;
     this.#given = policy;
     this.again();
+    const ready = this.prepare(progress);
+    this.onagain?.();
     try {
-      return await this.prepare(progress);
+      return await ready;
     } catch (error) {
       this.#given = before;
       throw error;
@@ -118,7 +125,7 @@ export class Verifier {
   wider() {
     this.#world.record.limit = mostEntries;
     this.again();
-    this.onwider?.();
+    this.onagain?.();
   }
 
   /** Asks about something when all is ready. */
