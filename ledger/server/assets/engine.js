@@ -17,6 +17,7 @@ export class Engine {
   #next = 0;
   #waiting = []; // {id, request, progress, resolve, reject}, the first is under way
   version = "";
+  onstop = null; // called when what the worker was told is forgotten
 
   constructor(source) {
     this.#source = source;
@@ -36,6 +37,7 @@ export class Engine {
     }
     this.#worker = null;
     this.version = "";
+    this.onstop?.();
     const left = this.#waiting;
     this.#waiting = [];
     for (const w of left) {

@@ -30,6 +30,7 @@ export class Verifier {
     this.#engine = engine;
     this.#world = world;
     this.#limit = world.record?.limit;
+    engine.onstop = () => this.again();
   }
 
   get link() {

@@ -235,6 +235,30 @@ test("verifier: policy, texts, record, then the question; a failure is tried aga
   assert.equal(v.policy.whose, "mine");
 });
 
+test("verifier: another worker is told the policy and the record before it is asked", async () => {
+  const { workers, engine: e } = engine();
+  const v = new Verifier(e, { policy: async () => ({ text: "p", whose: "w" }), record: { base: "b", limit: 1 }, texts: [], receipt: null, link: "", code: "", judge: "" });
+  const answered = async (asked) => {
+    let done = false;
+    const answer = asked.finally(() => { done = true; });
+    for (const told = new Set(); !done;) {
+      await new Promise(setImmediate);
+      const m = workers.at(-1)?.sent.at(-1);
+      if (m && !told.has(m)) {
+        told.add(m);
+        workers.at(-1).reply({ result: { version: "v" } }, m);
+      }
+    }
+    return answer;
+  };
+  await answered(v.ask({ do: "check" }));
+  v.took({ sentence: "of an archive" });
+  workers[0].onerror(); // when nothing waits for it
+  assert.equal(v.brought, false);
+  await answered(v.ask({ do: "check" }));
+  assert.deepEqual(workers.map((w) => w.sent.map((m) => m.do)), [["load", "policy", "record", "check"], ["load", "policy", "record", "check"]]);
+});
+
 test("all of a large record is re-checked from when that is asked for, until it is stopped", async () => {
   const limits = [];
   let stopped = null;
