@@ -131,6 +131,15 @@ func browserLiars(t *testing.T, r, other *browserRecord, f *browserFacts) map[st
 			return bytes.ReplaceAll(li, []byte(">"+victim+"</a>"), []byte(">"+forged+"</a>"))
 		})
 	}
+	lies["another date"] = func(path string, body []byte) []byte {
+		key := victim
+		if strings.HasPrefix(path, "/organization/") {
+			key = "data-statement"
+		}
+		return items(path, body, key, func(li []byte) []byte {
+			return regexp.MustCompile(` 2024(, [0-9:]+ UTC)?</time>`).ReplaceAll(li, []byte(" 2023$1</time>"))
+		})
+	}
 	lies["another title"] = func(path string, body []byte) []byte {
 		if strings.HasPrefix(path, "/organization/") {
 			return items(path, body, "data-statement", func(li []byte) []byte {

@@ -1,5 +1,7 @@
 // What a page claims, apart from how it is shown: nothing here touches the page.
 
+import { day } from "./messages.js";
+
 const mostWords = 100; // maxSaid in organizationpage.go
 
 /** What an address asks for: {kind, id, asOf, size}, each "" if it does not say. */
@@ -17,7 +19,7 @@ export function sameMoment(a, b) {
 /**
  * What a page says of a list that the record does not bear out: {extra, another, missing, count}.
  *   extra    items of the page that are not on the list
- *   another  items that are on it by another entry, or under another name: {shown, right}
+ *   another  items that are on it by another entry, under another name, or of another day: {shown, right}
  *   missing  items of the list that a page with all of it leaves out
  *   count    whether the numbers on the page are those of the list
  */
@@ -31,7 +33,7 @@ export function compare(page, roll) {
       const r = right.get(e.domain);
       if (!r || domains.has(e.domain)) {
         found.extra.push(e);
-      } else if (r.index !== e.index || r.name !== e.name) {
+      } else if (r.index !== e.index || r.name !== e.name || (e.day !== undefined && e.day !== day(r.admitted))) {
         found.another.push({ shown: e, right: r });
       }
       domains.add(e.domain);
@@ -41,6 +43,11 @@ export function compare(page, roll) {
     }
   }
   return found;
+}
+
+/** A time as the pages have it: 11 June 2024, 09:30 UTC. */
+export function momentOf(admitted) {
+  return `${day(admitted)}, ${new Date(admitted).toISOString().slice(11, 16)} UTC`;
 }
 
 /** The first number in words, as people read it; NaN if there is none. */

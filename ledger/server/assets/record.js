@@ -1,5 +1,5 @@
 import { alarm, mark, stateOf } from "./answer.js";
-import { asked, compare, differs, numberIn, sameMoment, shows, withdrew, wordsFrom } from "./claims.js";
+import { asked, compare, differs, momentOf, numberIn, sameMoment, shows, withdrew, wordsFrom } from "./claims.js";
 import { busy, fill, focusOn, make, settle } from "./dom.js";
 import { EngineError } from "./engine.js";
 import { count, day, number, text } from "./messages.js";
@@ -277,11 +277,16 @@ async function fresher(size) {
 function read(list) {
   const items = [...list.querySelectorAll("li[data-domain]")].map((li) => ({
     domain: li.querySelector(".meta > a")?.textContent ?? li.dataset.domain, index: Number(li.dataset.index), name: li.querySelector(".name")?.textContent ?? "",
-    gone: li.closest(".gone") !== null, li,
+    gone: li.closest(".gone") !== null, day: times(li) || (li.closest(".names") ? "" : undefined), li,
   }));
   return {
     size: Number(list.dataset.size), count: Number(list.dataset.count), withdrawn: Number(list.dataset.withdrawn), whole: "whole" in list.dataset, items,
   };
+}
+
+// The times that an item shows; "": none.
+function times(li) {
+  return [...li.querySelectorAll("time")].map((t) => t.textContent).join(" ");
 }
 
 // Contradicts a list where it stands.
@@ -345,7 +350,7 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
 async function untrue(verifier, node, domain, right, tell) {
   const lies = [];
   const shown = [...node.querySelectorAll("li[data-statement]")].map((li) => ({
-    li, statement: li.dataset.statement, index: Number(li.dataset.index), gone: did(li), title: li.querySelector(".what > a")?.textContent ?? "",
+    li, statement: li.dataset.statement, index: Number(li.dataset.index), gone: did(li), at: times(li), title: li.querySelector(".what > a")?.textContent ?? "",
   }));
   const newest = new Map();
   for (const e of shown) {
@@ -358,14 +363,20 @@ async function untrue(verifier, node, domain, right, tell) {
     } else if (!shows(e.title, r.title, "", false)) {
       lies.push({ sentence: text("js.lie.title", { title: r.title }), place: e.li });
     } else if (e.index === newest.get(e.statement)) {
-      if (r.index !== e.index || e.gone !== !r.stands) {
+      if (r.index !== e.index || e.gone !== !r.stands || e.at !== momentOf(r.admitted)) {
         lies.push({ sentence: text(r.stands ? "js.lie.organization.endorsed" : "js.lie.organization.withdrew", { domain, index: number(r.index), day: day(r.admitted) }), place: e.li });
       }
-    } else if (e.index >= r.index || !says(await wordBefore(verifier, domain, e.statement, e.index + 1, tell), e)) {
-      const before = await wordBefore(verifier, domain, e.statement, r.index, tell);
-      const said = text(e.gone ? "js.lie.organization.earlier-gone" : "js.lie.organization.earlier", { domain, index: number(e.index) });
-      const told = before && !shown.some((other) => other.statement === e.statement && other.index === before.index);
-      lies.push({ sentence: told ? `${said} ${text(before.gone ? "js.lie.organization.right-gone" : "js.lie.organization.right", { index: number(before.index), day: day(before.admitted) })}` : said, place: e.li });
+    } else {
+      const there = e.index < r.index ? await wordBefore(verifier, domain, e.statement, e.index + 1, tell) : undefined;
+      const truly = (word) => text(word.gone ? "js.lie.organization.right-gone" : "js.lie.organization.right", { index: number(word.index), day: day(word.admitted) });
+      if (!says(there, e)) {
+        const before = await wordBefore(verifier, domain, e.statement, r.index, tell);
+        const said = text(e.gone ? "js.lie.organization.earlier-gone" : "js.lie.organization.earlier", { domain, index: number(e.index) });
+        const told = before && !shown.some((other) => other.statement === e.statement && other.index === before.index);
+        lies.push({ sentence: told ? `${said} ${truly(before)}` : said, place: e.li });
+      } else if (e.at !== momentOf(there.admitted)) {
+        lies.push({ sentence: truly(there), place: e.li });
+      }
     }
   }
   const said = new Set(shown.map((e) => e.statement));

@@ -4,7 +4,7 @@ import test from "node:test";
 
 import { permalink, stateOf } from "./answer.js";
 import { isReceipt } from "./check.js";
-import { asked, compare, numberIn, sameMoment, shows, withdrew, wordsFrom } from "./claims.js";
+import { asked, compare, momentOf, numberIn, sameMoment, shows, withdrew, wordsFrom } from "./claims.js";
 import { visible } from "./differences.js";
 import { Engine, EngineError } from "./engine.js";
 import { fault } from "./judge.js";
@@ -114,6 +114,12 @@ test("a text that a page shows: the words of the file, with or without its title
     assert.ok(!shows(other, file, "A name", false), other);
   }
   assert.ok(!shows("re here: one", file, "A name", true));
+});
+
+test("the day that a page has for an item is the record's", () => {
+  const of = (shown) => compare(page({ items: [{ ...page().items[0], day: shown }, ...page().items.slice(1)] }), { ...roll, items: [{ ...roll.items[0], admitted: "2024-06-11T23:59:59.999Z" }, roll.items[1]] }).another.length;
+  assert.deepEqual([undefined, "11 June 2024", "11 June 2023", ""].map(of), [0, 0, 1, 1]);
+  assert.equal(momentOf("2024-06-11T09:30:59.9Z"), "11 June 2024, 09:30 UTC");
 });
 
 test("the number that a page has for its list", () => {
