@@ -140,6 +140,18 @@ func browserLiars(t *testing.T, r, other *browserRecord, f *browserFacts) map[st
 			return regexp.MustCompile(` 2024(, [0-9:]+ UTC)?</time>`).ReplaceAll(li, []byte(" 2023$1</time>"))
 		})
 	}
+	dispute := regexp.MustCompile(`<(span|p) class="mark amber"><span aria-hidden="true">▲</span> disputed[^<]*</(span|p)>`)
+	lies["dispute hidden"] = func(path string, body []byte) []byte {
+		if !pages(path) {
+			return body
+		}
+		return dispute.ReplaceAll(body, nil)
+	}
+	lies["dispute made up"] = func(path string, body []byte) []byte {
+		return items(path, body, victim, func(li []byte) []byte {
+			return bytes.Replace(li, []byte("</li>"), []byte(`<span class="mark amber"><span aria-hidden="true">▲</span> disputed: a key that signed was later said to be stolen</span></li>`), 1)
+		})
+	}
 	lies["another title"] = func(path string, body []byte) []byte {
 		if strings.HasPrefix(path, "/organization/") {
 			return items(path, body, "data-statement", func(li []byte) []byte {

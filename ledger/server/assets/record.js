@@ -230,6 +230,7 @@ async function holdList(verifier, record, list, address, found, tell) {
   found.held = true;
   const differences = compare(page, right);
   contradict(differences, page, right, found);
+  await holdDisputes(page, right, found);
   const wrong = [...document.querySelectorAll(numbers)].map((node) => numberIn(node.textContent)).find((n) => n !== page.count);
   if (wrong !== undefined && differences.count) {
     contradict({ extra: [], another: [], missing: [], count: false }, { ...page, count: wrong }, right, found);
@@ -251,6 +252,27 @@ async function holdList(verifier, record, list, address, found, tell) {
   contradict(since, page, newest, found);
 }
 
+// Holds against the record, as it is today, who stands on a list by a key that was later said to be stolen.
+async function holdDisputes(page, right, found) {
+  for (const e of page.items.filter((item) => !item.gone)) {
+    const r = right.items.find((item) => item.domain === e.domain && item.index === e.index);
+    if (!r || r.disputed === e.disputed) {
+      continue;
+    }
+    const item = new RegExp(`<li data-domain="${r.domain}"[^]*?<.li>`).exec(await again())?.[0];
+    if (!item || item.includes(`> ${text("list.disputed")}<`) === r.disputed) {
+      found.grown = true;
+    } else {
+      found.contradict(dispute(r.domain, r), r.domain, e.li);
+    }
+  }
+}
+
+// That a word in the record is disputed, or is not, where a page says otherwise.
+function dispute(domain, word) {
+  return text(word.disputed ? "js.lie.disputed" : "js.lie.undisputed", { domain, index: number(word.index) });
+}
+
 // Which list of a statement is meant, in words.
 function moment(asOf, size) {
   if (size !== "") {
@@ -259,25 +281,29 @@ function moment(asOf, size) {
   return asOf === "" ? text("js.moment.now") : text("js.moment.day", { day: asOf.length > 10 ? asOf : day(asOf) });
 }
 
-// Whether the server shows a newer page when it is asked again: the record grew while this one was read.
-async function fresher(size) {
-  let html;
+// The page as the server shows it when it is asked again; "" if it does not: nothing is known then, and so nothing is held against it.
+async function again() {
   try {
-    html = new TextDecoder().decode(await get(location.pathname + location.search, "", "reload"));
+    return new TextDecoder().decode(await get(location.pathname + location.search, "", "reload"));
   } catch (error) {
     if (error instanceof EngineError) {
-      return true; // nothing is known, and so nothing is held against it
+      return "";
     }
     throw error;
   }
-  return [...html.matchAll(/ data-size="(\d+)"/g)].some((m) => Number(m[1]) > size);
+}
+
+// Whether the server shows a newer page when it is asked again: the record grew while this one was read.
+async function fresher(size) {
+  const html = await again();
+  return html === "" || [...html.matchAll(/ data-size="(\d+)"/g)].some((m) => Number(m[1]) > size);
 }
 
 // What the page shows of a list, to whoever reads it: a domain where there is one in words, and who withdrew where those are.
 function read(list) {
   const items = [...list.querySelectorAll("li[data-domain]")].map((li) => ({
     domain: li.querySelector(".meta > a")?.textContent ?? li.dataset.domain, index: Number(li.dataset.index), name: li.querySelector(".name")?.textContent ?? "",
-    gone: li.closest(".gone") !== null, day: times(li) || (li.closest(".names") ? "" : undefined), li,
+    gone: li.closest(".gone") !== null, day: times(li) || (li.closest(".names") ? "" : undefined), disputed: disputed(li), li,
   }));
   return {
     size: Number(list.dataset.size), count: Number(list.dataset.count), withdrawn: Number(list.dataset.withdrawn), whole: "whole" in list.dataset, items,
@@ -287,6 +313,11 @@ function read(list) {
 // The times that an item shows; "": none.
 function times(li) {
   return [...li.querySelectorAll("time")].map((t) => t.textContent).join(" ");
+}
+
+// Whether an item says that it is disputed.
+function disputed(li) {
+  return [...li.querySelectorAll(".mark")].some((mark) => mark.textContent.includes(text("list.disputed")));
 }
 
 // Contradicts a list where it stands.
@@ -331,9 +362,9 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
     return;
   }
   found.held = true;
-  let lies = await untrue(verifier, node, domain, await wordsOf(verifier, record, domain, record.size, tell), tell);
+  let lies = await untrue(verifier, node, domain, await wordsOf(verifier, record, domain, record.size, tell), true, tell);
   if (lies.length > 0 && size < record.size) {
-    const then = await untrue(verifier, node, domain, await wordsOf(verifier, record, domain, size, tell), tell);
+    const then = await untrue(verifier, node, domain, await wordsOf(verifier, record, domain, size, tell), false, tell);
     if (then.length > 0) { // the record's growing is no excuse for these
       lies = then;
     } else if (await fresher(size)) {
@@ -346,11 +377,12 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
   }
 }
 
-// What the page of an organization says otherwise than the record, of which right has the last words: {sentence, place}s.
-async function untrue(verifier, node, domain, right, tell) {
+// What the page of an organization says otherwise than the record, of which right has the last words: {sentence, place}s. What is
+// disputed is so as of today.
+async function untrue(verifier, node, domain, right, today, tell) {
   const lies = [];
   const shown = [...node.querySelectorAll("li[data-statement]")].map((li) => ({
-    li, statement: li.dataset.statement, index: Number(li.dataset.index), gone: did(li), at: times(li), title: li.querySelector(".what > a")?.textContent ?? "",
+    li, statement: li.dataset.statement, index: Number(li.dataset.index), gone: did(li), at: times(li), disputed: disputed(li), title: li.querySelector(".what > a")?.textContent ?? "",
   }));
   const newest = new Map();
   for (const e of shown) {
@@ -365,6 +397,8 @@ async function untrue(verifier, node, domain, right, tell) {
     } else if (e.index === newest.get(e.statement)) {
       if (r.index !== e.index || e.gone !== !r.stands || e.at !== momentOf(r.admitted)) {
         lies.push({ sentence: text(r.stands ? "js.lie.organization.endorsed" : "js.lie.organization.withdrew", { domain, index: number(r.index), day: day(r.admitted) }), place: e.li });
+      } else if (today && e.disputed !== r.disputed) {
+        lies.push({ sentence: dispute(domain, r), place: e.li });
       }
     } else {
       const there = e.index < r.index ? await wordBefore(verifier, domain, e.statement, e.index + 1, tell) : undefined;
@@ -376,6 +410,8 @@ async function untrue(verifier, node, domain, right, tell) {
         lies.push({ sentence: told ? `${said} ${truly(before)}` : said, place: e.li });
       } else if (e.at !== momentOf(there.admitted)) {
         lies.push({ sentence: truly(there), place: e.li });
+      } else if (today && e.disputed !== there.disputed) {
+        lies.push({ sentence: dispute(domain, there), place: e.li });
       }
     }
   }
