@@ -256,6 +256,18 @@ describe('flows', { concurrency: 2 }, () => {
 		}
 	}))
 
+	test('what an organization endorsed has no tick of its own', { timeout }, () => visit({}, async (page) => {
+		await page.goto(url)
+		await settled(page)
+		await page.locator('#check-input').fill('apnic.net')
+		await page.locator('#check-form button[type=submit]').click()
+		await state(page, '#answer')
+		assert.equal(await page.locator('#answer [data-question=did-they-sign]').getAttribute('data-state'), 'look-closer')
+		const said = await page.locator('#answer .organization').innerText()
+		assert.match(said, /Endorsed A technical community/)
+		assert.doesNotMatch(said, /✔/)
+	}))
+
 	test('an answer goes when another text stands in the box', { timeout }, () => visit({}, async (page) => {
 		await page.goto(url)
 		await settled(page)

@@ -271,7 +271,9 @@ function list(roll, verifier) {
 function organization(o) {
   const when = (e) => [`${day(e.admitted)} · ${text("js.entry", { index: number(e.index) })}`, e.disputed ? make("strong", {}, ` ${text("js.organization.disputed")}`) : null];
   const said = (o.endorsements ?? []).map((e) => make("li", {},
-    make("span", { class: `state is-${e.stands && !e.disputed ? "confirmed" : "look-closer"}` }, make("span", { class: "shape", "aria-hidden": "true" }, e.stands && !e.disputed ? "✔" : "▲"), " ", text(e.stands ? "js.organization.endorsed" : "js.organization.withdrew")),
+    e.stands && !e.disputed
+      ? make("span", { class: "state" }, text("js.organization.endorsed")) // no tick: of this one the four questions were not asked
+      : make("span", { class: "state is-look-closer" }, make("span", { class: "shape", "aria-hidden": "true" }, "▲"), " ", text(e.stands ? "js.organization.endorsed" : "js.organization.withdrew")),
     ` ${e.title} · `, when(e),
     e.earlier?.length > 0 ? make("ul", {}, e.earlier.map((w) => make("li", {}, `${text(w.action === "endorse" ? "js.organization.endorsed.before" : "js.organization.withdrew.before")} · `, when(w)))) : null));
   const not = (o.not_endorsed ?? []).filter((s) => !(o.endorsements ?? []).some((e) => e.statement === s.statement));
