@@ -57,6 +57,18 @@ func TestSignatureLeftOut(t *testing.T) {
 	}
 }
 
+// Who is faster than the log, within a second, and leaves out a signature of it, does not keep the log's own from what the witness shows.
+func TestSignatureLeftOutFirst(t *testing.T) {
+	b := newBench(t)
+	c := leavesOf(5, "a").checkpoint(t, 3)
+	b.must((&request{note: b.note(c, b.log[1])}).bytes())
+	b.must((&request{old: 3, note: b.note(c, b.log...)}).bytes())
+	_, note := b.get()
+	if seen, err := b.policy().Open(note); err != nil || len(seen.LogKeys) != 2 {
+		t.Errorf("%+v, %v", seen, err)
+	}
+}
+
 // A log can make proofs against itself without end.
 func TestEvidenceIsBounded(t *testing.T) {
 	b := newBench(t)

@@ -366,10 +366,15 @@ func (s *Server) inconsistent(sub *submission, latest *witnessed) string {
 	return fmt.Sprintf("bad consistency proof: this does not continue the tree of size %d that this witness cosigned", latest.Size)
 }
 
-// repeats says whether a request asks for what this process has kept and given away with the same time. Anybody can ask for that, as
-// often as they like, while the log waits for its turn: it is answered from memory.
+// repeats says whether a request asks for what this process has kept and given away with the same time, and bears no signature of a key
+// of the log that is not kept with it. Anybody can ask for that, as often as they like, while the log waits for its turn: it is answered
+// from memory.
 func (s *Server) repeats(sub *submission, latest *witnessed) bool {
 	if latest == nil || latest.lines == nil || !latest.says(sub.text) || s.State.failed() {
+		return false
+	}
+	kept, err := note.Open(latest.note, sub.verifiers)
+	if err != nil || slices.ContainsFunc(sub.sigs, func(sig note.Signature) bool { return !signedBy(kept.Sigs, sig) }) {
 		return false
 	}
 	behind := time.Unix(int64(latest.time), 0).Sub(time.Unix(s.Now().Unix(), 0))
@@ -394,11 +399,16 @@ func (sub *submission) whole(latest *witnessed) []byte {
 		return msg
 	}
 	for _, sig := range before.Sigs {
-		if !slices.ContainsFunc(sub.sigs, func(o note.Signature) bool { return o.Name == sig.Name && o.Hash == sig.Hash }) {
+		if !signedBy(sub.sigs, sig) {
 			msg = append(msg, signatureLine(sig)...)
 		}
 	}
 	return msg
+}
+
+// signedBy says whether one of these signatures is by the key of that one.
+func signedBy(sigs []note.Signature, that note.Signature) bool {
+	return slices.ContainsFunc(sigs, func(sig note.Signature) bool { return sig.Name == that.Name && sig.Hash == that.Hash })
 }
 
 // maxEvidence bounds the proofs against one log that are handed on: it could make new ones until the disk is full, which the
