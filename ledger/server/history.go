@@ -213,6 +213,16 @@ func (h *history) admittedAt(index uint64) time.Time {
 	return time.UnixMilli(h.admitted[index]).UTC()
 }
 
+// latest returns when the last leaf that has been read was admitted.
+func (h *history) latest() time.Time {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if len(h.admitted) == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(h.admitted[len(h.admitted)-1]).UTC()
+}
+
 // saidBy returns the indexes of an organization's endorsement entries in the record of a size.
 func (h *history) saidBy(domain string, size uint64) []uint64 {
 	h.mu.RLock()

@@ -37,14 +37,14 @@ func (e *extent) cache() string {
 	return cacheShort
 }
 
-// moment reads a parameter that is a moment. One that has not come yet has no list.
+// moment reads a parameter that is a moment. One that has not come yet, by the clock here and by the record as it was read, has no list.
 func (s *Server) moment(name, text string) (verify.Moment, *problem) {
 	m, err := verify.ParseMoment(text)
 	var p problem
 	switch {
 	case err != nil:
 		p = problemSaying(ProblemParameter, name+" is a date, such as 2024-06-11, and means the end of that day in UTC, or a time in UTC, such as 2024-06-11T12:00:00Z.")
-	case m.Begin().After(s.now()):
+	case m.Begin().After(s.now()) && m.Begin().After(s.history.latest()):
 		p = problemSaying(ProblemParameter, name+" has not come yet: nobody can know who will stand behind the statement then.")
 	default:
 		return m, nil
@@ -282,13 +282,13 @@ func (s *Server) changes(w http.ResponseWriter, r *http.Request, rest string) {
 		s.fail(w, r, badPage)
 		return
 	}
-	from, p := s.moment("from", q.Get("from"))
+	ctx := r.Context()
+	of, p := s.extent(ctx, statement, q)
 	if p != nil {
 		s.fail(w, r, *p)
 		return
 	}
-	ctx := r.Context()
-	of, p := s.extent(ctx, statement, q)
+	from, p := s.moment("from", q.Get("from"))
 	if p != nil {
 		s.fail(w, r, *p)
 		return

@@ -261,3 +261,28 @@ func TestRollsUnpublished(t *testing.T) {
 		t.Error("the page does not offer the list")
 	}
 }
+
+// A clock that went back behind the record, or that of a second server, makes no moment of the record one that has not come yet.
+func TestRollsAheadOfTheClock(t *testing.T) {
+	w := seal(newWorld(t))
+	w.advance(-2 * time.Hour)
+	var listed struct {
+		Items []struct {
+			AsOf    string `json:"as_of"`
+			Receipt string `json:"receipt_url"`
+		}
+	}
+	if err := json.Unmarshal(w.read("/api/v1/rolls/"+hexOf(w.text)), &listed); err != nil {
+		t.Fatal(err)
+	}
+	last := listed.Items[len(listed.Items)-1]
+	if at, err := verify.ParseMoment(last.AsOf); err != nil || !at.Time.After(w.clock()) {
+		t.Fatalf("%s is not ahead of the clock: %v", last.AsOf, err)
+	}
+	for _, path := range []string{last.Receipt, "/api/v1/roll/" + hexOf(w.text) + "?as-of=" + last.AsOf, "/api/v1/changes/" + hexOf(w.text) + "?as-of=" + last.AsOf + "&from=" + last.AsOf} {
+		w.read(path)
+	}
+	w.server = New(Config{Ledger: w.ledger, Now: w.clock})
+	w.read("/api/v1/changes/" + hexOf(w.text) + "?as-of=" + last.AsOf + "&from=" + last.AsOf)
+	wantProblem(t, w.get("/api/v1/roll/"+hexOf(w.text)+"?as-of=2024-06-15"), ProblemParameter)
+}
