@@ -41,21 +41,26 @@ func TestMonitorStopped(t *testing.T) {
 	s.expect(s.monitor(""), 20, EventForked)
 }
 
-// A witness shows the tree that it showed before, which the log has signed anew after a larger one.
+// A witness shows the tree that it showed before, which the log has signed anew after a larger one, whether that was seen before or comes to light
+// at once.
 func TestMonitorRolledBackAtAWitness(t *testing.T) {
-	s := newStage(t, 3, 2)
-	old := s.fork()
-	s.sights["witness1.example"] = old.note(s.now, s.witnesses[1])
-	m := s.monitor("")
-	s.expect(m, 0)
-	s.rec.Join("a.example")
-	s.later(time.Second)
-	s.publish()
-	s.expect(m, 0)
-	s.later(time.Minute)
-	s.sights["witness1.example"] = old.note(s.now)
-	s.expect(m, 20, EventRolledBack)
-	s.convicts(EventRolledBack, verify.CaseRollback)
+	for _, between := range []bool{true, false} {
+		s := newStage(t, 3, 2)
+		old := s.fork()
+		s.sights["witness1.example"] = old.note(s.now, s.witnesses[1])
+		m := s.monitor("")
+		s.expect(m, 0)
+		s.rec.Join("a.example")
+		s.later(time.Second)
+		s.publish()
+		if between {
+			s.expect(m, 0)
+		}
+		s.later(time.Minute)
+		s.sights["witness1.example"] = old.note(s.now)
+		s.expect(m, 20, EventRolledBack)
+		s.convicts(EventRolledBack, verify.CaseRollback)
+	}
 }
 
 // What a witness has seen contradicts what a ledger showed before that shows nothing any more.
