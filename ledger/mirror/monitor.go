@@ -421,8 +421,8 @@ func (r *round) run(whole context.Context) error {
 		reading.Go(func() {
 			b, err := w.Read(ctx)
 			if err != nil {
+				_, strange[i] = r.Open[strangeKey(w.Who)] // until it shows something else
 				if !errors.Is(err, fs.ErrNotExist) {
-					_, strange[i] = r.Open[strangeKey(w.Who)] // until it shows something else
 					r.m.Logger.Info("a witness does not tell what it has seen", "witness", w.Who, "error", err)
 				}
 				return

@@ -101,6 +101,8 @@ func TestMonitorWitnessCannotBeRead(t *testing.T) {
 		c.Ledgers[0].Witnesses[1].Read = func(context.Context) ([]byte, error) { return nil, errors.New("nobody answers") }
 	})
 	s.expect(silent, 0)
+	delete(s.sights, "witness1.example") // which does not tell what it has seen
+	s.expect(s.monitor(""), 0)
 	s.sights["witness1.example"] = good
 	s.expect(s.monitor(""), 0, EventNormal)
 }
