@@ -116,6 +116,20 @@ describe('lies', { concurrency: 2 }, () => {
 		}))
 	}
 
+	test('a dispute that appears while the page is read, of who endorses again by then', { timeout }, () => visit({ fresh: true }, async (page) => {
+		await page.route(`**/${tccm}`, async (route) => {
+			const read = route.request().resourceType() === 'document'
+			const response = await route.fetch(read ? { url: `${plan.main.url}${tccm}?size=${entries.revoke}` } : {})
+			let body = (await response.text()).replace(/<span class="mark amber">.*?disputed.*?<\/span>\n/g, '')
+			if (!read) body = body.replace(`data-domain="stolen.example" data-index="${entries.stolen}"`, `data-domain="stolen.example" data-index="${entries.revoke + 1}"`)
+			await route.fulfill({ response, body })
+		})
+		await page.goto(plan.main.url + tccm)
+		await settled(page)
+		const told = await state(page, '#browser-check')
+		assert.equal(told.state, 'look-closer', told.text)
+	}))
+
 	test('a false receipt and no record', { timeout }, () => visit({ fresh: true, expected: [/Failed to load resource/] }, async (page) => {
 		await page.route('**/tile/**', (route) => route.fulfill({ status: 404 }))
 		await page.goto(plan.liars['another receipt'] + entry)

@@ -45,6 +45,12 @@ export function compare(page, roll) {
   return found;
 }
 
+/** The markup of an item of a list on a page, by its domain and entry; undefined if that page has no such item: who endorses again has another. */
+export function itemOf(html, { domain, index }) {
+  const start = html.indexOf(`<li data-domain="${domain}" data-index="${index}"`);
+  return start < 0 ? undefined : html.slice(start, html.indexOf("</li>", start));
+}
+
 /** A time as the pages have it: 11 June 2024, 09:30 UTC. */
 export function momentOf(admitted) {
   return `${day(admitted)}, ${new Date(admitted).toISOString().slice(11, 16)} UTC`;

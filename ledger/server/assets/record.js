@@ -1,5 +1,5 @@
 import { alarm, mark, stateOf } from "./answer.js";
-import { asked, compare, differs, momentOf, numberIn, sameMoment, shows, withdrew, wordsFrom } from "./claims.js";
+import { asked, compare, differs, itemOf, momentOf, numberIn, sameMoment, shows, withdrew, wordsFrom } from "./claims.js";
 import { busy, fill, focusOn, make, settle } from "./dom.js";
 import { EngineError } from "./engine.js";
 import { count, day, number, text } from "./messages.js";
@@ -259,7 +259,7 @@ async function holdDisputes(page, right, found) {
     if (!r || r.disputed === e.disputed) {
       continue;
     }
-    const item = new RegExp(`<li data-domain="${r.domain}"[^]*?<.li>`).exec(await again())?.[0];
+    const item = itemOf(await again(), r);
     if (!item || item.includes(`> ${text("list.disputed")}<`) === r.disputed) {
       found.grown = true;
     } else {

@@ -4,7 +4,7 @@ import test from "node:test";
 
 import { permalink, stateOf } from "./answer.js";
 import { isReceipt } from "./check.js";
-import { asked, compare, momentOf, numberIn, sameMoment, shows, withdrew, wordsFrom } from "./claims.js";
+import { asked, compare, itemOf, momentOf, numberIn, sameMoment, shows, withdrew, wordsFrom } from "./claims.js";
 import { visible } from "./differences.js";
 import { Engine, EngineError } from "./engine.js";
 import { fault } from "./judge.js";
@@ -120,6 +120,16 @@ test("the day that a page has for an item is the record's", () => {
   const of = (shown) => compare(page({ items: [{ ...page().items[0], day: shown }, ...page().items.slice(1)] }), { ...roll, items: [{ ...roll.items[0], admitted: "2024-06-11T23:59:59.999Z" }, roll.items[1]] }).another.length;
   assert.deepEqual([undefined, "11 June 2024", "11 June 2023", ""].map(of), [0, 0, 1, 1]);
   assert.equal(momentOf("2024-06-11T09:30:59.9Z"), "11 June 2024, 09:30 UTC");
+});
+
+test("an item of a page that was asked for again: that of the same organization and entry", () => {
+  const li = (domain, index, more = "") => `<li data-domain="${domain}" data-index="${index}" data-id="x">${more}</li>\n`;
+  const html = li("a-b.example", 8, "of another") + li("a.b.example", 80, "a later one") + li("a.b.example", 8, "it");
+  assert.equal(itemOf(html, { domain: "a.b.example", index: 8 }), li("a.b.example", 8, "it").slice(0, -6));
+  for (const none of [{ domain: "a.b.example", index: 9 }, { domain: "b.example", index: 8 }]) {
+    assert.equal(itemOf(html, none), undefined);
+  }
+  assert.equal(itemOf("", { domain: "a.b.example", index: 8 }), undefined);
 });
 
 test("the number that a page has for its list", () => {
