@@ -256,6 +256,22 @@ describe('flows', { concurrency: 2 }, () => {
 		}
 	}))
 
+	test('what it is judged by is said, whatever stands in the box by then', { timeout }, () => visit({ fresh: true }, async (page) => {
+		const own = await (await page.request.get(`${url}policy`)).text()
+		await page.goto(url)
+		await settled(page)
+		await page.locator('#check-input').fill(`${own}# mine\n`)
+		await page.locator('#check-form button[type=submit]').click()
+		await state(page, '#answer')
+		await page.evaluate(() => {
+			[...document.querySelectorAll('#answer button')].find((b) => b.innerText.includes('this policy')).click()
+			const box = document.querySelector('#check-input')
+			box.value = 'apnic.net'
+			box.dispatchEvent(new Event('input', { bubbles: true }))
+		})
+		await page.waitForFunction(() => document.querySelector('.judged').innerText.includes('which you gave'))
+	}))
+
 	test('what an organization endorsed has no tick of its own', { timeout }, () => visit({}, async (page) => {
 		await page.goto(url)
 		await settled(page)

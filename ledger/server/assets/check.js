@@ -61,9 +61,9 @@ export function wire(form, place, verifier, samples) {
       }
       shown = trouble(error.message);
     }
+    judge(); // which another policy does whether or not it is told here
     if (current()) {
       progress.end();
-      judge();
       show(shown, silent);
     }
   };
