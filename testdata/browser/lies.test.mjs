@@ -116,6 +116,19 @@ describe('lies', { concurrency: 2 }, () => {
 		}))
 	}
 
+	test('another date, where no element is for dates', { timeout }, () => visit({ fresh: true }, async (page) => {
+		await page.route(`**/${tccm}`, async (route) => {
+			const response = await route.fetch()
+			const body = (await response.text()).replace('<ol class="names"', '<ol class="others"')
+				.replace(/(<li data-domain="blacknight\.com".*?)<time[^>]*>([^<]*) 2024<\/time>/s, '$1<span>$2 2023</span>')
+			await route.fulfill({ response, body })
+		})
+		await page.goto(plan.main.url + tccm)
+		await settled(page)
+		const told = await state(page, '#browser-check')
+		assert.deepEqual({ state: told.state, difference: told.difference }, { state: 'no', difference: 'blacknight.com' }, told.text)
+	}))
+
 	test('a dispute that appears while the page is read, of who endorses again by then', { timeout }, () => visit({ fresh: true }, async (page) => {
 		await page.route(`**/${tccm}`, async (route) => {
 			const read = route.request().resourceType() === 'document'

@@ -207,7 +207,7 @@ async function hold(verifier, record, page, found, tell) {
 }
 
 async function holdList(verifier, record, list, address, found, tell) {
-  const page = read(list);
+  const page = read(list, address.kind === "statement");
   const statement = list.dataset.roll;
   if (address.kind === "statement" && statement !== address.id) {
     found.contradict(text("js.lie.statement"), "", null);
@@ -299,11 +299,11 @@ async function fresher(size) {
   return html === "" || [...html.matchAll(/ data-size="(\d+)"/g)].some((m) => Number(m[1]) > size);
 }
 
-// What the page shows of a list, to whoever reads it: a domain where there is one in words, and who withdrew where those are.
-function read(list) {
+// What the page shows of a list, to whoever reads it: a domain where there is one in words, and who withdrew where those are; a day on a dated list.
+function read(list, dated) {
   const items = [...list.querySelectorAll("li[data-domain]")].map((li) => ({
     domain: li.querySelector(".meta > a")?.textContent ?? li.dataset.domain, index: Number(li.dataset.index), name: li.querySelector(".name")?.textContent ?? "",
-    gone: li.closest(".gone") !== null, day: times(li) || (li.closest(".names") ? "" : undefined), disputed: disputed(li), li,
+    gone: li.closest(".gone") !== null, day: times(li) || (dated ? "" : undefined), disputed: disputed(li), li,
   }));
   return {
     size: Number(list.dataset.size), count: Number(list.dataset.count), withdrawn: Number(list.dataset.withdrawn), whole: "whole" in list.dataset, items,
