@@ -148,7 +148,11 @@ func browserLiars(t *testing.T, r, other *browserRecord, f *browserFacts) map[st
 		return dispute.ReplaceAll(body, nil)
 	}
 	lies["dispute made up"] = func(path string, body []byte) []byte {
-		return items(path, body, victim, func(li []byte) []byte {
+		key := victim
+		if strings.HasPrefix(path, "/organization/") {
+			key = "data-statement"
+		}
+		return items(path, body, key, func(li []byte) []byte {
 			return bytes.Replace(li, []byte("</li>"), []byte(`<span class="mark amber"><span aria-hidden="true">▲</span> disputed: a key that signed was later said to be stolen</span></li>`), 1)
 		})
 	}

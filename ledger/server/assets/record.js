@@ -100,6 +100,8 @@ export async function recheck(verifier, note, page) {
       say("no", 20, "js.state.contradicted", said(), text("js.record.believe"));
     } else if (found.unchecked) {
       say("could-not-check", 3, undefined, record.sentence, " ", text("js.record.older"));
+    } else if (found.early.length > 0) {
+      say("look-closer", 0, undefined, record.sentence, " ", [...new Set(found.early)].join(" "));
     } else if (found.grown) {
       say("look-closer", 0, undefined, record.sentence, " ", text("js.record.grown"));
     } else if (page && location.pathname === "/search") { // the record was re-checked, and what was looked up was not
@@ -159,6 +161,7 @@ class Found {
   lies = []; // sentences
   domains = new Set(); // that they are about
   held = false; // something on the page was held against the record
+  early = []; // sentences on what the page says and the published record does not, or not yet
   grown = false; // the record has grown since the page was made, and the server does not hide it
   unchecked = false; // the page is of another copy of the record than this browser got
   unread = false; // the text could not be read
@@ -256,21 +259,27 @@ async function holdList(verifier, record, list, address, found, tell) {
 async function holdDisputes(page, right, found) {
   for (const e of page.items.filter((item) => !item.gone)) {
     const r = right.items.find((item) => item.domain === e.domain && item.index === e.index);
-    if (!r || r.disputed === e.disputed) {
+    const lie = r && dispute(e, r, r.domain, found);
+    if (!lie) {
       continue;
     }
     const item = itemOf(await again(), r);
-    if (!item || item.includes(`> ${text("list.disputed")}<`) === r.disputed) {
+    if (!item || item.includes(`> ${text("list.disputed")}<`)) {
       found.grown = true;
     } else {
-      found.contradict(dispute(r.domain, r), r.domain, e.li);
+      found.contradict(lie, r.domain, e.li);
     }
   }
 }
 
-// That a word in the record is disputed, or is not, where a page says otherwise.
-function dispute(domain, word) {
-  return text(word.disputed ? "js.lie.disputed" : "js.lie.undisputed", { domain, index: number(word.index) });
+// What a page hides if it does not say that a word is disputed, "" if it hides nothing. What it says and the record does not may be recorded and
+// not published yet, which accuses nobody and is not confirmed.
+function dispute(shown, word, domain, found) {
+  const about = { domain, index: number(word.index) };
+  if (shown.disputed && !word.disputed) {
+    found.early.push(text("js.record.disputed", about));
+  }
+  return word.disputed && !shown.disputed ? text("js.lie.disputed", about) : "";
 }
 
 // Which list of a statement is meant, in words.
@@ -362,9 +371,9 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
     return;
   }
   found.held = true;
-  let lies = await untrue(verifier, node, domain, await wordsOf(verifier, record, domain, record.size, tell), true, tell);
+  let lies = await untrue(verifier, node, domain, await wordsOf(verifier, record, domain, record.size, tell), true, found, tell);
   if (lies.length > 0 && size < record.size) {
-    const then = await untrue(verifier, node, domain, await wordsOf(verifier, record, domain, size, tell), false, tell);
+    const then = await untrue(verifier, node, domain, await wordsOf(verifier, record, domain, size, tell), false, found, tell);
     if (then.length > 0) { // the record's growing is no excuse for these
       lies = then;
     } else if (await fresher(size)) {
@@ -379,8 +388,14 @@ async function holdOrganization(verifier, record, node, address, found, tell) {
 
 // What the page of an organization says otherwise than the record, of which right has the last words: {sentence, place}s. What is
 // disputed is so as of today.
-async function untrue(verifier, node, domain, right, today, tell) {
+async function untrue(verifier, node, domain, right, today, found, tell) {
   const lies = [];
+  const hidden = (e, word) => {
+    const sentence = dispute(e, word, domain, found);
+    if (sentence) {
+      lies.push({ sentence, place: e.li });
+    }
+  };
   const shown = [...node.querySelectorAll("li[data-statement]")].map((li) => ({
     li, statement: li.dataset.statement, index: Number(li.dataset.index), gone: did(li), at: times(li), disputed: disputed(li), title: li.querySelector(".what > a")?.textContent ?? "",
   }));
@@ -397,8 +412,8 @@ async function untrue(verifier, node, domain, right, today, tell) {
     } else if (e.index === newest.get(e.statement)) {
       if (r.index !== e.index || e.gone !== !r.stands || e.at !== momentOf(r.admitted)) {
         lies.push({ sentence: text(r.stands ? "js.lie.organization.endorsed" : "js.lie.organization.withdrew", { domain, index: number(r.index), day: day(r.admitted) }), place: e.li });
-      } else if (today && e.disputed !== r.disputed) {
-        lies.push({ sentence: dispute(domain, r), place: e.li });
+      } else if (today) {
+        hidden(e, r);
       }
     } else {
       const there = e.index < r.index ? await wordBefore(verifier, domain, e.statement, e.index + 1, tell) : undefined;
@@ -410,8 +425,8 @@ async function untrue(verifier, node, domain, right, today, tell) {
         lies.push({ sentence: told ? `${said} ${truly(before)}` : said, place: e.li });
       } else if (e.at !== momentOf(there.admitted)) {
         lies.push({ sentence: truly(there), place: e.li });
-      } else if (today && e.disputed !== there.disputed) {
-        lies.push({ sentence: dispute(domain, there), place: e.li });
+      } else if (today) {
+        hidden(e, there);
       }
     }
   }
